@@ -1,0 +1,354 @@
+//! Keys as they are asked for, changed and shown. What decides whether one passes is in `verdict`.
+
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::ids::{KeyId, UserId, WorkspaceId};
+use crate::name;
+use crate::problem::Problem;
+use crate::scope::{KeyKind, ScopeSet};
+use crate::time::Timestamp;
+use crate::token::Secret;
+use crate::user::UserRef;
+
+/// The longest inactivity interval, in days.
+pub const MAX_INACTIVITY_DAYS: u32 = 3650;
+/// The most rows of one page.
+pub const MAX_PAGE: u32 = 200;
+/// The rows of a page when nobody says otherwise.
+pub const DEFAULT_PAGE: u32 = 50;
+
+/// When a key shall end.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Expiry {
+    /// As the workspace's rules say.
+    #[default]
+    Default,
+    /// Never, where the rules allow it.
+    Never,
+    /// At that moment: from it on the key is expired.
+    At(Timestamp),
+}
+
+/// A key to be created.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewKey {
+    /// What people call it; may be empty.
+    #[serde(default)]
+    pub name: String,
+    /// Fixed for its life.
+    pub kind: KeyKind,
+    /// What it may be used for.
+    pub scopes: ScopeSet,
+    /// When it ends.
+    #[serde(default)]
+    pub expires_at: Expiry,
+    /// It goes dormant when unused for that many days; `None` for never.
+    #[serde(default)]
+    pub inactivity_days: Option<u32>,
+    /// A note for people.
+    #[serde(default)]
+    pub note: String,
+    /// Whose key it is; `None` for the creator's own.
+    #[serde(default)]
+    pub owner: Option<UserId>,
+}
+
+impl NewKey {
+    /// A new key with text fields in their accepted form, or the first input at fault. Expiry is for the workspace's rules.
+    pub fn checked(self) -> Result<Self, Problem> {
+        self.scopes.check(self.kind).map_err(|refusal| Problem::invalid("scopes", sentence(&refusal)))?;
+        check_inactivity(self.inactivity_days)?;
+        Ok(Self { name: name::optional_name("name", &self.name)?, note: name::note("note", &self.note)?, ..self })
+    }
+}
+
+/// A partial change of a key: what is `None` stays.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyPatch {
+    /// A new name.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// The new scopes, all of them.
+    #[serde(default)]
+    pub scopes: Option<ScopeSet>,
+    /// A new end.
+    #[serde(default)]
+    pub expires_at: Option<Expiry>,
+    /// A new inactivity interval in days; `Some(None)` removes it.
+    #[serde(default)]
+    pub inactivity_days: Option<Option<u32>>,
+    /// A new note.
+    #[serde(default)]
+    pub note: Option<String>,
+    /// The version the change was made from; a key of another version is left alone. `None` changes whatever is there.
+    #[serde(default)]
+    pub version: Option<i64>,
+}
+
+impl KeyPatch {
+    /// A patch for a key of that kind with text fields in their accepted form, or the first input at fault.
+    pub fn checked(self, kind: KeyKind) -> Result<Self, Problem> {
+        if let Some(scopes) = &self.scopes {
+            scopes.check(kind).map_err(|refusal| Problem::invalid("scopes", sentence(&refusal)))?;
+        }
+        check_inactivity(self.inactivity_days.flatten())?;
+        Ok(Self {
+            name: self.name.map(|text| name::optional_name("name", &text)).transpose()?,
+            note: self.note.map(|text| name::note("note", &text)).transpose()?,
+            ..self
+        })
+    }
+}
+
+fn sentence(refusal: &crate::scope::ScopeRefusal) -> String {
+    let text = refusal.to_string();
+    let mut chars = text.chars();
+    chars.next().map(|first| format!("{}{}.", first.to_uppercase(), chars.as_str())).unwrap_or_default()
+}
+
+fn check_inactivity(days: Option<u32>) -> Result<(), Problem> {
+    match days {
+        Some(days) if !(1..=MAX_INACTIVITY_DAYS).contains(&days) => {
+            Err(Problem::invalid("inactivity_days", format!("Choose 1 to {MAX_INACTIVITY_DAYS} days, or none.")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Why a key does not work though it was not deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InactiveReason {
+    /// Somebody stopped it.
+    Deactivated,
+    /// Its time is over.
+    Expired,
+    /// It was not used for its inactivity interval.
+    Dormant,
+    /// Its owner was disabled or left the workspace.
+    OwnerDisabled,
+}
+
+/// Whether a key works, derived from its record and the time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "state", content = "reason")]
+pub enum KeyState {
+    /// It works.
+    Active,
+    /// It does not work, and why.
+    Inactive(InactiveReason),
+    /// It is gone for good; the record stays.
+    Deleted,
+}
+
+/// A key as lists show it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeySummary {
+    /// The key.
+    pub id: KeyId,
+    /// The workspace it belongs to.
+    pub workspace_id: WorkspaceId,
+    /// Whose key it is.
+    pub owner: UserRef,
+    /// Who made it, as a name; `None` if that is not known any more.
+    pub created_by: Option<String>,
+    /// What people call it; may be empty.
+    pub name: String,
+    /// Fixed for its life.
+    pub kind: KeyKind,
+    /// What it may be used for.
+    pub scopes: ScopeSet,
+    /// The masked secret, `kf_sec_…rOY1`.
+    pub hint: String,
+    /// Whether it works now.
+    #[serde(flatten)]
+    pub state: KeyState,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// From when on it is expired; `None` for never.
+    pub expires_at: Option<Timestamp>,
+    /// It goes dormant when unused for that many days.
+    pub inactivity_days: Option<u32>,
+    /// When it was last used with success.
+    pub last_used_at: Option<Timestamp>,
+    /// How often it was used with success.
+    pub total_calls: i64,
+    /// Grows with every change; see `KeyPatch::version`.
+    pub version: i64,
+    /// A note for people.
+    pub note: String,
+    /// When it was deactivated or deleted.
+    pub stopped_at: Option<Timestamp>,
+    /// Why it was deactivated, in the words of who did it.
+    pub stopped_reason: Option<String>,
+}
+
+/// A key with its secret: the answer to creation, and the only carrier of a secret that can be serialised.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct IssuedKey {
+    /// The key.
+    pub key: KeySummary,
+    /// The secret in the clear, for this one time.
+    #[serde(serialize_with = "expose", deserialize_with = "take")]
+    pub secret: Secret,
+}
+
+fn expose<S: Serializer>(secret: &Secret, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(secret.expose())
+}
+
+fn take<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error> {
+    String::deserialize(deserializer).map(Secret::from_text)
+}
+
+/// Which keys a list shows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StateFilter {
+    /// All but the deleted ones.
+    #[default]
+    Live,
+    /// Those that work.
+    Active,
+    /// Those that do not work and are not deleted.
+    Inactive,
+    /// The deleted ones.
+    Deleted,
+    /// Every one.
+    All,
+}
+
+impl StateFilter {
+    /// Every filter, in the order they are offered.
+    pub const ALL: [Self; 5] = [Self::Live, Self::Active, Self::Inactive, Self::Deleted, Self::All];
+
+    /// The name used in addresses.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Active => "active",
+            Self::Inactive => "inactive",
+            Self::Deleted => "deleted",
+            Self::All => "all",
+        }
+    }
+
+    /// The filter with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|filter| filter.as_str() == name)
+    }
+}
+
+/// By what a list is ordered. Ties are broken by id.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeySort {
+    /// When it was made.
+    #[default]
+    Created,
+    /// Its name, ignoring case.
+    Name,
+    /// When it was last used; never comes before any use.
+    LastUsed,
+    /// When it ends; never comes after any date.
+    Expires,
+}
+
+impl KeySort {
+    /// Every order.
+    pub const ALL: [Self; 4] = [Self::Created, Self::Name, Self::LastUsed, Self::Expires];
+
+    /// The name used in addresses.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Name => "name",
+            Self::LastUsed => "last_used",
+            Self::Expires => "expires",
+        }
+    }
+
+    /// The order with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|sort| sort.as_str() == name)
+    }
+}
+
+/// Which page of which keys.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct KeyFilter {
+    /// Part of a name, a hint's end or an id; empty for all.
+    pub search: String,
+    /// Which states.
+    pub state: StateFilter,
+    /// Whose keys; `None` for everybody's that the asker may see.
+    pub owner: Option<UserId>,
+    /// In what order.
+    pub sort: KeySort,
+    /// Largest first.
+    pub descending: bool,
+    /// Where the page starts: the `next` of the page before.
+    pub cursor: Option<String>,
+    /// The most rows, 1 to [`MAX_PAGE`].
+    pub limit: u32,
+}
+
+impl Default for KeyFilter {
+    /// The newest live keys first.
+    fn default() -> Self {
+        Self {
+            search: String::new(),
+            state: StateFilter::Live,
+            owner: None,
+            sort: KeySort::Created,
+            descending: true,
+            cursor: None,
+            limit: DEFAULT_PAGE,
+        }
+    }
+}
+
+/// One page of a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Page<T> {
+    /// The rows.
+    pub items: Vec<T>,
+    /// Where the next page starts; `None` at the end.
+    pub next: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_key_says_which_input_is_at_fault() {
+        let scopes: ScopeSet = ["chat".parse().unwrap()].into_iter().collect();
+        let good = NewKey {
+            name: " CI ".into(),
+            kind: KeyKind::Secret,
+            scopes: scopes.clone(),
+            expires_at: Expiry::Default,
+            inactivity_days: Some(30),
+            note: "a\r\nb".into(),
+            owner: None,
+        };
+        let checked = good.clone().checked().unwrap();
+        assert_eq!((checked.name.as_str(), checked.note.as_str()), ("CI", "a\nb"));
+        let field = |key: NewKey| key.checked().unwrap_err().field.unwrap();
+        assert_eq!(field(NewKey { name: "\u{202e}".into(), ..good.clone() }), "name");
+        assert_eq!(field(NewKey { scopes: ScopeSet::default(), ..good.clone() }), "scopes");
+        assert_eq!(field(NewKey { kind: KeyKind::Publishable, ..good.clone() }), "scopes");
+        assert_eq!(field(NewKey { inactivity_days: Some(0), ..good }), "inactivity_days");
+    }
+
+    #[test]
+    fn unknown_fields_are_refused() {
+        assert!(serde_json::from_str::<NewKey>(r#"{"kind":"secret","scopes":["chat"],"role":"owner"}"#).is_err());
+        assert!(serde_json::from_str::<KeyPatch>(r#"{"mac":"00"}"#).is_err());
+    }
+}

@@ -1,0 +1,20 @@
+//! What an API key is and what may be done with it.
+//!
+//! This crate holds the rules that are true in the browser and on the server alike: identifiers, the secret's format,
+//! scopes, the life of a key, the verdict on a presented key, who may do what, and the one error that may leave the
+//! building. It is pure: no I/O, no clock, no source of randomness of its own, and it compiles to WebAssembly.
+#![warn(missing_docs)]
+
+pub mod base62;
+pub mod ids;
+pub mod key;
+pub mod name;
+pub mod policy;
+pub mod policy_limits;
+pub mod problem;
+pub mod scope;
+pub mod time;
+pub mod token;
+pub mod user;
+pub mod verdict;
+pub mod workspace;

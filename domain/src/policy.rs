@@ -1,0 +1,317 @@
+//! Who may do what: one table, asked by every service before anything is read out or changed.
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{KeyId, SessionId, UserId, WorkspaceId};
+use crate::scope::ScopeSet;
+use crate::time::Timestamp;
+use crate::user::UserRef;
+use crate::workspace::{Membership, Role};
+
+/// From where a request came and under which id it is logged.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RequestInfo {
+    /// The client's address, if there is one.
+    pub ip: Option<IpAddr>,
+    /// The request's id.
+    pub id: String,
+}
+
+/// Who is asking, and from where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Actor {
+    /// Who.
+    pub principal: Principal,
+    /// From where.
+    pub request: RequestInfo,
+}
+
+/// A person in a session, with what they are in every workspace at this moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedIn {
+    /// Who.
+    pub user: UserRef,
+    /// May manage the whole instance.
+    pub instance_admin: bool,
+    /// The session.
+    pub session: SessionId,
+    /// When the password was last given in this session.
+    pub proven_at: Timestamp,
+    /// Their places.
+    pub memberships: Vec<Membership>,
+}
+
+/// A management key acting for its owner.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ActingKey {
+    /// The key.
+    pub id: KeyId,
+    /// The only workspace it can act in.
+    pub workspace_id: WorkspaceId,
+    /// Whose it is.
+    pub owner: UserRef,
+    /// What the owner is there now.
+    pub role: Role,
+    /// Its scopes and what they imply.
+    pub scopes: ScopeSet,
+    /// When it ends.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// Who is asking.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Principal {
+    /// The operator at the command line of the server, who has the database anyway.
+    Operator,
+    /// Nobody known.
+    Anonymous,
+    /// A person in a session.
+    User(SignedIn),
+    /// A management key.
+    Key(ActingKey),
+}
+
+impl Actor {
+    /// Somebody who has not shown who they are.
+    pub const fn anonymous(request: RequestInfo) -> Self {
+        Self { principal: Principal::Anonymous, request }
+    }
+
+    /// The person behind the act: the one signed in or the owner of the key.
+    pub const fn user(&self) -> Option<&UserRef> {
+        match &self.principal {
+            Principal::User(person) => Some(&person.user),
+            Principal::Key(key) => Some(&key.owner),
+            Principal::Operator | Principal::Anonymous => None,
+        }
+    }
+
+    /// What the actor counts as in that workspace, instance administrators as its owner; `None` if it is closed to them.
+    pub fn role_in(&self, workspace: &WorkspaceId) -> Option<Role> {
+        match &self.principal {
+            Principal::Operator => Some(Role::Owner),
+            Principal::Anonymous => None,
+            Principal::User(person) if person.instance_admin => Some(Role::Owner),
+            Principal::User(person) => person.memberships.iter().find(|place| place.workspace_id == *workspace).map(|place| place.role),
+            Principal::Key(key) => (key.workspace_id == *workspace).then_some(key.role),
+        }
+    }
+
+    /// Does the actor see every key of the workspace, or only their own?
+    pub fn sees_all_keys(&self, workspace: &WorkspaceId) -> bool {
+        self.role_in(workspace) >= Some(Role::Admin)
+    }
+}
+
+/// What can be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// See that a workspace exists, its name and its rules.
+    ReadWorkspace,
+    /// See a key's settings.
+    ReadKey,
+    /// Make a key.
+    CreateKey,
+    /// Change a key's name, scopes, expiry, interval or note.
+    UpdateKey,
+    /// Stop a key for now.
+    DeactivateKey,
+    /// Let a stopped key work again.
+    ActivateKey,
+    /// End a key for good.
+    DeleteKey,
+    /// Ask for a verdict on another key.
+    VerifyKey,
+    /// Let a person into a workspace.
+    AddMember,
+    /// Make a workspace.
+    CreateWorkspace,
+    /// Make a user, list users.
+    ManageUsers,
+    /// Check the audit chains.
+    VerifyAudit,
+}
+
+/// On what.
+#[derive(Debug, Clone, Copy)]
+pub enum Object<'a> {
+    /// The whole instance.
+    Instance,
+    /// A workspace.
+    Workspace(&'a WorkspaceId),
+    /// A key, there already or to be made.
+    Key {
+        /// Where.
+        workspace: &'a WorkspaceId,
+        /// Whose.
+        owner: &'a UserId,
+        /// Which, if it is there already.
+        id: Option<&'a KeyId>,
+    },
+}
+
+/// The answer of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decision {
+    /// Do it.
+    Allow,
+    /// The actor may know of the thing but not do this.
+    Forbid,
+    /// The actor must not learn whether the thing exists.
+    Hide,
+    /// Nobody has said who they are.
+    Identify,
+}
+
+/// The least role an act on a workspace or on somebody else's key needs, the least on one's own key, and the scope a
+/// management key needs for it (`None`: no key may).
+const fn needs(action: Action) -> (Role, Role, Option<&'static str>) {
+    match action {
+        Action::ReadWorkspace => (Role::Viewer, Role::Viewer, Some("keys:read")),
+        Action::ReadKey => (Role::Admin, Role::Viewer, Some("keys:read")),
+        Action::CreateKey | Action::UpdateKey | Action::DeactivateKey | Action::DeleteKey => {
+            (Role::Admin, Role::Member, Some("keys:write"))
+        }
+        Action::ActivateKey => (Role::Admin, Role::Admin, Some("keys:write")),
+        Action::VerifyKey => (Role::Member, Role::Member, Some("verify")),
+        Action::AddMember => (Role::Admin, Role::Admin, None),
+        // Of the instance only; in a workspace not even its owner.
+        Action::CreateWorkspace | Action::ManageUsers | Action::VerifyAudit => (Role::Owner, Role::Owner, None),
+    }
+}
+
+/// May `actor` do `action` on `object`?
+pub fn can(actor: &Actor, action: Action, object: &Object<'_>) -> Decision {
+    let workspace = match (&actor.principal, object) {
+        (Principal::Operator, _) => return Decision::Allow,
+        (Principal::Anonymous, _) => return Decision::Identify,
+        (Principal::User(person), Object::Instance) if person.instance_admin => return Decision::Allow,
+        (_, Object::Instance) => return Decision::Forbid,
+        (_, Object::Workspace(workspace) | Object::Key { workspace, .. }) => *workspace,
+    };
+    let Some(role) = actor.role_in(workspace) else { return Decision::Hide };
+    let (others, own, scope) = needs(action);
+    let mine = match object {
+        Object::Key { owner, .. } => actor.user().is_some_and(|user| user.id == **owner),
+        Object::Workspace(_) | Object::Instance => false,
+    };
+    // A member must not find out by trying which ids name other people's keys.
+    if matches!(object, Object::Key { id: Some(_), .. }) && !mine && role < Role::Admin {
+        return Decision::Hide;
+    }
+    if let Principal::Key(key) = &actor.principal {
+        let on_itself = matches!(object, Object::Key { id: Some(id), .. } if **id == key.id) && action != Action::ReadKey;
+        if on_itself || !scope.is_some_and(|scope| key.scopes.contains(scope)) {
+            return Decision::Forbid;
+        }
+    }
+    if role >= if mine { own } else { others } { Decision::Allow } else { Decision::Forbid }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id<T: std::str::FromStr>(prefix: &str, last: char) -> T
+    where
+        T::Err: std::fmt::Debug,
+    {
+        format!("{prefix}{}{last}", "0".repeat(21)).parse().unwrap()
+    }
+
+    fn person(role: Option<Role>, instance_admin: bool) -> Actor {
+        let memberships = role.map(|role| Membership { workspace_id: id("wsp_", '1'), role }).into_iter().collect();
+        let user = UserRef { id: id("usr_", '1'), username: "ada".into(), display_name: "Ada".into() };
+        let proven_at = Timestamp::from_millis(0);
+        let principal = Principal::User(SignedIn { user, instance_admin, session: id("ses_", '1'), proven_at, memberships });
+        Actor { principal, request: RequestInfo::default() }
+    }
+
+    fn key_of(role: Role, scopes: &[&str]) -> Actor {
+        let scopes: ScopeSet = scopes.iter().map(|scope| scope.parse().unwrap()).collect();
+        let owner = UserRef { id: id("usr_", '1'), username: "ada".into(), display_name: "Ada".into() };
+        let key =
+            ActingKey { id: id("key_", '9'), workspace_id: id("wsp_", '1'), owner, role, scopes: scopes.effective(), expires_at: None };
+        Actor { principal: Principal::Key(key), request: RequestInfo::default() }
+    }
+
+    /// The table of PRODUCT 3 for keys: rows are actors, columns are (own key, another's key, another workspace).
+    #[test]
+    fn the_table_for_keys_holds_for_every_role() {
+        use Decision::{Allow, Forbid, Hide, Identify};
+        let (here, there) = (id::<WorkspaceId>("wsp_", '1'), id::<WorkspaceId>("wsp_", '2'));
+        let (me, other) = (id::<UserId>("usr_", '1'), id::<UserId>("usr_", '2'));
+        let key = id::<KeyId>("key_", '1');
+        let actors = [
+            (Actor::anonymous(RequestInfo::default()), [Identify; 3], [Identify; 3]),
+            (person(None, false), [Hide; 3], [Hide; 3]),
+            (person(Some(Role::Viewer), false), [Allow, Hide, Hide], [Forbid, Hide, Hide]),
+            (person(Some(Role::Member), false), [Allow, Hide, Hide], [Allow, Hide, Hide]),
+            (person(Some(Role::Admin), false), [Allow, Allow, Hide], [Allow, Allow, Hide]),
+            (person(Some(Role::Owner), false), [Allow, Allow, Hide], [Allow, Allow, Hide]),
+            (person(None, true), [Allow; 3], [Allow; 3]),
+            (key_of(Role::Admin, &["keys:write"]), [Allow, Allow, Hide], [Allow, Allow, Hide]),
+            (key_of(Role::Admin, &["keys:read"]), [Allow, Allow, Hide], [Forbid, Forbid, Hide]),
+            (key_of(Role::Admin, &["verify"]), [Forbid, Forbid, Hide], [Forbid, Forbid, Hide]),
+            (key_of(Role::Member, &["keys:write"]), [Allow, Hide, Hide], [Allow, Hide, Hide]),
+            (key_of(Role::Viewer, &["keys:write"]), [Allow, Hide, Hide], [Forbid, Hide, Hide]),
+        ];
+        for (actor, reads, writes) in actors {
+            let objects = [(&here, &me), (&here, &other), (&there, &me)];
+            for (at, (workspace, owner)) in objects.into_iter().enumerate() {
+                // One's own id in a foreign workspace is still foreign.
+                let object = Object::Key { workspace, owner, id: Some(&key) };
+                assert_eq!(can(&actor, Action::ReadKey, &object), reads[at], "read {actor:?} {object:?}");
+                for action in [Action::UpdateKey, Action::DeleteKey, Action::DeactivateKey] {
+                    assert_eq!(can(&actor, action, &object), writes[at], "{action:?} {actor:?} {object:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_member_creates_for_themselves_and_an_admin_for_anyone() {
+        let (here, me, other) = (id("wsp_", '1'), id("usr_", '1'), id("usr_", '2'));
+        let own = Object::Key { workspace: &here, owner: &me, id: None };
+        let others = Object::Key { workspace: &here, owner: &other, id: None };
+        assert_eq!(can(&person(Some(Role::Viewer), false), Action::CreateKey, &own), Decision::Forbid);
+        assert_eq!(can(&person(Some(Role::Member), false), Action::CreateKey, &own), Decision::Allow);
+        assert_eq!(can(&person(Some(Role::Member), false), Action::CreateKey, &others), Decision::Forbid);
+        assert_eq!(can(&person(Some(Role::Admin), false), Action::CreateKey, &others), Decision::Allow);
+    }
+
+    #[test]
+    fn a_key_cannot_change_itself() {
+        let (here, me, itself) = (id("wsp_", '1'), id("usr_", '1'), id("key_", '9'));
+        let object = Object::Key { workspace: &here, owner: &me, id: Some(&itself) };
+        let key = key_of(Role::Owner, &["keys:write"]);
+        assert_eq!(can(&key, Action::ReadKey, &object), Decision::Allow);
+        for action in [Action::UpdateKey, Action::DeactivateKey, Action::ActivateKey, Action::DeleteKey] {
+            assert_eq!(can(&key, action, &object), Decision::Forbid);
+        }
+    }
+
+    #[test]
+    fn the_instance_is_for_its_administrators_and_the_operator() {
+        let operator = Actor { principal: Principal::Operator, request: RequestInfo::default() };
+        for action in [Action::CreateWorkspace, Action::ManageUsers, Action::VerifyAudit] {
+            assert_eq!(can(&operator, action, &Object::Instance), Decision::Allow);
+            assert_eq!(can(&person(None, true), action, &Object::Instance), Decision::Allow);
+            assert_eq!(can(&person(Some(Role::Owner), false), action, &Object::Instance), Decision::Forbid);
+            assert_eq!(can(&key_of(Role::Owner, &["keys:write", "verify"]), action, &Object::Instance), Decision::Forbid);
+        }
+    }
+
+    #[test]
+    fn a_member_can_bring_nobody_in_and_only_an_admin_reactivates() {
+        let (here, me, key) = (id("wsp_", '1'), id("usr_", '1'), id("key_", '1'));
+        let own = Object::Key { workspace: &here, owner: &me, id: Some(&key) };
+        assert_eq!(can(&person(Some(Role::Member), false), Action::AddMember, &Object::Workspace(&here)), Decision::Forbid);
+        assert_eq!(can(&person(Some(Role::Admin), false), Action::AddMember, &Object::Workspace(&here)), Decision::Allow);
+        assert_eq!(can(&person(Some(Role::Member), false), Action::ActivateKey, &own), Decision::Forbid);
+        assert_eq!(can(&person(Some(Role::Admin), false), Action::ActivateKey, &own), Decision::Allow);
+    }
+}

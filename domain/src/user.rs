@@ -1,0 +1,75 @@
+//! People: who they are and how they are named. Their passwords never come here.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::UserId;
+use crate::name;
+use crate::problem::Problem;
+use crate::time::Timestamp;
+
+/// A person as shown beside a thing of theirs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserRef {
+    /// The person.
+    pub id: UserId,
+    /// Unique, lower case.
+    pub username: String,
+    /// As the person wants to be called; falls back to the username.
+    pub display_name: String,
+}
+
+/// A person as an administrator sees them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserSummary {
+    /// The person.
+    pub id: UserId,
+    /// Unique, lower case.
+    pub username: String,
+    /// Where to reach them; empty if unknown.
+    pub email: String,
+    /// As the person wants to be called.
+    pub display_name: String,
+    /// May manage the whole instance.
+    pub instance_admin: bool,
+    /// May sign in, and their keys work.
+    pub active: bool,
+    /// When the account was made.
+    pub created_at: Timestamp,
+}
+
+/// A username: 1 to 60 of `a-z`, `0-9`, `.`, `_`, `-`, `@`, `+`, in lower case whatever was typed.
+pub fn username(field: &str, text: &str) -> Result<String, Problem> {
+    let text = text.trim().to_ascii_lowercase();
+    let valid = (1..=60).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-@+".contains(&byte));
+    if valid { Ok(text) } else { Err(Problem::invalid(field, "Use 1 to 60 letters, digits and . _ - @ +")) }
+}
+
+/// An e-mail address: something before and after one `@`, no spaces, at most 254 characters. Whether it can be reached is
+/// only known by writing to it.
+pub fn email(field: &str, text: &str) -> Result<String, Problem> {
+    let text = name::optional_name(field, text)?;
+    let valid = text.split_once('@').is_some_and(|(local, host)| !local.is_empty() && !host.is_empty() && !host.contains('@'))
+        && !text.contains(char::is_whitespace);
+    if valid { Ok(text) } else { Err(Problem::invalid(field, "Enter an e-mail address, like ada@example.com.")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_username_is_kept_in_lower_case() {
+        assert_eq!(username("username", " Ada.Lovelace ").unwrap(), "ada.lovelace");
+        for bad in ["", "a b", "ä", &"a".repeat(61)] {
+            assert!(username("username", bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_address_without_both_ends_is_refused() {
+        assert!(email("email", "ada@example.com").is_ok());
+        for bad in ["", "ada", "@example.com", "ada@", "a@b@c", "a b@c"] {
+            assert!(email("email", bad).is_err(), "{bad}");
+        }
+    }
+}

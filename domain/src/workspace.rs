@@ -1,0 +1,74 @@
+//! Workspaces and who belongs to them. Everything but users belongs to exactly one workspace.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::WorkspaceId;
+use crate::policy_limits::KeyPolicy;
+
+/// What a member is in a workspace, weakest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Looks at what is theirs.
+    Viewer,
+    /// Has keys of their own.
+    Member,
+    /// Manages everybody's keys, the members and the rules.
+    Admin,
+    /// An admin who cannot be removed by other admins.
+    Owner,
+}
+
+impl Role {
+    /// Every role, weakest first.
+    pub const ALL: [Self; 4] = [Self::Viewer, Self::Member, Self::Admin, Self::Owner];
+
+    /// The name used in the API and the database.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Viewer => "viewer",
+            Self::Member => "member",
+            Self::Admin => "admin",
+            Self::Owner => "owner",
+        }
+    }
+
+    /// The role with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.as_str() == name)
+    }
+}
+
+/// One person's place in one workspace.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Membership {
+    /// The workspace.
+    pub workspace_id: WorkspaceId,
+    /// What they are there.
+    pub role: Role,
+}
+
+/// A workspace as its members see it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkspaceSummary {
+    /// The workspace.
+    pub id: WorkspaceId,
+    /// Its short name in addresses.
+    pub slug: String,
+    /// Its name.
+    pub name: String,
+    /// What the asker is there; `None` for an instance administrator who is no member.
+    pub role: Option<Role>,
+    /// The rules for its keys.
+    pub key_policy: KeyPolicy,
+}
+
+/// A workspace to be created.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewWorkspace {
+    /// Its short name in addresses; unique.
+    pub slug: String,
+    /// Its name.
+    pub name: String,
+}

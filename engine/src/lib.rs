@@ -1,0 +1,35 @@
+//! Keyfold's use cases and storage: the services that people, scripts and the command line act through, and all SQL.
+//!
+//! It knows nothing of HTTP, cookies or Leptos. Every service method takes who is asking first, asks the domain's policy
+//! before anything is read out, and makes each change and its audit event one transaction.
+#![warn(missing_docs)]
+
+mod changes;
+mod clock;
+mod error;
+mod keyset;
+mod limits;
+mod mac;
+mod open;
+mod password;
+mod secrets;
+mod service;
+mod store;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+
+pub use clock::{Clock, Entropy, SystemClock, SystemEntropy};
+pub use error::Error;
+pub use mac::{Pepper, PepperError};
+pub use open::{Engine, EngineOptions, OpenError, OpenRole, Readiness};
+pub use password::{MAX_CHARS as MAX_PASSWORD_CHARS, MIN_CHARS as MIN_PASSWORD_CHARS};
+pub use secrets::{Password, SessionToken, SetupToken};
+pub use service::audit::{Audit, BrokenLink, ChainReport};
+pub use service::keys::Keys;
+pub use service::members::Members;
+pub use service::sessions::{IssuedSession, Sessions, SignIn};
+pub use service::setup::{SetUp, Setup};
+pub use service::users::{NewUser, Users};
+pub use service::verify::{Answer, Verifier, VerifyRequest};
+pub use service::workspaces::Workspaces;
+pub use store::db::{DatabaseUrl, InvalidDatabaseUrl};

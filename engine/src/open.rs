@@ -1,0 +1,348 @@
+//! Opening an instance: the database, its schema, the pepper's check, the keys in memory, the background jobs.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use keyfold_domain::time::Timestamp;
+use keyfold_domain::token::Prefix;
+use sqlx::migrate::MigrateError;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+
+use crate::changes::Follower;
+use crate::clock::{Clock, Entropy};
+use crate::error::Error;
+use crate::keyset::Keyset;
+use crate::limits::SignInLimits;
+use crate::mac::{Macs, Pepper};
+use crate::password::Hasher;
+use crate::service::audit::Audit;
+use crate::service::keys::Keys;
+use crate::service::members::Members;
+use crate::service::sessions::Sessions;
+use crate::service::setup::Setup;
+use crate::service::users::Users;
+use crate::service::verify::Verifier;
+use crate::service::workspaces::Workspaces;
+use crate::service::{self, Core, FLUSH_EVERY};
+use crate::store::db::{Conn, DatabaseUrl, Db, sqlite_writer};
+use crate::store::{meta, migrate};
+
+/// Connections that read, and on PostgreSQL also write.
+const CONNECTIONS: u32 = 8;
+/// How often the change log is read.
+const POLL_EVERY: Duration = Duration::from_millis(100);
+/// Without a successful look at the change log for so long, nothing is verified any more.
+const STALE_AFTER: Duration = Duration::from_secs(5);
+/// How long one look may take.
+const POLL_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Who opens the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OpenRole {
+    /// The server. On SQLite only one at a time.
+    Serve,
+    /// A command that may run beside a server.
+    Beside,
+}
+
+/// What an instance is opened with.
+pub struct EngineOptions {
+    /// Where the data is.
+    pub database: DatabaseUrl,
+    /// What keys every stored hash.
+    pub pepper: Pepper,
+    /// What every secret starts with.
+    pub prefix: Prefix,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Gives randomness.
+    pub entropy: Arc<dyn Entropy>,
+    /// Who opens it.
+    pub role: OpenRole,
+}
+
+/// The instance cannot be opened. The text tells the operator what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// A server runs on this file already.
+    #[error("another Keyfold server is using {path} already. Stop it first, or use PostgreSQL to run several servers", path = .0.display())]
+    InUse(PathBuf),
+    /// The lock file cannot be made or locked.
+    #[error("the lock file {path} cannot be used: {why}", path = .0.display(), why = .1)]
+    Lock(PathBuf, std::io::Error),
+    /// The database was written by a newer Keyfold.
+    #[error("the database has schema {0}, and this Keyfold knows only up to {known}. Use the newer Keyfold, or restore a backup from before the upgrade", known = migrate::NEWEST)]
+    Newer(i64),
+    /// The schema must be brought up to date, and a server of another version is running.
+    #[error("the database must be upgraded, and a server is running on it. Stop the server and start it with this version")]
+    UpgradeUnderServer,
+    /// A migration failed.
+    #[error("the database could not be brought to this version: {0}")]
+    Migrate(MigrateError),
+    /// The pepper is not the one this database was made with.
+    #[error(
+        "the pepper (fingerprint {0}) is not the one this database was made with. Put the right pepper file back; with this one no key and no session could be verified"
+    )]
+    WrongPepper(String),
+    /// The database cannot be reached or read.
+    #[error("{0}")]
+    Store(#[from] Error),
+}
+
+impl From<sqlx::Error> for OpenError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+/// Can this instance serve, and if not, why not?
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Readiness {
+    /// It can.
+    pub ready: bool,
+    /// What is missing, for the operator.
+    pub why: Vec<String>,
+}
+
+struct Shared {
+    core: Arc<Core>,
+    jobs: Mutex<Vec<JoinHandle<()>>>,
+    /// Held as long as the engine lives.
+    _lock: Option<File>,
+}
+
+/// An open instance. Clones share it.
+#[derive(Clone)]
+pub struct Engine {
+    /// The first set-up.
+    pub setup: Setup,
+    /// Signing in.
+    pub sessions: Sessions,
+    /// People.
+    pub users: Users,
+    /// Workspaces.
+    pub workspaces: Workspaces,
+    /// Who belongs to a workspace.
+    pub members: Members,
+    /// API keys.
+    pub keys: Keys,
+    /// Verdicts on presented keys.
+    pub verifier: Verifier,
+    /// The audit log.
+    pub audit: Audit,
+    shared: Arc<Shared>,
+}
+
+impl Engine {
+    /// Opens the database, brings it to this version, checks the pepper and loads every key.
+    pub async fn open(options: EngineOptions) -> Result<Self, OpenError> {
+        let macs = Macs::new(&options.pepper);
+        let (db, lock) = match &options.database {
+            DatabaseUrl::Sqlite(path) => open_sqlite(path, options.role).await?,
+            DatabaseUrl::Postgres(url) => (open_postgres(url).await?, None),
+        };
+        check_pepper(&db, &macs).await?;
+        let hashes_at_once = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let core = Arc::new(Core {
+            limits: SignInLimits::new(&options.clock),
+            hasher: Hasher::new(hashes_at_once, options.entropy.as_ref())?,
+            macs: Arc::new(macs),
+            keyset: Keyset::new(),
+            follower: Follower::new(),
+            prefix: options.prefix,
+            clock: options.clock,
+            entropy: options.entropy,
+            db,
+        });
+        core.follower.catch_up(&core.db, &core.keyset).await?;
+        Ok(Self::over(core, lock))
+    }
+
+    fn over(core: Arc<Core>, lock: Option<File>) -> Self {
+        let shared = || Arc::clone(&core);
+        Self {
+            setup: Setup { core: shared() },
+            sessions: Sessions { core: shared() },
+            users: Users { core: shared() },
+            workspaces: Workspaces { core: shared() },
+            members: Members { core: shared() },
+            keys: Keys { core: shared() },
+            verifier: Verifier { core: shared() },
+            audit: Audit { core: shared() },
+            shared: Arc::new(Shared { core, jobs: Mutex::new(Vec::new()), _lock: lock }),
+        }
+    }
+
+    /// What every secret of this instance starts with.
+    pub fn prefix(&self) -> &Prefix {
+        &self.shared.core.prefix
+    }
+
+    /// Now, by the instance's clock.
+    pub fn now(&self) -> Timestamp {
+        self.shared.core.now()
+    }
+
+    /// Fills a slice with unpredictable bytes.
+    pub fn fill_random(&self, bytes: &mut [u8]) {
+        self.shared.core.entropy.fill(bytes);
+    }
+
+    /// How many keys the verifier holds in memory.
+    pub fn keys_in_memory(&self) -> usize {
+        self.shared.core.keyset.len()
+    }
+
+    /// Starts the background jobs of a server: following the change log, writing counts, forgetting what is old.
+    pub fn start_jobs(&self) {
+        let jobs = [tokio::spawn(follow(Arc::clone(&self.shared.core))), tokio::spawn(write_counts(Arc::clone(&self.shared.core)))];
+        self.shared.jobs.lock().unwrap_or_else(PoisonError::into_inner).extend(jobs);
+    }
+
+    /// Applies every change that others have written, now.
+    pub async fn sync(&self) -> Result<(), Error> {
+        self.shared.core.follower.catch_up(&self.shared.core.db, &self.shared.core.keyset).await
+    }
+
+    /// Writes every count that is waiting, now.
+    pub async fn flush_usage(&self) -> Result<(), Error> {
+        service::flush(&self.shared.core).await
+    }
+
+    /// Can it serve? Asks the database, for at most a second.
+    pub async fn readiness(&self) -> Readiness {
+        let mut why = Vec::new();
+        match timeout(Duration::from_secs(1), self.setup.is_needed()).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => why.push(format!("the database does not answer: {error}")),
+            Err(_) => why.push("the database did not answer within a second".to_owned()),
+        }
+        if !self.verifier.is_ready() {
+            why.push("the keys in memory may be out of date".to_owned());
+        }
+        Readiness { ready: why.is_empty(), why }
+    }
+
+    /// Stops the jobs, writes what is waiting and closes the database.
+    pub async fn close(&self) {
+        for job in self.shared.jobs.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            job.abort();
+        }
+        if let Err(error) = self.flush_usage().await {
+            tracing::error!(%error, "some counts of uses could not be written and are lost");
+        }
+        self.shared.core.db.close().await;
+    }
+}
+
+async fn open_sqlite(path: &Path, role: OpenRole) -> Result<(Db, Option<File>), OpenError> {
+    let mut lock_path = path.as_os_str().to_owned();
+    lock_path.push(".lock");
+    let lock_path = PathBuf::from(lock_path);
+    let lock = OpenOptions::new().write(true).create(true).truncate(false).open(&lock_path);
+    let lock = lock.map_err(|error| OpenError::Lock(lock_path.clone(), error))?;
+    let locked = match lock.try_lock() {
+        Ok(()) => true,
+        Err(TryLockError::WouldBlock) if role == OpenRole::Serve => return Err(OpenError::InUse(path.to_owned())),
+        Err(TryLockError::WouldBlock) => false,
+        Err(TryLockError::Error(error)) => return Err(OpenError::Lock(lock_path, error)),
+    };
+    let mut writer = sqlite_writer(path).await?;
+    upgrade(&mut Conn::Sqlite(&mut writer), locked).await?;
+    // A command gives the lock back: it only kept others away from the upgrade.
+    let lock = (role == OpenRole::Serve).then_some(lock);
+    Ok((Db::sqlite(path, writer, CONNECTIONS), lock))
+}
+
+async fn open_postgres(url: &str) -> Result<Db, OpenError> {
+    let db = Db::postgres(url, CONNECTIONS).await?;
+    let mut reader = db.reader().await?;
+    // sqlx holds an advisory lock while it migrates, so several nodes may start at once.
+    upgrade(&mut reader.conn(), true).await?;
+    drop(reader);
+    Ok(db)
+}
+
+async fn upgrade(conn: &mut Conn<'_>, allowed: bool) -> Result<(), OpenError> {
+    match migrate::current(conn).await? {
+        Some(version) if version > migrate::NEWEST => Err(OpenError::Newer(version)),
+        Some(version) if version == migrate::NEWEST => Ok(()),
+        _ if !allowed => Err(OpenError::UpgradeUnderServer),
+        _ => migrate::run(conn).await.map_err(OpenError::Migrate),
+    }
+}
+
+/// Compares the pepper with the one the database was made with; the first to open a fresh database leaves its own.
+async fn check_pepper(db: &Db, macs: &Macs) -> Result<(), OpenError> {
+    const NAME: &str = "pepper_check";
+    let mut reader = db.reader().await?;
+    let mut kept = meta::find(&mut reader.conn(), NAME).await?;
+    drop(reader);
+    if kept.is_none() {
+        let value = macs.check_value().to_owned();
+        kept = db
+            .write(move |mut conn| {
+                let value = value.clone();
+                Box::pin(async move {
+                    meta::insert(&mut conn, NAME, &value).await?;
+                    Ok(meta::find(&mut conn, NAME).await?)
+                })
+            })
+            .await?;
+    }
+    if kept.as_deref() == Some(macs.check_value()) { Ok(()) } else { Err(OpenError::WrongPepper(macs.pepper_id().to_owned())) }
+}
+
+/// Applies what others write to the change log, and stops the verifier when it cannot.
+async fn follow(core: Arc<Core>) {
+    let mut ticks = interval(POLL_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut last_seen = Instant::now();
+    let mut failing = false;
+    loop {
+        ticks.tick().await;
+        let asked_at = Instant::now();
+        let error = match timeout(POLL_PATIENCE, core.follower.catch_up(&core.db, &core.keyset)).await {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(_) => Some("no answer in time".to_owned()),
+        };
+        if let Some(error) = error {
+            if !failing {
+                tracing::error!(error, "the change log cannot be read; verification stops in a few seconds unless it can");
+            }
+            failing = true;
+            if last_seen.elapsed() >= STALE_AFTER {
+                core.keyset.set_stale(true);
+            }
+            continue;
+        }
+        if failing {
+            tracing::info!("the change log can be read again");
+        }
+        failing = false;
+        last_seen = asked_at;
+        core.keyset.set_stale(false);
+    }
+}
+
+/// Writes counts of uses every few seconds; cleans up now and then.
+async fn write_counts(core: Arc<Core>) {
+    let mut ticks = interval(FLUSH_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    for round in 0u64.. {
+        ticks.tick().await;
+        if let Err(error) = service::flush(&core).await {
+            tracing::warn!(%error, "counts of uses could not be written; they are kept for the next try");
+        }
+        if round % 60 == 1
+            && let Err(error) = service::housekeep(&core).await
+        {
+            tracing::warn!(%error, "old entries could not be removed");
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! The use cases, one file per noun: policy, then validation, then one transaction with its audit event.
+
+pub(crate) mod audit;
+pub(crate) mod keys;
+mod keys_write;
+pub(crate) mod members;
+pub(crate) mod sessions;
+pub(crate) mod setup;
+mod usage;
+pub(crate) mod users;
+pub(crate) mod verify;
+pub(crate) mod workspaces;
+
+use std::sync::Arc;
+
+use keyfold_domain::policy::{Action, Actor, Decision, Object, can};
+use keyfold_domain::time::Timestamp;
+use keyfold_domain::token::Prefix;
+
+use crate::changes::Follower;
+use crate::clock::{Clock, Entropy, EntropyRng};
+use crate::error::Error;
+use crate::keyset::Keyset;
+use crate::limits::SignInLimits;
+use crate::mac::Macs;
+use crate::password::Hasher;
+use crate::store::db::Db;
+use audit::Event;
+
+pub(crate) use usage::{FLUSH_EVERY, flush, housekeep};
+
+/// What every service stands on.
+pub(crate) struct Core {
+    pub(crate) db: Db,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) macs: Arc<Macs>,
+    pub(crate) hasher: Hasher,
+    pub(crate) keyset: Keyset,
+    pub(crate) follower: Follower,
+    pub(crate) prefix: Prefix,
+    pub(crate) limits: SignInLimits,
+}
+
+impl Core {
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub(crate) fn rng(&self) -> EntropyRng {
+        EntropyRng(Arc::clone(&self.entropy))
+    }
+
+    /// Returns once change number `seq` is in force here. If the database cannot be read for it, nothing is verified until
+    /// it can: an acknowledged revoke must never be followed by a yes.
+    pub(crate) async fn reach(&self, seq: i64) -> Result<(), Error> {
+        let reached = self.follower.reach(&self.db, &self.keyset, seq).await;
+        if reached.is_err() {
+            self.keyset.set_stale(true);
+        }
+        reached
+    }
+
+    /// Asks the policy. A known caller's attempt at what they may not do is put into the audit log.
+    pub(crate) async fn authorize(&self, actor: &Actor, action: Action, object: &Object<'_>) -> Result<(), Error> {
+        let decision = can(actor, action, object);
+        if decision == Decision::Forbid {
+            let event = Event::refused(self.now(), actor, action, object);
+            audit::record(self, event).await?;
+        }
+        Error::unless_allowed(decision)
+    }
+}

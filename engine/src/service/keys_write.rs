@@ -1,0 +1,349 @@
+//! Making, changing, stopping and ending keys. Each act is one transaction with its audit event and its line in the
+//! change log, and is in force in this process when the method returns.
+
+use std::sync::Arc;
+
+use keyfold_domain::ids::{KeyId, SecretId, UserId, WorkspaceId};
+use keyfold_domain::key::{IssuedKey, KeyPatch, KeySummary, NewKey};
+use keyfold_domain::name;
+use keyfold_domain::policy::{Action, Actor, Object, Principal};
+use keyfold_domain::policy_limits::KeyPolicy;
+use keyfold_domain::problem::Problem;
+use keyfold_domain::scope::{KeyKind, ScopeSet};
+use keyfold_domain::time::Timestamp;
+use keyfold_domain::token;
+use keyfold_domain::workspace::Role;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::audit::Event;
+use super::keys::{Keys, present};
+use super::sessions::require_proof;
+use crate::error::Error;
+use crate::mac::hex;
+use crate::store;
+use crate::store::changes::Change;
+use crate::store::db::Conn;
+use crate::store::keys::{KeyInsert, KeyRow};
+
+/// How long an Idempotency-Key is remembered, in milliseconds: 24 hours.
+const IDEMPOTENCY_MS: i64 = 86_400_000;
+
+/// The Idempotency-Key of a create: whose it is, its value, and what was asked for.
+struct Idempotency {
+    actor: String,
+    value: String,
+    request_hash: String,
+}
+
+impl Keys {
+    /// Makes a key and returns its secret, for this one time.
+    ///
+    /// With an `idempotency` value a second try of the same request makes nothing and is told which key the first made;
+    /// the secret is not recoverable.
+    pub async fn create(&self, actor: &Actor, workspace: &WorkspaceId, new: NewKey, idempotency: Option<&str>) -> Result<IssuedKey, Error> {
+        let core = &self.core;
+        let owner = match (&new.owner, actor.user()) {
+            (Some(owner), _) => owner.clone(),
+            (None, Some(user)) => user.id.clone(),
+            (None, None) => {
+                core.authorize(actor, Action::CreateKey, &Object::Workspace(workspace)).await?;
+                return Err(Problem::invalid("owner", "Say whose key it is.").into());
+            }
+        };
+        core.authorize(actor, Action::CreateKey, &Object::Key { workspace, owner: &owner, id: None }).await?;
+        let idempotency = idempotency.map(|value| remember(actor, workspace, value, &new)).transpose()?;
+        let new = new.checked()?;
+        let policy = self.rules(actor, workspace, &owner, new.kind).await?;
+        let now = core.now();
+        let expires_at = policy.resolve(new.expires_at, now)?;
+        within_maker(actor, &new.scopes, expires_at)?;
+        if new.kind == KeyKind::Management {
+            require_proof(core, actor)?;
+        }
+        let secret = token::generate(&core.prefix, new.kind, &mut core.rng());
+        let created_by = match &actor.principal {
+            Principal::Operator => "command line".to_owned(),
+            _ => actor.user().map(|user| user.username.clone()).unwrap_or_default(),
+        };
+        let insert = KeyInsert {
+            id: KeyId::generate(now, &mut core.rng()),
+            workspace: workspace.clone(),
+            owner,
+            created_by,
+            expires_at,
+            now,
+            secret_id: SecretId::generate(now, &mut core.rng()).to_string(),
+            mac: core.macs.key(secret.expose()),
+            pepper_id: core.macs.pepper_id().to_owned(),
+            hint: token::hint(&secret),
+            new,
+        };
+        let key = self.insert(actor, insert, policy, idempotency).await?;
+        Ok(IssuedKey { key, secret })
+    }
+
+    /// The workspace's rules, if they let `actor` make a key of that kind for `owner`.
+    async fn rules(&self, actor: &Actor, workspace: &WorkspaceId, owner: &UserId, kind: KeyKind) -> Result<KeyPolicy, Error> {
+        let mut reader = self.core.db.reader().await?;
+        let mut conn = reader.conn();
+        let row = store::workspaces::find(&mut conn, workspace.as_str()).await?.ok_or_else(Error::not_found)?;
+        let policy = row.summary(None)?.key_policy;
+        let Some(role) = store::workspaces::find_role(&mut conn, workspace, owner).await? else {
+            let own = actor.user().is_some_and(|user| user.id == *owner);
+            let text = if own {
+                "You are not a member of this workspace. Join it to have keys here."
+            } else {
+                "This person is not a member of the workspace."
+            };
+            return Err(Problem::invalid("owner", text).into());
+        };
+        if role < Role::Member {
+            return Err(Problem::invalid("owner", "A viewer cannot have keys. Give this person another role first.").into());
+        }
+        if !policy.members_may_create && actor.role_in(workspace) < Some(Role::Admin) {
+            return Err(Error::forbidden("Only administrators create keys in this workspace."));
+        }
+        // A management key acts as its owner: nobody may mint one for somebody mightier.
+        if kind == KeyKind::Management && actor.role_in(workspace) < Some(role) {
+            return Err(Error::forbidden("You cannot make a management key for somebody whose role is above yours."));
+        }
+        Ok(policy)
+    }
+
+    async fn insert(
+        &self,
+        actor: &Actor,
+        insert: KeyInsert,
+        policy: KeyPolicy,
+        idempotency: Option<Idempotency>,
+    ) -> Result<KeySummary, Error> {
+        let core = &self.core;
+        let after = json!({
+            "owner": insert.owner, "name": insert.new.name, "kind": insert.new.kind, "scopes": insert.new.scopes,
+            "expires_at": insert.expires_at, "inactivity_days": insert.new.inactivity_days, "note": insert.new.note,
+        });
+        let event = Event::done(insert.now, actor, Some(insert.workspace.as_str()), "key.create", insert.id.as_str());
+        let input = Arc::new((insert, policy, idempotency, event.change(None, Some(after))));
+        let macs = Arc::clone(&core.macs);
+        let (row, seq) = core
+            .db
+            .write(move |mut conn| {
+                let (input, macs) = (Arc::clone(&input), Arc::clone(&macs));
+                Box::pin(async move {
+                    let (key, policy, idempotency, event) = &*input;
+                    // First: the chain's row lock makes the counts below exact on every engine.
+                    event.append(&mut conn, &macs).await?;
+                    if let Some(idempotency) = idempotency {
+                        idempotency.refuse_replay(&mut conn).await?;
+                    }
+                    room_for_one_more(&mut conn, key, policy).await?;
+                    store::keys::insert(&mut conn, key).await?;
+                    if let Some(idempotency) = idempotency {
+                        idempotency.insert(&mut conn, key).await?;
+                    }
+                    let row = store::keys::find(&mut conn, &key.workspace, &key.id).await?.ok_or_else(Error::not_found)?;
+                    Ok((row, store::changes::append(&mut conn, &Change::Key(&key.id), key.now).await?))
+                })
+            })
+            .await?;
+        core.reach(seq).await?;
+        present(core, &row)
+    }
+
+    /// Changes a key's name, scopes, expiry, interval or note. What the patch leaves out stays.
+    pub async fn update(&self, actor: &Actor, workspace: &WorkspaceId, id: &KeyId, patch: KeyPatch) -> Result<KeySummary, Error> {
+        let mut reader = self.core.db.reader().await?;
+        let rules = store::workspaces::find(&mut reader.conn(), workspace.as_str()).await?;
+        drop(reader);
+        // Whether the workspace exists is for the policy to tell; without one there is no key in it either.
+        let policy = rules.map(|row| row.summary(None)).transpose()?.map(|summary| summary.key_policy).unwrap_or_default();
+        let (maker, now) = (actor.clone(), self.core.now());
+        self.change(actor, workspace, id, (Action::UpdateKey, "key.update"), move |row| {
+            if patch.version.is_some_and(|version| version != row.version) {
+                return Err(changed_meanwhile(row));
+            }
+            patch_row(row, patch.clone(), &policy, &maker, now)
+        })
+        .await
+    }
+
+    /// Stops a key until it is activated again. Stopping a stopped key changes nothing.
+    pub async fn deactivate(&self, actor: &Actor, workspace: &WorkspaceId, id: &KeyId, reason: &str) -> Result<KeySummary, Error> {
+        let reason = name::optional_name("reason", reason)?;
+        let now = self.core.now();
+        self.change(actor, workspace, id, (Action::DeactivateKey, "key.deactivate"), move |row| {
+            if row.deactivated_at.is_none() {
+                row.deactivated_at = Some(now.as_millis());
+                row.deactivated_reason = Some(reason.clone());
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Lets a deactivated or dormant key work again; its idle time counts from now.
+    pub async fn activate(&self, actor: &Actor, workspace: &WorkspaceId, id: &KeyId) -> Result<KeySummary, Error> {
+        let now = self.core.now();
+        self.change(actor, workspace, id, (Action::ActivateKey, "key.activate"), move |row| {
+            row.deactivated_at = None;
+            row.deactivated_reason = None;
+            row.activated_at = Some(now.as_millis());
+            Ok(())
+        })
+        .await
+    }
+
+    /// Ends a key for good: its secret never works again. The record stays.
+    pub async fn delete(&self, actor: &Actor, workspace: &WorkspaceId, id: &KeyId) -> Result<KeySummary, Error> {
+        let now = self.core.now();
+        self.change(actor, workspace, id, (Action::DeleteKey, "key.delete"), move |row| {
+            row.deleted_at = Some(now.as_millis());
+            Ok(())
+        })
+        .await
+    }
+
+    /// Reads a key, asks the policy, lets `alter` change it, and writes it back with its audit event.
+    async fn change<F>(
+        &self,
+        actor: &Actor,
+        workspace: &WorkspaceId,
+        id: &KeyId,
+        act: (Action, &str),
+        alter: F,
+    ) -> Result<KeySummary, Error>
+    where
+        F: Fn(&mut KeyRow) -> Result<(), Error> + Send + Sync + 'static,
+    {
+        let core = &self.core;
+        core.authorize(actor, Action::ReadWorkspace, &Object::Workspace(workspace)).await?;
+        let mut reader = core.db.reader().await?;
+        let row = store::keys::find(&mut reader.conn(), workspace, id).await?.ok_or_else(Error::not_found)?;
+        drop(reader);
+        let owner: UserId = store::users::parse_id(&row.owner_id)?;
+        core.authorize(actor, act.0, &Object::Key { workspace, owner: &owner, id: Some(id) }).await?;
+        let event = Event::done(core.now(), actor, Some(workspace.as_str()), act.1, id.as_str());
+        let input = Arc::new((workspace.clone(), id.clone(), event, alter));
+        let (macs, now) = (Arc::clone(&core.macs), core.now());
+        let (row, seq) = core
+            .db
+            .write(move |mut conn| {
+                let (input, macs) = (Arc::clone(&input), Arc::clone(&macs));
+                Box::pin(async move {
+                    let (workspace, id, event, alter) = &*input;
+                    let mut row = store::keys::find(&mut conn, workspace, id).await?.ok_or_else(Error::not_found)?;
+                    if row.deleted_at.is_some() {
+                        return Err(Error::conflict(None, "This key was deleted. It cannot be changed any more."));
+                    }
+                    let before = settings(&row);
+                    alter(&mut row)?;
+                    event.clone().change(Some(before), Some(settings(&row))).append(&mut conn, &macs).await?;
+                    if !store::keys::update(&mut conn, &row).await? {
+                        return Err(changed_meanwhile(&row));
+                    }
+                    row.version += 1;
+                    Ok((row, store::changes::append(&mut conn, &Change::Key(id), now).await?))
+                })
+            })
+            .await?;
+        core.reach(seq).await?;
+        present(core, &row)
+    }
+}
+
+fn patch_row(row: &mut KeyRow, patch: KeyPatch, policy: &KeyPolicy, maker: &Actor, now: Timestamp) -> Result<(), Error> {
+    let current = row.record()?;
+    let patch = patch.checked(current.kind)?;
+    if let Some(name) = patch.name {
+        row.folded_name = name::fold(&name);
+        row.name = name;
+    }
+    if let Some(wish) = patch.expires_at {
+        row.expires_at = policy.resolve(wish, now)?.map(Timestamp::as_millis);
+    }
+    if let Some(days) = patch.inactivity_days {
+        row.inactivity_days = days.map(i64::from);
+    }
+    if let Some(note) = patch.note {
+        row.note = note;
+    }
+    let scopes = patch.scopes.unwrap_or(current.scopes);
+    within_maker(maker, &scopes, row.expires_at.map(Timestamp::from_millis))?;
+    row.scopes = scopes.to_string();
+    Ok(())
+}
+
+/// A key that makes or changes another one cannot give more than it has itself.
+fn within_maker(maker: &Actor, scopes: &ScopeSet, expires_at: Option<Timestamp>) -> Result<(), Error> {
+    let Principal::Key(key) = &maker.principal else { return Ok(()) };
+    if !key.scopes.covers(scopes) {
+        return Err(Error::forbidden("A key cannot give scopes that it does not hold."));
+    }
+    match (key.expires_at, expires_at) {
+        (Some(own), None) if own > Timestamp::from_millis(0) => Err(Error::forbidden("A key cannot make one that outlives it.")),
+        (Some(own), Some(given)) if given > own => Err(Error::forbidden("A key cannot make one that outlives it.")),
+        _ => Ok(()),
+    }
+}
+
+fn changed_meanwhile(row: &KeyRow) -> Error {
+    let text = format!("Somebody changed this key meanwhile (it is at version {} now). Load it again and repeat your change.", row.version);
+    Error::conflict(Some("version"), text)
+}
+
+/// What the audit log says of a key.
+fn settings(row: &KeyRow) -> Value {
+    json!({
+        "name": row.name, "scopes": row.scopes, "expires_at": row.expires_at, "inactivity_days": row.inactivity_days,
+        "note": row.note, "deactivated_at": row.deactivated_at, "deactivated_reason": row.deactivated_reason,
+        "deleted_at": row.deleted_at, "version": row.version,
+    })
+}
+
+async fn room_for_one_more(conn: &mut Conn<'_>, key: &KeyInsert, policy: &KeyPolicy) -> Result<(), Error> {
+    let (of_owner, of_all) = (i64::from(policy.max_live_per_user), i64::from(policy.max_live_per_workspace));
+    let (owners, all) = store::keys::count_live(conn, &key.workspace, &key.owner, of_owner.max(of_all)).await?;
+    if owners >= of_owner {
+        return Err(Error::conflict(None, format!("This person has {of_owner} keys already, as many as allowed. Delete some first.")));
+    }
+    if all >= of_all {
+        return Err(Error::conflict(None, format!("This workspace has {of_all} keys already, as many as allowed. Delete some first.")));
+    }
+    Ok(())
+}
+
+fn remember(actor: &Actor, workspace: &WorkspaceId, value: &str, new: &NewKey) -> Result<Idempotency, Error> {
+    if !(1..=255).contains(&value.len()) || !value.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(Problem::invalid("idempotency_key", "Use 1 to 255 visible ASCII characters.").into());
+    }
+    let request = serde_json::to_vec(&(workspace, new)).map_err(|error| Error::Internal(error.to_string()))?;
+    let actor = match &actor.principal {
+        Principal::Key(key) => key.id.to_string(),
+        _ => actor.user().map(|user| user.id.to_string()).unwrap_or_default(),
+    };
+    Ok(Idempotency { actor, value: value.to_owned(), request_hash: hex(&Sha256::digest(request)) })
+}
+
+impl Idempotency {
+    async fn refuse_replay(&self, conn: &mut Conn<'_>) -> Result<(), Error> {
+        match store::keys::find_idempotent(conn, &self.actor, &self.value).await? {
+            None => Ok(()),
+            Some((hash, key)) if hash == self.request_hash => Err(Error::conflict(
+                Some("idempotency_key"),
+                format!(
+                    "This request already created {key}. Its secret was shown then and cannot be shown again; if it is lost, delete the key and create another."
+                ),
+            )),
+            Some((_, key)) => Err(Error::conflict(
+                Some("idempotency_key"),
+                format!("This Idempotency-Key was used for another request, which created {key}. Choose a new one."),
+            )),
+        }
+    }
+
+    async fn insert(&self, conn: &mut Conn<'_>, key: &KeyInsert) -> Result<(), Error> {
+        let forget = key.now.plus_ms(-IDEMPOTENCY_MS);
+        Ok(store::keys::insert_idempotent(conn, &self.actor, &self.value, &self.request_hash, &key.id, key.now, forget).await?)
+    }
+}

@@ -1,0 +1,134 @@
+//! Verification: from a presented secret to a verdict, out of memory. No database, no lock a writer can hold.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use keyfold_domain::policy::{ActingKey, Action, Actor, Decision, Object, Principal, RequestInfo, can};
+use keyfold_domain::scope::KeyKind;
+use keyfold_domain::token;
+use keyfold_domain::verdict::{Code, Key, Moment, Question, ResourceRef, judge};
+
+use super::Core;
+use crate::error::Error;
+use crate::keyset::Entry;
+
+/// What a crash may take from a key's last use, in milliseconds: two flush intervals. Dormancy waits that much longer.
+pub(crate) const GRACE_MS: i64 = 10_000;
+
+/// What a service asks about a key that was presented to it.
+#[derive(Debug, Clone, Copy)]
+pub struct VerifyRequest<'a> {
+    /// The presented secret.
+    pub key: &'a str,
+    /// The scope the act needs.
+    pub scope: Option<&'a str>,
+    /// The resource the act touches.
+    pub resource: Option<&'a ResourceRef>,
+    /// The end client's address.
+    pub client_ip: Option<IpAddr>,
+}
+
+/// The verdict, and the key it is about.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The verdict.
+    pub code: Code,
+    /// The key, if there is one that the asker may know of. The same nothing for unknown, deleted and foreign keys.
+    pub key: Option<Arc<Key>>,
+}
+
+/// Verification as a use case.
+#[derive(Clone)]
+pub struct Verifier {
+    pub(crate) core: Arc<Core>,
+}
+
+impl Verifier {
+    /// Does this process know every key, up to date? While it does not, every question is answered `Unavailable`.
+    pub fn is_ready(&self) -> bool {
+        self.core.keyset.is_exact()
+    }
+
+    /// What a key may learn about itself: its verdict on nothing in particular.
+    pub fn whoami(&self, secret: &str, client_ip: Option<IpAddr>) -> Result<Answer, Error> {
+        let question = Question { client_ip, ..Question::default() };
+        Ok(match self.find(secret)? {
+            Err(code) => Answer { code, key: None },
+            Ok(entry) => {
+                let code = self.judge(&entry, &question);
+                Answer { code, key: Some(entry.record) }
+            }
+        })
+    }
+
+    /// The verdict on a presented key, for a caller whose own key holds the scope `verify`. `Unauthenticated` and
+    /// `Forbidden` are about the caller; the presented key is always answered for with a code.
+    pub fn verify(&self, caller: &str, request: &VerifyRequest<'_>) -> Result<Answer, Error> {
+        let (actor, asking) = self.acting(caller, RequestInfo::default())?;
+        let workspace = &asking.record.workspace_id;
+        if can(&actor, Action::VerifyKey, &Object::Workspace(workspace)) != Decision::Allow {
+            return Err(Error::forbidden("Verifying needs a management key with the scope verify."));
+        }
+        let question = Question { scope: request.scope, resource: request.resource, client_ip: request.client_ip };
+        Ok(match self.find(request.key)? {
+            Err(code) => Answer { code, key: None },
+            // The same answer as for a key that was never there.
+            Ok(entry) if entry.record.workspace_id != *workspace => Answer { code: Code::NotFound, key: None },
+            Ok(entry) => {
+                let code = self.judge(&entry, &question);
+                Answer { code, key: Some(entry.record) }
+            }
+        })
+    }
+
+    /// The actor behind a management key presented as a credential.
+    pub fn authenticate(&self, secret: &str, request: &RequestInfo) -> Result<Actor, Error> {
+        Ok(self.acting(secret, request.clone())?.0)
+    }
+
+    fn acting(&self, secret: &str, request: RequestInfo) -> Result<(Actor, Entry), Error> {
+        let entry = self.find(secret)?.map_err(|code| Error::unauthenticated(code.explanation()))?;
+        let question = Question { client_ip: request.ip, ..Question::default() };
+        match self.judge(&entry, &question) {
+            Code::Valid => {}
+            code => return Err(Error::unauthenticated(code.explanation())),
+        }
+        let record = &entry.record;
+        if record.kind != KeyKind::Management {
+            return Err(Error::forbidden("This is not a management key. Create one of kind Management for this."));
+        }
+        let role = record.owner_role.ok_or_else(|| Error::unauthenticated(Code::OwnerDisabled.explanation()))?;
+        let acting = ActingKey {
+            id: record.id.clone(),
+            workspace_id: record.workspace_id.clone(),
+            owner: record.owner.clone(),
+            role,
+            scopes: record.effective.clone(),
+            expires_at: record.expires_at,
+        };
+        Ok((Actor { principal: Principal::Key(acting), request }, entry))
+    }
+
+    /// The key with that secret, or the code that says why there is none.
+    fn find(&self, secret: &str) -> Result<Result<Entry, Code>, Error> {
+        let core = &self.core;
+        if !core.keyset.is_exact() {
+            return Err(Error::Unavailable("the keys are not loaded or may be out of date".into()));
+        }
+        if token::parse(&core.prefix, secret).is_err() {
+            return Ok(Err(Code::Malformed));
+        }
+        Ok(core.keyset.find(&core.macs.key(secret)).ok_or(Code::NotFound))
+    }
+
+    /// Judges a key now and counts the use if it may.
+    fn judge(&self, entry: &Entry, question: &Question<'_>) -> Code {
+        let now = self.core.now();
+        let moment = Moment { last_used_at: entry.usage.last_used_at(), grace_ms: GRACE_MS, ..Moment::at(now) };
+        let code = judge(&entry.record, question, &moment);
+        if code == Code::Valid {
+            self.core.keyset.count(entry, now);
+        }
+        code
+    }
+}

@@ -1,0 +1,133 @@
+//! Workspaces: making them, finding them.
+
+use std::sync::Arc;
+
+use keyfold_domain::ids::{UserId, WorkspaceId};
+use keyfold_domain::name;
+use keyfold_domain::policy::{Action, Actor, Object, Principal};
+use keyfold_domain::policy_limits::KeyPolicy;
+use keyfold_domain::problem::Problem;
+use keyfold_domain::time::Timestamp;
+use keyfold_domain::workspace::{NewWorkspace, Role, WorkspaceSummary};
+use serde_json::json;
+
+use super::Core;
+use super::audit::Event;
+use crate::error::{Error, is_unique_violation};
+use crate::store;
+use crate::store::db::Conn;
+
+/// The most workspaces listed.
+const MOST: i64 = 1000;
+
+/// A workspace about to be written, in its accepted form.
+#[derive(Clone)]
+pub(crate) struct Founding {
+    pub(crate) id: WorkspaceId,
+    pub(crate) slug: String,
+    pub(crate) name: String,
+    pub(crate) owner: UserId,
+    pub(crate) now: Timestamp,
+}
+
+impl Founding {
+    pub(crate) fn checked(core: &Core, new: &NewWorkspace, fields: (&str, &str), owner: UserId) -> Result<Self, Problem> {
+        let now = core.now();
+        Ok(Self {
+            slug: name::slug(fields.0, &new.slug)?,
+            name: name::required_name(fields.1, &new.name)?,
+            id: WorkspaceId::generate(now, &mut core.rng()),
+            owner,
+            now,
+        })
+    }
+
+    pub(crate) fn event(&self, actor: &Actor) -> Event {
+        let after = json!({"slug": self.slug, "name": self.name, "owner": self.owner});
+        Event::done(self.now, actor, Some(self.id.as_str()), "workspace.create", self.id.as_str()).change(None, Some(after))
+    }
+
+    pub(crate) async fn insert(&self, conn: &mut Conn<'_>, slug_field: &str) -> Result<(), Error> {
+        let added = store::workspaces::insert(conn, &self.id, &self.slug, &self.name, &KeyPolicy::default(), self.now).await;
+        added.map_err(|error| {
+            if is_unique_violation(&error) {
+                Error::conflict(Some(slug_field), "Another workspace has this short name. Choose another.")
+            } else {
+                error.into()
+            }
+        })?;
+        Ok(store::workspaces::set_membership(conn, &self.id, &self.owner, Role::Owner, self.now).await?)
+    }
+
+    pub(crate) fn summary(self, role: Option<Role>) -> WorkspaceSummary {
+        WorkspaceSummary { id: self.id, slug: self.slug, name: self.name, role, key_policy: KeyPolicy::default() }
+    }
+}
+
+/// Workspaces as a use case.
+#[derive(Clone)]
+pub struct Workspaces {
+    pub(crate) core: Arc<Core>,
+}
+
+impl Workspaces {
+    /// Makes a workspace that belongs to `owner`.
+    pub async fn create(&self, actor: &Actor, new: NewWorkspace, owner: &UserId) -> Result<WorkspaceSummary, Error> {
+        self.core.authorize(actor, Action::CreateWorkspace, &Object::Instance).await?;
+        let founding = Founding::checked(&self.core, &new, ("slug", "name"), owner.clone())?;
+        let mut reader = self.core.db.reader().await?;
+        if store::users::find(&mut reader.conn(), owner).await?.is_none() {
+            return Err(Problem::invalid("owner", "There is no such user.").into());
+        }
+        drop(reader);
+        let event = founding.event(actor);
+        let summary = founding.clone().summary(actor.user().filter(|user| user.id == *owner).map(|_| Role::Owner));
+        let macs = Arc::clone(&self.core.macs);
+        self.core
+            .db
+            .write(move |mut conn| {
+                let (founding, event, macs) = (founding.clone(), event.clone(), Arc::clone(&macs));
+                Box::pin(async move {
+                    founding.insert(&mut conn, "slug").await?;
+                    event.append(&mut conn, &macs).await
+                })
+            })
+            .await?;
+        Ok(summary)
+    }
+
+    /// The workspaces the actor may enter, by name; at most a thousand.
+    pub async fn list(&self, actor: &Actor) -> Result<Vec<WorkspaceSummary>, Error> {
+        let mut reader = self.core.db.reader().await?;
+        let mut conn = reader.conn();
+        let rows = match &actor.principal {
+            Principal::Anonymous => return Err(Error::unauthenticated("Sign in, or send a management key as a Bearer token.")),
+            Principal::Operator => store::workspaces::list(&mut conn, None, MOST).await?,
+            Principal::User(person) if person.instance_admin => store::workspaces::list(&mut conn, None, MOST).await?,
+            Principal::User(person) => store::workspaces::list(&mut conn, Some(&person.user.id), MOST).await?,
+            Principal::Key(key) => {
+                self.core.authorize(actor, Action::ReadWorkspace, &Object::Workspace(&key.workspace_id)).await?;
+                store::workspaces::find(&mut conn, key.workspace_id.as_str()).await?.into_iter().collect()
+            }
+        };
+        rows.into_iter().map(|row| row.summary(None).map(|summary| with_role(actor, summary))).collect()
+    }
+
+    /// The workspace with that short name or id, if the actor may know of it.
+    pub async fn get(&self, actor: &Actor, slug_or_id: &str) -> Result<WorkspaceSummary, Error> {
+        if matches!(actor.principal, Principal::Anonymous) {
+            return Err(Error::unauthenticated("Sign in, or send a management key as a Bearer token."));
+        }
+        let mut reader = self.core.db.reader().await?;
+        let row = store::workspaces::find(&mut reader.conn(), slug_or_id).await?.ok_or_else(Error::not_found)?;
+        drop(reader);
+        let summary = row.summary(None)?;
+        self.core.authorize(actor, Action::ReadWorkspace, &Object::Workspace(&summary.id)).await?;
+        Ok(with_role(actor, summary))
+    }
+}
+
+fn with_role(actor: &Actor, mut summary: WorkspaceSummary) -> WorkspaceSummary {
+    summary.role = actor.role_in(&summary.id);
+    summary
+}

@@ -1,0 +1,16 @@
+//! All SQL. One file per family of tables; `db` has the two engines behind one face.
+//!
+//! Every function takes a connection, and the tenant's id first where there is one. None decides anything: that is for
+//! the domain and the services.
+
+pub(crate) mod audit;
+pub(crate) mod changes;
+pub(crate) mod db;
+pub(crate) mod keys;
+pub(crate) mod listing;
+pub(crate) mod meta;
+pub(crate) mod migrate;
+pub(crate) mod sessions;
+pub(crate) mod users;
+pub(crate) mod workspaces;
+mod writer;

@@ -1,0 +1,231 @@
+//! The two engines behind one face. A statement is written once; the `on!` macro expands it for each engine.
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, Connection, PgConnection, PgPool, Postgres, Sqlite, SqliteConnection, SqlitePool};
+
+use super::writer::Writer;
+use crate::error::Error;
+
+/// Where the data is.
+#[derive(Clone, PartialEq, Eq)]
+pub enum DatabaseUrl {
+    /// A file, made if absent.
+    Sqlite(PathBuf),
+    /// A PostgreSQL server, as a URL that may hold a password.
+    Postgres(String),
+}
+
+/// The text names no database we know.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a database is sqlite:PATH or postgres://USER@HOST/NAME")]
+pub struct InvalidDatabaseUrl;
+
+impl FromStr for DatabaseUrl {
+    type Err = InvalidDatabaseUrl;
+
+    fn from_str(text: &str) -> Result<Self, InvalidDatabaseUrl> {
+        if let Some(path) = text.strip_prefix("sqlite:") {
+            let path = path.strip_prefix("//").unwrap_or(path);
+            return if path.is_empty() || path.contains('?') { Err(InvalidDatabaseUrl) } else { Ok(Self::Sqlite(path.into())) };
+        }
+        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            return Ok(Self::Postgres(text.to_owned()));
+        }
+        Err(InvalidDatabaseUrl)
+    }
+}
+
+impl std::fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+impl std::fmt::Display for DatabaseUrl {
+    /// Without user and password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+            Self::Postgres(url) => {
+                let rest = url.split_once("://").map_or("", |(_, rest)| rest);
+                let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+                write!(f, "postgres://{}", host.split('?').next().unwrap_or_default())
+            }
+        }
+    }
+}
+
+/// One connection, of whichever engine.
+pub(crate) enum Conn<'c> {
+    Sqlite(&'c mut SqliteConnection),
+    Postgres(&'c mut PgConnection),
+}
+
+/// Runs the same expression on whichever engine `$conn` is of; `$raw` is the engine's own connection in it.
+macro_rules! on {
+    ($conn:expr, $raw:ident => $body:expr) => {
+        match $conn {
+            $crate::store::db::Conn::Sqlite($raw) => $body,
+            $crate::store::db::Conn::Postgres($raw) => $body,
+        }
+    };
+}
+pub(crate) use on;
+
+/// A connection for reading, lent from a pool.
+pub(crate) enum Reader {
+    Sqlite(PoolConnection<Sqlite>),
+    Postgres(PoolConnection<Postgres>),
+}
+
+impl Reader {
+    pub(crate) fn conn(&mut self) -> Conn<'_> {
+        match self {
+            Self::Sqlite(conn) => Conn::Sqlite(conn),
+            Self::Postgres(conn) => Conn::Postgres(conn),
+        }
+    }
+}
+
+/// A database of either engine.
+#[derive(Clone)]
+pub(crate) enum Db {
+    Sqlite { readers: SqlitePool, writer: Writer },
+    Postgres(PgPool),
+}
+
+/// How long a statement may wait for a lock or a connection.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+fn sqlite_options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(PATIENCE)
+        .pragma("trusted_schema", "OFF")
+        .pragma("secure_delete", "ON")
+        .pragma("mmap_size", "0")
+        .pragma("journal_size_limit", "67108864")
+        .disable_statement_logging()
+}
+
+/// Opens the one writing connection to a SQLite file; makes the file (for its owner alone) if it is absent.
+pub(crate) async fn sqlite_writer(path: &Path) -> Result<SqliteConnection, Error> {
+    use std::os::unix::fs::OpenOptionsExt;
+    // SQLite gives its WAL and shared-memory files the mode of the database file.
+    std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+        .map_err(|error| Error::Unavailable(format!("{}: {error}", path.display())))?;
+    Ok(sqlite_options(path).connect().await?)
+}
+
+impl Db {
+    /// The readers and the writer's task over an opened and migrated SQLite file.
+    pub(crate) fn sqlite(path: &Path, writer: SqliteConnection, readers: u32) -> Self {
+        let options = sqlite_options(path).read_only(true);
+        let readers = SqlitePoolOptions::new().max_connections(readers).acquire_timeout(PATIENCE).connect_lazy_with(options);
+        Self::Sqlite { readers, writer: Writer::start(writer) }
+    }
+
+    /// A pool of PostgreSQL connections with the bounds every statement has to keep.
+    pub(crate) async fn postgres(url: &str, connections: u32) -> Result<Self, Error> {
+        let options = PgConnectOptions::from_str(url)
+            .map_err(|_| Error::Unavailable("the PostgreSQL URL cannot be read".into()))?
+            .options([("statement_timeout", "5000"), ("lock_timeout", "2000"), ("idle_in_transaction_session_timeout", "10000")])
+            .application_name("keyfold")
+            .disable_statement_logging();
+        let pool = PgPoolOptions::new().max_connections(connections).acquire_timeout(PATIENCE).connect_with(options).await?;
+        Ok(Self::Postgres(pool))
+    }
+
+    /// A connection to read with. Several statements on it do not share a snapshot.
+    pub(crate) async fn reader(&self) -> Result<Reader, Error> {
+        Ok(match self {
+            Self::Sqlite { readers, .. } => Reader::Sqlite(readers.acquire().await?),
+            Self::Postgres(pool) => Reader::Postgres(pool.acquire().await?),
+        })
+    }
+
+    /// Runs `work` in a write transaction of its own and returns once that is durable; an error leaves nothing behind.
+    ///
+    /// On SQLite transactions that wait at the same moment share one commit, each behind a savepoint of its own. On
+    /// PostgreSQL a transaction that lost to another one (40001, 40P01) is tried again, so `work` may run more than once.
+    pub(crate) async fn write<T, W>(&self, work: W) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        W: for<'c> Fn(Conn<'c>) -> BoxFuture<'c, Result<T, Error>> + Send + Sync + 'static,
+    {
+        match self {
+            Self::Sqlite { writer, .. } => writer.run(work).await,
+            Self::Postgres(pool) => {
+                for _ in 0..2 {
+                    match write_once(pool, &work).await {
+                        Err(Error::Unavailable(why)) if why.contains("40001") || why.contains("40P01") => {}
+                        done => return done,
+                    }
+                }
+                write_once(pool, &work).await
+            }
+        }
+    }
+
+    /// Waits for the writer, moves the WAL into the database file and closes every connection.
+    pub(crate) async fn close(&self) {
+        match self {
+            Self::Sqlite { readers, writer } => {
+                readers.close().await;
+                writer.close().await;
+            }
+            Self::Postgres(pool) => pool.close().await,
+        }
+    }
+}
+
+async fn write_once<T, W>(pool: &PgPool, work: &W) -> Result<T, Error>
+where
+    W: for<'c> Fn(Conn<'c>) -> BoxFuture<'c, Result<T, Error>>,
+{
+    let mut connection = pool.acquire().await?;
+    let mut transaction = connection.begin().await.map_err(with_sqlstate)?;
+    // Dropped without a commit, the transaction rolls back.
+    let done = work(Conn::Postgres(&mut transaction)).await?;
+    transaction.commit().await.map_err(with_sqlstate)?;
+    Ok(done)
+}
+
+/// Keeps the SQLSTATE in the text, where the retry looks for it.
+fn with_sqlstate(error: sqlx::Error) -> Error {
+    match error.as_database_error().and_then(sqlx::error::DatabaseError::code) {
+        Some(code) => Error::Unavailable(format!("{code}: {error}")),
+        None => error.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_url_names_its_engine_and_shows_no_password() {
+        assert_eq!("sqlite:data/keyfold.db".parse(), Ok(DatabaseUrl::Sqlite("data/keyfold.db".into())));
+        assert_eq!("sqlite:///var/keyfold.db".parse(), Ok(DatabaseUrl::Sqlite("/var/keyfold.db".into())));
+        let url: DatabaseUrl = "postgres://keyfold:hunter2@db.internal/keyfold?password=hunter2".parse().unwrap();
+        assert_eq!(format!("{url} {url:?}"), "postgres://db.internal/keyfold postgres://db.internal/keyfold");
+        for bad in ["", "mysql://x", "keyfold.db", "sqlite:", "sqlite:x?mode=rwc"] {
+            assert!(bad.parse::<DatabaseUrl>().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! Keys, their secrets' hashes and their counters.
+
+use keyfold_domain::ids::{KeyId, UserId, WorkspaceId};
+use keyfold_domain::key::{KeySummary, NewKey};
+use keyfold_domain::scope::{KeyKind, ScopeSet};
+use keyfold_domain::time::Timestamp;
+use keyfold_domain::token::{Prefix, mask};
+use keyfold_domain::user::UserRef;
+use keyfold_domain::verdict::{Key, Moment, state};
+
+use super::db::{Conn, on};
+use super::users::parse_id;
+use super::workspaces::parse_role;
+use crate::error::Error;
+use crate::mac::MacBytes;
+
+/// A key with what stands around it: workspace, owner, the owner's place, its current secret.
+#[derive(sqlx::FromRow)]
+pub(crate) struct KeyRow {
+    pub(crate) id: String,
+    pub(crate) workspace_id: String,
+    pub(crate) slug: String,
+    pub(crate) owner_id: String,
+    pub(crate) username: String,
+    pub(crate) display_name: String,
+    pub(crate) owner_active: bool,
+    pub(crate) role: Option<String>,
+    pub(crate) created_by: String,
+    pub(crate) name: String,
+    pub(crate) folded_name: String,
+    pub(crate) kind: String,
+    pub(crate) scopes: String,
+    pub(crate) expires_at: Option<i64>,
+    pub(crate) inactivity_days: Option<i64>,
+    pub(crate) note: String,
+    pub(crate) created_at: i64,
+    pub(crate) activated_at: Option<i64>,
+    pub(crate) deactivated_at: Option<i64>,
+    pub(crate) deactivated_reason: Option<String>,
+    pub(crate) deleted_at: Option<i64>,
+    pub(crate) last_used_at: Option<i64>,
+    pub(crate) total_calls: i64,
+    pub(crate) version: i64,
+    pub(crate) mac: Vec<u8>,
+    pub(crate) hint: String,
+}
+
+/// The columns of a [`KeyRow`] and where they come from; what follows starts with `WHERE` or a further join.
+macro_rules! select_keys {
+    ($($rest:expr),*) => {
+        concat!(
+            "SELECT k.id, k.workspace_id, w.slug, k.owner_id, u.username, u.display_name, u.active AS owner_active, m.role, \
+             k.created_by, k.name, k.folded_name, k.kind, k.scopes, k.expires_at, k.inactivity_days, k.note, k.created_at, \
+             k.activated_at, k.deactivated_at, k.deactivated_reason, k.deleted_at, k.last_used_at, k.total_calls, k.version, \
+             s.mac, s.hint \
+             FROM keys k \
+             JOIN workspaces w ON w.id = k.workspace_id \
+             JOIN users u ON u.id = k.owner_id \
+             JOIN secrets s ON s.key_id = k.id \
+             LEFT JOIN memberships m ON m.workspace_id = k.workspace_id AND m.user_id = k.owner_id ",
+            $($rest),*
+        )
+    };
+}
+pub(crate) use select_keys;
+
+impl KeyRow {
+    /// What decides about the key.
+    pub(crate) fn record(&self) -> Result<Key, Error> {
+        let damaged = |what: &str| Error::Internal(format!("the database holds a damaged {what} of a key"));
+        let scopes = parse_scopes(&self.scopes).ok_or_else(|| damaged("scope"))?;
+        Ok(Key {
+            id: parse_id(&self.id)?,
+            workspace_id: parse_id(&self.workspace_id)?,
+            workspace: self.slug.clone(),
+            owner: UserRef { id: parse_id(&self.owner_id)?, username: self.username.clone(), display_name: self.display_name.clone() },
+            owner_role: self.role.as_deref().map(parse_role).transpose()?,
+            owner_active: self.owner_active,
+            name: self.name.clone(),
+            kind: KeyKind::from_name(&self.kind).ok_or_else(|| damaged("kind"))?,
+            effective: scopes.effective(),
+            scopes,
+            resources: Vec::new(),
+            ip_allow: Vec::new(),
+            created_at: Timestamp::from_millis(self.created_at),
+            expires_at: self.expires_at.map(Timestamp::from_millis),
+            inactivity_days: self
+                .inactivity_days
+                .map(|days| u32::try_from(days).map_err(|_| damaged("inactivity interval")))
+                .transpose()?,
+            activated_at: self.activated_at.map(Timestamp::from_millis),
+            deactivated_at: self.deactivated_at.map(Timestamp::from_millis),
+            deleted_at: self.deleted_at.map(Timestamp::from_millis),
+        })
+    }
+
+    /// The key as lists show it.
+    pub(crate) fn summary(&self, prefix: &Prefix, moment: &Moment) -> Result<KeySummary, Error> {
+        let record = self.record()?;
+        Ok(KeySummary {
+            state: state(&record, moment),
+            hint: mask(prefix, record.kind, &self.hint),
+            id: record.id,
+            workspace_id: record.workspace_id,
+            owner: record.owner,
+            created_by: Some(self.created_by.clone()),
+            name: record.name,
+            kind: record.kind,
+            scopes: record.scopes,
+            created_at: record.created_at,
+            expires_at: record.expires_at,
+            inactivity_days: record.inactivity_days,
+            last_used_at: moment.last_used_at,
+            total_calls: self.total_calls,
+            version: self.version,
+            note: self.note.clone(),
+            stopped_at: record.deleted_at.or(record.deactivated_at),
+            stopped_reason: self.deactivated_reason.clone().filter(|reason| !reason.is_empty()),
+        })
+    }
+}
+
+fn parse_scopes(text: &str) -> Option<ScopeSet> {
+    text.split_ascii_whitespace().map(|name| name.parse().ok()).collect()
+}
+
+/// A key about to be written, with all that was worked out for it.
+pub(crate) struct KeyInsert {
+    pub(crate) id: KeyId,
+    pub(crate) workspace: WorkspaceId,
+    pub(crate) owner: UserId,
+    pub(crate) created_by: String,
+    pub(crate) new: NewKey,
+    pub(crate) expires_at: Option<Timestamp>,
+    pub(crate) now: Timestamp,
+    pub(crate) secret_id: String,
+    pub(crate) mac: MacBytes,
+    pub(crate) pepper_id: String,
+    pub(crate) hint: String,
+}
+
+/// Adds a key and its secret's hash.
+pub(crate) async fn insert(conn: &mut Conn<'_>, key: &KeyInsert) -> Result<(), sqlx::Error> {
+    let keys = "INSERT INTO keys (id, workspace_id, owner_id, created_by, name, folded_name, kind, scopes, expires_at, inactivity_days,
+        note, created_at, total_calls, version) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 0, 1)";
+    let secrets = "INSERT INTO secrets (id, key_id, mac, pepper_id, hint, created_at) VALUES ($1, $2, $3, $4, $5, $6)";
+    on!(conn, raw => {
+        sqlx::query(keys)
+            .bind(key.id.as_str())
+            .bind(key.workspace.as_str())
+            .bind(key.owner.as_str())
+            .bind(&key.created_by)
+            .bind(&key.new.name)
+            .bind(keyfold_domain::name::fold(&key.new.name))
+            .bind(key.new.kind.as_str())
+            .bind(key.new.scopes.to_string())
+            .bind(key.expires_at.map(Timestamp::as_millis))
+            .bind(key.new.inactivity_days.map(i64::from))
+            .bind(&key.new.note)
+            .bind(key.now.as_millis())
+            .execute(&mut **raw)
+            .await?;
+        sqlx::query(secrets)
+            .bind(&key.secret_id)
+            .bind(key.id.as_str())
+            .bind(&key.mac[..])
+            .bind(&key.pepper_id)
+            .bind(&key.hint)
+            .bind(key.now.as_millis())
+            .execute(&mut **raw)
+            .await?;
+    });
+    Ok(())
+}
+
+/// The key of that workspace.
+pub(crate) async fn find(conn: &mut Conn<'_>, workspace: &WorkspaceId, id: &KeyId) -> Result<Option<KeyRow>, sqlx::Error> {
+    const SQL: &str = select_keys!("WHERE k.workspace_id = $1 AND k.id = $2");
+    on!(conn, raw => sqlx::query_as(SQL).bind(workspace.as_str()).bind(id.as_str()).fetch_optional(&mut **raw).await)
+}
+
+/// How many keys, not deleted, the owner has in the workspace and the workspace has in all, each counted up to `cap`.
+pub(crate) async fn count_live(conn: &mut Conn<'_>, workspace: &WorkspaceId, owner: &UserId, cap: i64) -> Result<(i64, i64), sqlx::Error> {
+    let of_owner = "SELECT COUNT(*) FROM (SELECT 1 FROM keys WHERE workspace_id = $1 AND owner_id = $2 AND deleted_at IS NULL LIMIT $3) t";
+    let of_all = "SELECT COUNT(*) FROM (SELECT 1 FROM keys WHERE workspace_id = $1 AND deleted_at IS NULL LIMIT $2) t";
+    on!(conn, raw => Ok((
+        sqlx::query_scalar(of_owner).bind(workspace.as_str()).bind(owner.as_str()).bind(cap).fetch_one(&mut **raw).await?,
+        sqlx::query_scalar(of_all).bind(workspace.as_str()).bind(cap).fetch_one(&mut **raw).await?,
+    )))
+}
+
+/// Writes back what a patch, a stop or a start changed, if nobody else changed the key since `row` was read. Says whether
+/// it did; the version grows by one.
+pub(crate) async fn update(conn: &mut Conn<'_>, row: &KeyRow) -> Result<bool, sqlx::Error> {
+    let sql = "UPDATE keys SET name = $3, folded_name = $4, scopes = $5, expires_at = $6, inactivity_days = $7, note = $8,
+        activated_at = $9, deactivated_at = $10, deactivated_reason = $11, deleted_at = $12, version = version + 1
+        WHERE id = $1 AND version = $2";
+    on!(conn, raw => sqlx::query(sql)
+        .bind(&row.id)
+        .bind(row.version)
+        .bind(&row.name)
+        .bind(&row.folded_name)
+        .bind(&row.scopes)
+        .bind(row.expires_at)
+        .bind(row.inactivity_days)
+        .bind(&row.note)
+        .bind(row.activated_at)
+        .bind(row.deactivated_at)
+        .bind(row.deactivated_reason.as_deref())
+        .bind(row.deleted_at)
+        .execute(&mut **raw)
+        .await
+        .map(|done| done.rows_affected() == 1))
+}
+
+/// Adds a flush of counters: `calls` more uses, the last of them at `last_used_at`.
+pub(crate) async fn add_usage(conn: &mut Conn<'_>, id: &KeyId, calls: i64, last_used_at: Timestamp) -> Result<(), sqlx::Error> {
+    let sql = "UPDATE keys SET total_calls = total_calls + $2,
+        last_used_at = CASE WHEN last_used_at IS NULL OR last_used_at < $3 THEN $3 ELSE last_used_at END WHERE id = $1";
+    on!(conn, raw => sqlx::query(sql)
+        .bind(id.as_str())
+        .bind(calls)
+        .bind(last_used_at.as_millis())
+        .execute(&mut **raw)
+        .await
+        .map(|_| ()))
+}
+
+/// Up to `limit` keys that are not deleted, after that id: to fill the verifier's memory.
+pub(crate) async fn live_after(conn: &mut Conn<'_>, after: &str, limit: i64) -> Result<Vec<KeyRow>, sqlx::Error> {
+    const SQL: &str = select_keys!("WHERE k.id > $1 AND k.deleted_at IS NULL ORDER BY k.id LIMIT $2");
+    on!(conn, raw => sqlx::query_as(SQL).bind(after).bind(limit).fetch_all(&mut **raw).await)
+}
+
+/// The key with that id in any workspace, for the verifier's memory; `None` once it is deleted.
+pub(crate) async fn find_live(conn: &mut Conn<'_>, id: &KeyId) -> Result<Option<KeyRow>, sqlx::Error> {
+    const SQL: &str = select_keys!("WHERE k.id = $1 AND k.deleted_at IS NULL");
+    on!(conn, raw => sqlx::query_as(SQL).bind(id.as_str()).fetch_optional(&mut **raw).await)
+}
+
+/// The keys, not deleted, of that person in that workspace.
+pub(crate) async fn live_of_owner(conn: &mut Conn<'_>, workspace: &str, owner: &str) -> Result<Vec<KeyRow>, sqlx::Error> {
+    const SQL: &str = select_keys!("WHERE k.workspace_id = $1 AND k.owner_id = $2 AND k.deleted_at IS NULL");
+    on!(conn, raw => sqlx::query_as(SQL).bind(workspace).bind(owner).fetch_all(&mut **raw).await)
+}
+
+/// What an earlier create with this Idempotency-Key asked for (as a hash) and made.
+pub(crate) async fn find_idempotent(conn: &mut Conn<'_>, actor: &str, value: &str) -> Result<Option<(String, String)>, sqlx::Error> {
+    let sql = "SELECT request_hash, key_id FROM idempotency_keys WHERE actor = $1 AND value = $2";
+    on!(conn, raw => sqlx::query_as(sql).bind(actor).bind(value).fetch_optional(&mut **raw).await)
+}
+
+/// Remembers what a create with this Idempotency-Key made, and forgets those made before `forget`.
+pub(crate) async fn insert_idempotent(
+    conn: &mut Conn<'_>,
+    actor: &str,
+    value: &str,
+    request_hash: &str,
+    key: &KeyId,
+    now: Timestamp,
+    forget: Timestamp,
+) -> Result<(), sqlx::Error> {
+    let old = "DELETE FROM idempotency_keys WHERE created_at < $1";
+    let sql = "INSERT INTO idempotency_keys (actor, value, request_hash, key_id, created_at) VALUES ($1, $2, $3, $4, $5)";
+    on!(conn, raw => {
+        sqlx::query(old).bind(forget.as_millis()).execute(&mut **raw).await?;
+        sqlx::query(sql)
+            .bind(actor)
+            .bind(value)
+            .bind(request_hash)
+            .bind(key.as_str())
+            .bind(now.as_millis())
+            .execute(&mut **raw)
+            .await?;
+    });
+    Ok(())
+}

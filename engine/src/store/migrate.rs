@@ -1,0 +1,65 @@
+//! Brings a database to the schema of this binary: forward only, at start, under a lock.
+
+use std::borrow::Cow;
+
+use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
+use sqlx::{AssertSqlSafe, SqlSafeStr};
+
+use super::db::{Conn, on};
+
+const MIGRATIONS: &[(i64, &str, &str)] = &[(1, "first light", include_str!("../../migrations/0001_first_light.sql"))];
+
+/// The newest schema this binary knows.
+pub(crate) const NEWEST: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;
+
+/// SQLite's words for PostgreSQL's types, and tables that check them.
+fn for_sqlite(sql: &str) -> String {
+    sql.replace("BYTEA", "BLOB").replace("BIGINT", "INTEGER").replace("BOOLEAN", "INTEGER").replace("\n);", "\n) STRICT;")
+}
+
+fn migrator(sqlite: bool) -> Migrator {
+    let migrations = MIGRATIONS.iter().map(|(version, name, sql)| {
+        let sql = if sqlite { AssertSqlSafe(for_sqlite(sql)).into_sql_str() } else { (*sql).into_sql_str() };
+        Migration::new(*version, Cow::Borrowed(*name), MigrationType::Simple, sql, false)
+    });
+    Migrator { migrations: migrations.collect(), ..Migrator::DEFAULT }
+}
+
+/// The version of the schema that is there; `None` in an empty database.
+pub(crate) async fn current(conn: &mut Conn<'_>) -> Result<Option<i64>, sqlx::Error> {
+    let there: Option<i64> = match conn {
+        Conn::Sqlite(raw) => {
+            sqlx::query_scalar("SELECT COUNT(*) FROM sqlite_schema WHERE name = '_sqlx_migrations'").fetch_optional(&mut **raw).await?
+        }
+        Conn::Postgres(raw) => {
+            let sql = "SELECT COUNT(*) FROM pg_tables WHERE tablename = '_sqlx_migrations' AND schemaname = current_schema()";
+            sqlx::query_scalar(sql).fetch_optional(&mut **raw).await?
+        }
+    };
+    if there.unwrap_or_default() == 0 {
+        return Ok(None);
+    }
+    on!(conn, raw => sqlx::query_scalar("SELECT MAX(version) FROM _sqlx_migrations").fetch_one(&mut **raw).await)
+}
+
+/// Runs what is missing.
+pub(crate) async fn run(conn: &mut Conn<'_>) -> Result<(), MigrateError> {
+    match conn {
+        Conn::Sqlite(raw) => migrator(true).run_direct(None, &mut **raw, false).await,
+        Conn::Postgres(raw) => migrator(false).run_direct(None, &mut **raw, false).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_table_is_strict_on_sqlite_and_no_foreign_type_name_is_left() {
+        for (_, _, sql) in MIGRATIONS {
+            let sqlite = for_sqlite(sql);
+            assert_eq!(sqlite.matches("CREATE TABLE").count(), sqlite.matches(") STRICT;").count());
+            assert!(!sqlite.contains("BYTEA") && !sqlite.contains("BIGINT") && !sqlite.contains("BOOLEAN"));
+        }
+    }
+}

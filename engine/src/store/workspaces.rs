@@ -1,0 +1,139 @@
+//! Workspaces and memberships.
+
+use keyfold_domain::ids::{UserId, WorkspaceId};
+use keyfold_domain::policy_limits::KeyPolicy;
+use keyfold_domain::time::Timestamp;
+use keyfold_domain::workspace::{Membership, Role, WorkspaceSummary};
+
+use super::db::{Conn, on};
+use super::users::parse_id;
+use crate::error::Error;
+
+/// A row of `workspaces`.
+#[derive(sqlx::FromRow)]
+pub(crate) struct WorkspaceRow {
+    id: String,
+    slug: String,
+    name: String,
+    max_expiry_days: Option<i64>,
+    default_expiry_days: Option<i64>,
+    never_allowed: bool,
+    members_may_create: bool,
+    max_live_per_user: i64,
+    max_live_per_workspace: i64,
+}
+
+impl WorkspaceRow {
+    /// The workspace as somebody with that role sees it.
+    pub(crate) fn summary(self, role: Option<Role>) -> Result<WorkspaceSummary, Error> {
+        let count = |value: i64| u32::try_from(value).map_err(|_| Error::Internal("a workspace's limit is out of range".into()));
+        Ok(WorkspaceSummary {
+            id: parse_id(&self.id)?,
+            slug: self.slug,
+            name: self.name,
+            role,
+            key_policy: KeyPolicy {
+                max_expiry_days: self.max_expiry_days.map(count).transpose()?,
+                default_expiry_days: self.default_expiry_days.map(count).transpose()?,
+                never_allowed: self.never_allowed,
+                members_may_create: self.members_may_create,
+                max_live_per_user: count(self.max_live_per_user)?,
+                max_live_per_workspace: count(self.max_live_per_workspace)?,
+            },
+        })
+    }
+}
+
+macro_rules! select_workspaces {
+    ($rest:literal) => {
+        concat!(
+            "SELECT w.id, w.slug, w.name, w.max_expiry_days, w.default_expiry_days, w.never_allowed, w.members_may_create, \
+             w.max_live_per_user, w.max_live_per_workspace FROM workspaces w ",
+            $rest
+        )
+    };
+}
+
+/// Adds a workspace. A taken slug is a unique violation.
+pub(crate) async fn insert(
+    conn: &mut Conn<'_>,
+    id: &WorkspaceId,
+    slug: &str,
+    name: &str,
+    policy: &KeyPolicy,
+    now: Timestamp,
+) -> Result<(), sqlx::Error> {
+    let sql = "INSERT INTO workspaces (id, slug, name, max_expiry_days, default_expiry_days, never_allowed, members_may_create,
+        max_live_per_user, max_live_per_workspace, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+    on!(conn, raw => sqlx::query(sql)
+        .bind(id.as_str())
+        .bind(slug)
+        .bind(name)
+        .bind(policy.max_expiry_days.map(i64::from))
+        .bind(policy.default_expiry_days.map(i64::from))
+        .bind(policy.never_allowed)
+        .bind(policy.members_may_create)
+        .bind(i64::from(policy.max_live_per_user))
+        .bind(i64::from(policy.max_live_per_workspace))
+        .bind(now.as_millis())
+        .execute(&mut **raw)
+        .await
+        .map(|_| ()))
+}
+
+/// The workspace with that id or slug. The two cannot be confused: an id has an underscore, a slug cannot.
+pub(crate) async fn find(conn: &mut Conn<'_>, slug_or_id: &str) -> Result<Option<WorkspaceRow>, sqlx::Error> {
+    const SQL: &str = select_workspaces!("WHERE w.id = $1 OR w.slug = $1");
+    on!(conn, raw => sqlx::query_as(SQL).bind(slug_or_id).fetch_optional(&mut **raw).await)
+}
+
+/// Up to `limit` workspaces by name: all of them, or those the user is a member of.
+pub(crate) async fn list(conn: &mut Conn<'_>, member: Option<&UserId>, limit: i64) -> Result<Vec<WorkspaceRow>, sqlx::Error> {
+    const ALL: &str = select_workspaces!("ORDER BY w.name, w.id LIMIT $1");
+    const OF_MEMBER: &str =
+        select_workspaces!("JOIN memberships m ON m.workspace_id = w.id WHERE m.user_id = $2 ORDER BY w.name, w.id LIMIT $1");
+    on!(conn, raw => match member {
+        None => sqlx::query_as(ALL).bind(limit).fetch_all(&mut **raw).await,
+        Some(user) => sqlx::query_as(OF_MEMBER).bind(limit).bind(user.as_str()).fetch_all(&mut **raw).await,
+    })
+}
+
+/// Puts a person into a workspace, or gives a member another role.
+pub(crate) async fn set_membership(
+    conn: &mut Conn<'_>,
+    workspace: &WorkspaceId,
+    user: &UserId,
+    role: Role,
+    now: Timestamp,
+) -> Result<(), sqlx::Error> {
+    let sql = "INSERT INTO memberships (workspace_id, user_id, role, created_at) VALUES ($1, $2, $3, $4)
+        ON CONFLICT (workspace_id, user_id) DO UPDATE SET role = excluded.role";
+    on!(conn, raw => sqlx::query(sql)
+        .bind(workspace.as_str())
+        .bind(user.as_str())
+        .bind(role.as_str())
+        .bind(now.as_millis())
+        .execute(&mut **raw)
+        .await
+        .map(|_| ()))
+}
+
+/// What a person is in a workspace.
+pub(crate) async fn find_role(conn: &mut Conn<'_>, workspace: &WorkspaceId, user: &UserId) -> Result<Option<Role>, Error> {
+    let sql = "SELECT role FROM memberships WHERE workspace_id = $1 AND user_id = $2";
+    let name: Option<String> =
+        on!(conn, raw => sqlx::query_scalar(sql).bind(workspace.as_str()).bind(user.as_str()).fetch_optional(&mut **raw).await?);
+    name.map(|name| parse_role(&name)).transpose()
+}
+
+/// Every place of a person.
+pub(crate) async fn memberships(conn: &mut Conn<'_>, user: &UserId) -> Result<Vec<Membership>, Error> {
+    let sql = "SELECT workspace_id, role FROM memberships WHERE user_id = $1 LIMIT 10000";
+    let rows: Vec<(String, String)> = on!(conn, raw => sqlx::query_as(sql).bind(user.as_str()).fetch_all(&mut **raw).await?);
+    rows.into_iter().map(|(workspace, role)| Ok(Membership { workspace_id: parse_id(&workspace)?, role: parse_role(&role)? })).collect()
+}
+
+/// A role read from the database; anything else there is a fault.
+pub(crate) fn parse_role(name: &str) -> Result<Role, Error> {
+    Role::from_name(name).ok_or_else(|| Error::Internal("the database holds an unknown role".into()))
+}

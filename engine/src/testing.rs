@@ -1,0 +1,87 @@
+//! A clock that stands still, randomness that repeats, and databases of one's own, for tests.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use keyfold_domain::time::Timestamp;
+use rand::SeedableRng;
+use rand::rand_core::Rng;
+use rand::rngs::StdRng;
+
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
+
+use crate::clock::{Clock, Entropy};
+use crate::error::Error;
+use crate::mac::Pepper;
+use crate::open::{Engine, EngineOptions, OpenError, OpenRole};
+use crate::store::db::DatabaseUrl;
+
+/// A clock that moves only when told to.
+#[derive(Debug)]
+pub struct MockClock(AtomicI64);
+
+impl MockClock {
+    /// A clock that shows that moment.
+    pub fn new(at: Timestamp) -> Self {
+        Self(AtomicI64::new(at.as_millis()))
+    }
+
+    /// Moves it; backwards too.
+    pub fn advance_ms(&self, millis: i64) {
+        self.0.fetch_add(millis, Ordering::SeqCst);
+    }
+
+    /// Sets it.
+    pub fn set(&self, at: Timestamp) {
+        self.0.store(at.as_millis(), Ordering::SeqCst);
+    }
+}
+
+impl Clock for MockClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.0.load(Ordering::SeqCst))
+    }
+}
+
+/// The same bytes for the same seed.
+#[derive(Debug)]
+pub struct SeededEntropy(Mutex<StdRng>);
+
+impl SeededEntropy {
+    /// Bytes that follow from `seed`.
+    pub fn new(seed: u64) -> Self {
+        Self(Mutex::new(StdRng::seed_from_u64(seed)))
+    }
+}
+
+impl Entropy for SeededEntropy {
+    fn fill(&self, bytes: &mut [u8]) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).fill_bytes(bytes);
+    }
+}
+
+/// Opens an instance as a server would, with a clock and randomness that stand still and a pepper of sevens.
+pub async fn open(database: DatabaseUrl, clock: &Arc<MockClock>, seed: u64) -> Result<Engine, OpenError> {
+    let clock: Arc<dyn Clock> = clock.clone();
+    Engine::open(EngineOptions {
+        database,
+        pepper: Pepper::from_bytes([7; 32]),
+        prefix: keyfold_domain::token::Prefix::default(),
+        clock,
+        entropy: Arc::new(SeededEntropy::new(seed)),
+        role: OpenRole::Serve,
+    })
+    .await
+}
+
+/// A fresh schema on the PostgreSQL server at `url`, as a URL that uses it and nothing else.
+pub async fn fresh_schema(url: &str) -> Result<DatabaseUrl, Error> {
+    let mut bytes = [0; 8];
+    crate::clock::SystemEntropy.fill(&mut bytes);
+    let name = format!("t_{}", crate::mac::hex(&bytes));
+    let mut connection = PgConnection::connect(url).await?;
+    connection.execute(AssertSqlSafe(format!("CREATE SCHEMA {name}"))).await?;
+    connection.close().await?;
+    let separator = if url.contains('?') { '&' } else { '?' };
+    Ok(DatabaseUrl::Postgres(format!("{url}{separator}options=-csearch_path%3D{name}")))
+}

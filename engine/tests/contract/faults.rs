@@ -1,0 +1,103 @@
+//! Restarts, wrong peppers, second servers, forged rows.
+
+use std::sync::Arc;
+
+use keyfold_domain::verdict::Code;
+use keyfold_engine::testing::{SeededEntropy, open};
+use keyfold_engine::{Engine, EngineOptions, OpenError, OpenRole, Pepper};
+
+use crate::support::{Instance, On, on_both};
+
+fn options(instance: &Instance, pepper: u8, role: OpenRole) -> EngineOptions {
+    EngineOptions {
+        database: instance.database.clone(),
+        pepper: Pepper::from_bytes([pepper; 32]),
+        prefix: keyfold_domain::token::Prefix::default(),
+        clock: instance.clock.clone(),
+        entropy: Arc::new(SeededEntropy::new(2)),
+        role,
+    }
+}
+
+on_both! {
+    async fn after_a_restart_everything_is_there(instance) {
+        let (acme, ada) = instance.workspace("acme", "ada").await;
+        let kept = instance.key(&ada, &acme.id, "kept").await;
+        let ended = instance.key(&ada, &acme.id, "ended").await;
+        instance.engine.keys.delete(&ada, &acme.id, &ended.key.id).await.unwrap();
+        instance.engine.verifier.whoami(kept.secret.expose(), None).unwrap();
+        instance.engine.close().await;
+        let Instance { engine, clock, database, folder } = instance;
+        drop(engine);
+        let again = open(database, &clock, 3).await.unwrap();
+        assert_eq!(again.verifier.whoami(kept.secret.expose(), None).unwrap().code, Code::Valid);
+        assert_eq!(again.verifier.whoami(ended.secret.expose(), None).unwrap().code, Code::NotFound);
+        assert_eq!(again.keys.get(&ada, &acme.id, &kept.key.id).await.unwrap().total_calls, 2);
+        again.close().await;
+        drop(folder);
+    }
+
+    async fn another_pepper_is_refused_with_its_fingerprint(instance) {
+        let Err(refused) = Engine::open(options(&instance, 8, OpenRole::Beside)).await else { panic!("opened") };
+        assert!(matches!(&refused, OpenError::WrongPepper(_)));
+        assert!(refused.to_string().contains(&Pepper::from_bytes([8; 32]).fingerprint()));
+        assert!(Engine::open(options(&instance, 7, OpenRole::Beside)).await.is_ok());
+    }
+
+    async fn a_row_forged_without_the_pepper_never_verifies(instance) {
+        use sha2::{Digest, Sha256};
+        let (acme, ada) = instance.workspace("acme", "ada").await;
+        let key = instance.key(&ada, &acme.id, "CI").await;
+        let forged = "kf_sec_00000000000000000000000000000000000000000001GU1LX";
+        let hash = Sha256::digest(forged).iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
+        let literal = match instance.database {
+            keyfold_engine::DatabaseUrl::Sqlite(_) => format!("X'{hash}'"),
+            keyfold_engine::DatabaseUrl::Postgres(_) => format!("'\\x{hash}'"),
+        };
+        instance.sql(format!("UPDATE secrets SET mac = {literal} WHERE key_id = '{}'", key.key.id)).await;
+        let beside = instance.beside().await;
+        assert_eq!(beside.verifier.whoami(forged, None).unwrap().code, Code::NotFound);
+        beside.close().await;
+    }
+
+    async fn a_newer_schema_is_refused_with_a_clear_text(instance) {
+        instance.sql("UPDATE _sqlx_migrations SET version = 9999".into()).await;
+        let Err(refused) = Engine::open(options(&instance, 7, OpenRole::Beside)).await else { panic!("opened") };
+        assert!(refused.to_string().contains("9999"), "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn a_second_server_on_the_same_file_is_refused_until_the_first_is_gone() {
+    let instance = Instance::open(On::Sqlite).await.unwrap();
+    let Err(refused) = Engine::open(options(&instance, 7, OpenRole::Serve)).await else { panic!("opened") };
+    assert!(matches!(&refused, OpenError::InUse(_)), "{refused}");
+    instance.engine.close().await;
+    let Instance { engine, clock, database, folder } = instance;
+    drop(engine);
+    assert!(open(database, &clock, 3).await.is_ok());
+    drop(folder);
+}
+
+#[tokio::test]
+async fn no_secret_reaches_the_database_file_or_its_wal() {
+    let instance = Instance::open(On::Sqlite).await.unwrap();
+    let (acme, ada) = instance.workspace("acme", "ada").await;
+    let mut secrets = Vec::new();
+    for at in 0..10 {
+        secrets.push(instance.key(&ada, &acme.id, &format!("k{at}")).await.secret);
+    }
+    instance.engine.verifier.whoami(secrets[0].expose(), None).unwrap();
+    instance.engine.flush_usage().await.unwrap();
+    let mut read = 0;
+    for entry in std::fs::read_dir(instance.folder.path()).unwrap() {
+        let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+        read += bytes.len();
+        for secret in &secrets {
+            for window in secret.expose().as_bytes()[7..].windows(12) {
+                assert!(!bytes.windows(12).any(|found| found == window));
+            }
+        }
+    }
+    assert!(read > 10_000, "the files hold something");
+}

@@ -1,0 +1,10 @@
+//! The store contract: the same use cases on a real SQLite file and, where `TEST_POSTGRES_URL` names a server, on
+//! PostgreSQL. `make test` always provides one.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
+
+mod audit;
+mod faults;
+mod keys;
+mod people;
+mod support;
+mod verify;

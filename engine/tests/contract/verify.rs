@@ -1,0 +1,162 @@
+//! Verdicts, and how soon a change is in force.
+
+use keyfold_domain::key::{Expiry, KeyPatch, NewKey};
+use keyfold_domain::problem::ProblemCode;
+use keyfold_domain::verdict::Code;
+use keyfold_domain::workspace::Role;
+use keyfold_engine::{Engine, VerifyRequest};
+
+use crate::support::{NOW, code, new_key, on_both, operator, scopes};
+
+fn ask<'a>(key: &'a str, scope: &'a str) -> VerifyRequest<'a> {
+    VerifyRequest { key, scope: Some(scope), resource: None, client_ip: None }
+}
+
+fn verdict(engine: &Engine, caller: &str, key: &str, scope: &str) -> Code {
+    engine.verifier.verify(caller, &ask(key, scope)).unwrap().code
+}
+
+on_both! {
+    async fn a_change_is_in_force_when_its_answer_is_there(instance) {
+        let (acme, ada) = instance.workspace("acme", "ada").await;
+        let engine = &instance.engine;
+        let caller = instance.management(&ada, &acme.id, &["verify"]).await;
+        let caller = caller.secret.expose();
+        let key = instance.key(&ada, &acme.id, "CI").await;
+        let secret = key.secret.expose();
+        assert_eq!(verdict(engine, caller, secret, "project"), Code::Valid);
+        assert_eq!(verdict(engine, caller, secret, "inference"), Code::Valid);
+        let narrow = KeyPatch { scopes: Some(scopes(&["inference"])), ..KeyPatch::default() };
+        engine.keys.update(&ada, &acme.id, &key.key.id, narrow).await.unwrap();
+        assert_eq!(verdict(engine, caller, secret, "project"), Code::MissingScope);
+        assert_eq!(verdict(engine, caller, secret, "inference"), Code::Valid);
+        engine.keys.deactivate(&ada, &acme.id, &key.key.id, "").await.unwrap();
+        assert_eq!(verdict(engine, caller, secret, "inference"), Code::Deactivated);
+        engine.keys.activate(&ada, &acme.id, &key.key.id).await.unwrap();
+        assert_eq!(verdict(engine, caller, secret, "inference"), Code::Valid);
+        engine.keys.delete(&ada, &acme.id, &key.key.id).await.unwrap();
+        assert_eq!(verdict(engine, caller, secret, "inference"), Code::NotFound);
+        assert!(engine.verifier.verify(caller, &ask(secret, "inference")).unwrap().key.is_none());
+        assert_eq!(engine.verifier.whoami(secret, None).unwrap().code, Code::NotFound);
+    }
+
+    async fn what_is_changed_beside_a_running_server_holds_in_it_after_a_look_at_the_log(instance) {
+        let (acme, ada) = instance.workspace("acme", "ada").await;
+        let engine = &instance.engine;
+        let key = instance.key(&ada, &acme.id, "CI").await;
+        let beside = instance.beside().await;
+        let owner = ada.user().map(|user| user.id.clone());
+        let made = beside.keys.create(&operator(), &acme.id, NewKey { owner, ..new_key("cli", &["chat"]) }, None).await.unwrap();
+        beside.keys.delete(&operator(), &acme.id, &key.key.id).await.unwrap();
+        engine.sync().await.unwrap();
+        assert_eq!(engine.verifier.whoami(made.secret.expose(), None).unwrap().code, Code::Valid);
+        assert_eq!(engine.verifier.whoami(key.secret.expose(), None).unwrap().code, Code::NotFound);
+        beside.close().await;
+    }
+
+    async fn a_trimmed_change_log_makes_the_follower_reload_everything(instance) {
+        let (acme, ada) = instance.workspace("acme", "ada").await;
+        let engine = &instance.engine;
+        let kept = instance.key(&ada, &acme.id, "kept").await;
+        let ended = instance.key(&ada, &acme.id, "ended").await;
+        let beside = instance.beside().await;
+        let owner = ada.user().map(|user| user.id.clone());
+        let made = beside.keys.create(&operator(), &acme.id, NewKey { owner, ..new_key("cli", &["chat"]) }, None).await.unwrap();
+        beside.keys.delete(&operator(), &acme.id, &ended.key.id).await.unwrap();
+        instance.sql("DELETE FROM changes".into()).await;
+        engine.sync().await.unwrap();
+        let codes = [&kept, &ended, &made].map(|key| engine.verifier.whoami(key.secret.expose(), None).unwrap().code);
+        assert_eq!(codes, [Code::Valid, Code::NotFound, Code::Valid]);
+        assert_eq!(engine.keys_in_memory(), 2);
+        beside.close().await;
+    }
+
+    async fn a_caller_sees_only_its_own_workspace_and_needs_the_scope(instance) {
+        let (acme, ada) = instance.workspace("acme", "ada").await;
+        let (other, eve) = instance.workspace("other", "eve").await;
+        let engine = &instance.engine;
+        let foreign = instance.key(&eve, &other.id, "foreign").await;
+        let deleted = instance.key(&ada, &acme.id, "deleted").await;
+        engine.keys.delete(&ada, &acme.id, &deleted.key.id).await.unwrap();
+        let caller = instance.management(&ada, &acme.id, &["verify"]).await;
+        let unknown = format!("{}{}", "kf_sec_00000000000000000000000000000000000000000001", "GU1LX");
+        for secret in [foreign.secret.expose(), deleted.secret.expose(), &unknown] {
+            let answer = engine.verifier.verify(caller.secret.expose(), &ask(secret, "project")).unwrap();
+            assert_eq!((answer.code, answer.key.is_none()), (Code::NotFound, true));
+        }
+        for junk in ["", "kf_sec_", "nonsense", &unknown[1..]] {
+            assert_eq!(verdict(engine, caller.secret.expose(), junk, "project"), Code::Malformed);
+        }
+        let writer = instance.management(&ada, &acme.id, &["keys:write"]).await;
+        let data = instance.key(&ada, &acme.id, "data").await;
+        for (bad, wanted) in [
+            (writer.secret.expose(), ProblemCode::Forbidden),
+            (data.secret.expose(), ProblemCode::Forbidden),
+            (unknown.as_str(), ProblemCode::Unauthenticated),
+            ("", ProblemCode::Unauthenticated),
+        ] {
+            assert_eq!(code(engine.verifier.verify(bad, &ask(data.secret.expose(), "project"))), wanted);
+        }
+    }
+
+    async fn a_key_expires_and_sleeps_to_the_millisecond_without_any_job(instance) {
+        let (acme, ada) = instance.workspace("acme", "ada").await;
+        let engine = &instance.engine;
+        let new = NewKey { expires_at: Expiry::At(NOW.plus_days(3)), inactivity_days: Some(1), ..new_key("short", &["chat"]) };
+        let key = engine.keys.create(&ada, &acme.id, new, None).await.unwrap();
+        let now = |ms: i64| {
+            instance.clock.set(NOW.plus_ms(ms));
+            engine.verifier.whoami(key.secret.expose(), None).unwrap().code
+        };
+        let (day, grace) = (86_400_000, 10_000);
+        assert_eq!(now(day + grace - 1), Code::Valid);
+        assert_eq!(now(2 * day + 2 * grace - 2), Code::Valid, "the use before counts");
+        assert_eq!(now(3 * day - 1), Code::Valid);
+        assert_eq!(now(3 * day), Code::Expired);
+        assert_eq!(now(3 * day - 1), Code::Valid, "derived from time, not recorded");
+    }
+
+    async fn uses_are_counted_in_memory_shown_at_once_and_written_by_a_flush(instance) {
+        let (acme, ada) = instance.workspace("acme", "ada").await;
+        let engine = &instance.engine;
+        let key = instance.key(&ada, &acme.id, "CI").await;
+        instance.clock.advance_ms(5);
+        let many = (0..8).map(|_| {
+            let (engine, secret) = (engine.clone(), key.secret.expose().to_owned());
+            tokio::spawn(async move {
+                for _ in 0..250 {
+                    assert_eq!(engine.verifier.whoami(&secret, None).unwrap().code, Code::Valid);
+                }
+            })
+        });
+        for one in many.collect::<Vec<_>>() {
+            one.await.unwrap();
+        }
+        let shown = engine.keys.get(&ada, &acme.id, &key.key.id).await.unwrap();
+        assert_eq!((shown.total_calls, shown.last_used_at), (2000, Some(NOW.plus_ms(5))));
+        engine.flush_usage().await.unwrap();
+        engine.flush_usage().await.unwrap();
+        let beside = instance.beside().await;
+        let written = beside.keys.get(&operator(), &acme.id, &key.key.id).await.unwrap();
+        assert_eq!((written.total_calls, written.last_used_at), (2000, Some(NOW.plus_ms(5))));
+        beside.close().await;
+        engine.keys.delete(&ada, &acme.id, &key.key.id).await.unwrap();
+        engine.verifier.whoami(key.secret.expose(), None).unwrap();
+        assert_eq!(engine.keys.get(&ada, &acme.id, &key.key.id).await.unwrap().total_calls, 2000, "a refused use is no use");
+    }
+
+    async fn a_demoted_owner_narrows_a_management_key_at_once(instance) {
+        let (acme, _) = instance.workspace("acme", "ada").await;
+        let engine = &instance.engine;
+        let grace = instance.member(&acme.id, "grace", Role::Admin).await;
+        let key = instance.management(&grace, &acme.id, &["verify", "keys:write"]).await;
+        let target = instance.key(&grace, &acme.id, "CI").await;
+        assert_eq!(verdict(engine, key.secret.expose(), target.secret.expose(), "project"), Code::Valid);
+        let id = grace.user().unwrap().id.clone();
+        engine.members.add(&operator(), &acme.id, &id, Role::Viewer).await.unwrap();
+        assert_eq!(code(engine.verifier.verify(key.secret.expose(), &ask(target.secret.expose(), "project"))), ProblemCode::Forbidden);
+        let acting = engine.verifier.authenticate(key.secret.expose(), &crate::support::from([192, 0, 2, 1])).unwrap();
+        assert_eq!(code(engine.keys.create(&acting, &acme.id, new_key("more", &["verify"]), None).await), ProblemCode::Forbidden);
+        assert_eq!(code(engine.keys.delete(&acting, &acme.id, &target.key.id).await), ProblemCode::Forbidden);
+    }
+}
