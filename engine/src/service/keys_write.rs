@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use keyfold_domain::ids::{KeyId, SecretId, UserId, WorkspaceId};
-use keyfold_domain::key::{IssuedKey, KeyPatch, KeySummary, NewKey};
+use keyfold_domain::key::{Expiry, IssuedKey, KeyPatch, KeySummary, NewKey};
 use keyfold_domain::name;
 use keyfold_domain::policy::{Action, Actor, Object, Principal};
 use keyfold_domain::policy_limits::KeyPolicy;
@@ -56,8 +56,15 @@ impl Keys {
         let new = new.checked()?;
         let policy = self.rules(actor, workspace, &owner, new.kind).await?;
         let now = core.now();
-        let expires_at = policy.resolve(new.expires_at, now)?;
-        within_maker(actor, &new.scopes, expires_at)?;
+        let mut expires_at = policy.resolve(new.expires_at, now)?;
+        if new.expires_at == Expiry::Default
+            && let Principal::Key(key) = &actor.principal
+        {
+            // Nobody wished for that end: a key's own is soon enough.
+            expires_at = [expires_at, key.expires_at].into_iter().flatten().min();
+        }
+        scopes_within(actor, &new.scopes)?;
+        end_within(actor, expires_at)?;
         if new.kind == KeyKind::Management {
             require_proof(core, actor)?;
         }
@@ -260,7 +267,9 @@ fn patch_row(row: &mut KeyRow, patch: KeyPatch, policy: &KeyPolicy, maker: &Acto
         row.name = name;
     }
     if let Some(wish) = patch.expires_at {
-        row.expires_at = policy.resolve(wish, now)?.map(Timestamp::as_millis);
+        let end = policy.resolve(wish, now)?;
+        end_within(maker, end)?;
+        row.expires_at = end.map(Timestamp::as_millis);
     }
     if let Some(days) = patch.inactivity_days {
         row.inactivity_days = days.map(i64::from);
@@ -268,21 +277,26 @@ fn patch_row(row: &mut KeyRow, patch: KeyPatch, policy: &KeyPolicy, maker: &Acto
     if let Some(note) = patch.note {
         row.note = note;
     }
-    let scopes = patch.scopes.unwrap_or(current.scopes);
-    within_maker(maker, &scopes, row.expires_at.map(Timestamp::from_millis))?;
-    row.scopes = scopes.to_string();
+    if let Some(scopes) = patch.scopes {
+        scopes_within(maker, &scopes)?;
+        row.scopes = scopes.to_string();
+    }
     Ok(())
 }
 
 /// A key that makes or changes another one cannot give more than it has itself.
-fn within_maker(maker: &Actor, scopes: &ScopeSet, expires_at: Option<Timestamp>) -> Result<(), Error> {
-    let Principal::Key(key) = &maker.principal else { return Ok(()) };
-    if !key.scopes.covers(scopes) {
-        return Err(Error::forbidden("A key cannot give scopes that it does not hold."));
+fn scopes_within(maker: &Actor, scopes: &ScopeSet) -> Result<(), Error> {
+    match &maker.principal {
+        Principal::Key(key) if !key.scopes.covers(scopes) => Err(Error::forbidden("A key cannot give scopes that it does not hold.")),
+        _ => Ok(()),
     }
-    match (key.expires_at, expires_at) {
-        (Some(own), None) if own > Timestamp::from_millis(0) => Err(Error::forbidden("A key cannot make one that outlives it.")),
-        (Some(own), Some(given)) if given > own => Err(Error::forbidden("A key cannot make one that outlives it.")),
+}
+
+/// A key that makes or changes another one cannot let it live longer than itself.
+fn end_within(maker: &Actor, end: Option<Timestamp>) -> Result<(), Error> {
+    let Principal::Key(key) = &maker.principal else { return Ok(()) };
+    match key.expires_at {
+        Some(own) if end.is_none_or(|end| end > own) => Err(Error::forbidden("A key cannot make one that outlives it.")),
         _ => Ok(()),
     }
 }

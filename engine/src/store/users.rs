@@ -76,6 +76,10 @@ pub(crate) async fn insert(conn: &mut Conn<'_>, user: &UserRow) -> Result<(), sq
 pub(crate) async fn find_by_username(conn: &mut Conn<'_>, username: &str) -> Result<Option<UserRow>, sqlx::Error> {
     const SQL: &str = "SELECT id, username, email, display_name, password_hash, instance_admin, active, created_at
         FROM users WHERE username = $1";
+    // PostgreSQL refuses texts with this character, so nobody is called that.
+    if username.contains('\0') {
+        return Ok(None);
+    }
     on!(conn, raw => sqlx::query_as(SQL).bind(username).fetch_optional(&mut **raw).await)
 }
 

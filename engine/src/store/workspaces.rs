@@ -84,6 +84,10 @@ pub(crate) async fn insert(
 /// The workspace with that id or slug. The two cannot be confused: an id has an underscore, a slug cannot.
 pub(crate) async fn find(conn: &mut Conn<'_>, slug_or_id: &str) -> Result<Option<WorkspaceRow>, sqlx::Error> {
     const SQL: &str = select_workspaces!("WHERE w.id = $1 OR w.slug = $1");
+    // PostgreSQL refuses texts with this character, so nothing is called that.
+    if slug_or_id.contains('\0') {
+        return Ok(None);
+    }
     on!(conn, raw => sqlx::query_as(SQL).bind(slug_or_id).fetch_optional(&mut **raw).await)
 }
 

@@ -107,7 +107,7 @@ on_both! {
         let of_linus = KeyFilter { owner: Some(mine.owner.id.clone()), ..KeyFilter::default() };
         assert_eq!(names(&instance, &ada, &acme.id, of_linus.clone()).await, ["mine"]);
         let of_ada = KeyFilter { owner: Some(hers.owner.id.clone()), ..KeyFilter::default() };
-        assert_eq!(names(&instance, &linus, &acme.id, of_ada).await, ["mine"], "a member's filter cannot reach further");
+        assert!(names(&instance, &linus, &acme.id, of_ada).await.is_empty(), "a member's filter cannot reach further");
         for stranger in [&linus, &eve, &viewer] {
             for problem in [
                 refusal(engine.keys.get(stranger, &acme.id, &hers.id).await),

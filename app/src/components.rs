@@ -1,0 +1,27 @@
+//! Reusable parts, on native elements.
+
+mod busy;
+mod dialog;
+mod empty_state;
+mod field;
+mod icon;
+mod moment;
+mod notice;
+mod scope_picker;
+mod secret_reveal;
+mod status;
+mod theme_switch;
+mod toast;
+
+pub(crate) use busy::SubmitButton;
+pub(crate) use dialog::{Dialog, DialogFoot, PAGE_TITLE};
+pub(crate) use empty_state::EmptyState;
+pub(crate) use field::{Field, FieldError, Select, describe};
+pub(crate) use icon::Icon;
+pub(crate) use moment::{Moment, Precision};
+pub(crate) use notice::{FaultNotice, Notice, Tone};
+pub(crate) use scope_picker::{ScopeChips, ScopePicker};
+pub(crate) use secret_reveal::{SecretReveal, Snippet};
+pub(crate) use status::StatusPill;
+pub(crate) use theme_switch::{ChosenTheme, ThemeSwitch};
+pub(crate) use toast::{Toaster, Toasts};

@@ -1,0 +1,84 @@
+use std::time::Duration;
+
+use leptos::html;
+use leptos::prelude::*;
+
+use super::Icon;
+
+const STAYS: Duration = Duration::from_secs(8);
+
+#[derive(Clone, PartialEq, Eq)]
+struct Toast {
+    id: u32,
+    text: String,
+}
+
+/// Short messages about what was just done. Never the only record of it.
+#[derive(Clone, Copy)]
+pub(crate) struct Toasts {
+    shown: RwSignal<Vec<Toast>>,
+    count: StoredValue<u32>,
+}
+
+impl Toasts {
+    pub(crate) fn new() -> Self {
+        Self { shown: RwSignal::new(Vec::new()), count: StoredValue::new(0) }
+    }
+
+    /// Says that something was done.
+    pub(crate) fn say(self, text: impl Into<String>) {
+        self.count.update_value(|count| *count += 1);
+        let toast = Toast { id: self.count.get_value(), text: text.into() };
+        self.shown.update(|shown| shown.push(toast));
+    }
+
+    fn drop(self, id: u32) {
+        self.shown.update(|shown| shown.retain(|toast| toast.id != id));
+    }
+}
+
+/// The corner where toasts appear: over everything, dialogs included.
+#[component]
+pub(crate) fn Toaster(toasts: Toasts) -> impl IntoView {
+    let region = NodeRef::<html::Div>::new();
+    Effect::new(move || {
+        let any = toasts.shown.with(|shown| !shown.is_empty());
+        if let Some(region) = region.get() {
+            // Shown anew each time, so that it lies above a dialog that was opened since.
+            let _ = region.hide_popover();
+            if any {
+                let _ = region.show_popover();
+            }
+        }
+    });
+    view! {
+        <div class="toasts" popover="manual" role="status" aria-live="polite" node_ref=region>
+            <For each=move || toasts.shown.get() key=|toast| toast.id let:toast>
+                <ToastCard toasts toast />
+            </For>
+        </div>
+    }
+}
+
+#[component]
+fn ToastCard(toasts: Toasts, toast: Toast) -> impl IntoView {
+    let Toast { id, text } = toast;
+    let timer = StoredValue::new(None::<TimeoutHandle>);
+    let start = move || timer.set_value(set_timeout_with_handle(move || toasts.drop(id), STAYS).ok());
+    let stop = move || {
+        if let Some(handle) = timer.try_update_value(Option::take).flatten() {
+            handle.clear();
+        }
+    };
+    Effect::new(start);
+    on_cleanup(stop);
+    view! {
+        <div class="toast" on:mouseenter=move |_| stop() on:mouseleave=move |_| start() on:focusin=move |_| stop() on:focusout=move |_| start()>
+            <Icon name="circle-check" />
+            <span class="break">{text}</span>
+            <button class="button button-small button-square button-quiet" aria-label="Dismiss" on:click=move |_| toasts.drop(id)>
+                <Icon name="x" />
+            </button>
+        </div>
+    }
+}

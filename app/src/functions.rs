@@ -1,0 +1,11 @@
+//! Server functions: what the pages ask of the server. One file per noun, mirroring `engine::service`. Each is a public
+//! HTTP endpoint under `/_app`, POST only; it extracts, makes one call and replies.
+
+pub mod account;
+pub mod context;
+pub mod fault;
+pub mod keys;
+pub mod password_input;
+pub mod sessions;
+pub mod setup;
+pub mod workspaces;

@@ -1,0 +1,138 @@
+//! API keys.
+
+use keyfold_domain::ids::{KeyId, UserId};
+use keyfold_domain::key::{IssuedKey, KeyFilter, KeySummary, Page};
+use keyfold_domain::time::Timestamp;
+use keyfold_domain::workspace::WorkspaceSummary;
+use leptos::prelude::*;
+use leptos::server_fn::codec::Json;
+use serde::{Deserialize, Serialize};
+
+use super::context::SubmittedKeyForm;
+use super::fault::Fault;
+use crate::key_form::KeyForm;
+#[cfg(feature = "ssr")]
+use {super::context, keyfold_domain::key::KeyPatch, keyfold_domain::policy, keyfold_domain::problem::Problem};
+
+/// One page of keys, and what the viewer may do with them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyList {
+    pub workspace: WorkspaceSummary,
+    pub keys: Page<KeySummary>,
+    pub me: UserId,
+    /// Sees everybody's keys, and may change them.
+    pub manages_all: bool,
+    /// May create keys, and change their own.
+    pub may_create: bool,
+    pub public_url: String,
+    /// The moment by which states and distances in time are told.
+    pub now: Timestamp,
+}
+
+impl KeyList {
+    /// May the viewer change that key?
+    pub fn may_change(&self, key: &KeySummary) -> bool {
+        key.state != keyfold_domain::key::KeyState::Deleted && (self.manages_all || (self.may_create && key.owner.id == self.me))
+    }
+}
+
+/// What the form of a new key needs to know.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyFormView {
+    pub workspace: WorkspaceSummary,
+    /// A form that was refused, to be shown again.
+    pub submitted: Option<SubmittedKeyForm>,
+    /// Makes a second post of the same form harmless.
+    pub idempotency_key: String,
+    pub now: Timestamp,
+}
+
+/// One key with what surrounds it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyView {
+    pub workspace: WorkspaceSummary,
+    pub key: KeySummary,
+    pub now: Timestamp,
+}
+
+impl KeyView {
+    /// A key in use is deleted only by somebody who types its name: used within the last 7 days.
+    pub fn is_in_use(&self) -> bool {
+        self.key.last_used_at.is_some_and(|used| self.now.millis_since(used) < 7 * keyfold_domain::time::DAY_MS)
+    }
+
+    /// What has to be typed to delete the key: its name, or its hint if it has none.
+    pub fn confirmation(&self) -> &str {
+        if self.key.name.is_empty() { &self.key.hint } else { &self.key.name }
+    }
+}
+
+/// The keys of a workspace that the viewer may see.
+#[server(endpoint = "list_keys", prefix = "/_app", input = Json)]
+pub async fn list_keys(workspace: String, filter: KeyFilter) -> Result<KeyList, Fault> {
+    let (request, actor) = context::actor()?;
+    let workspace = context::reply(request.engine.workspaces.get(&actor, &workspace).await)?;
+    let keys = context::reply(request.engine.keys.list(&actor, &workspace.id, &filter).await)?;
+    let me = context::reply(actor.user().map(|user| user.id.clone()).ok_or_else(Problem::not_found))?;
+    let object = policy::Object::Key { workspace: &workspace.id, owner: &me, id: None };
+    let manages_all = actor.sees_all_keys(&workspace.id);
+    let may_create = policy::can(&actor, policy::Action::CreateKey, &object) == policy::Decision::Allow
+        && (manages_all || workspace.key_policy.members_may_create);
+    Ok(KeyList { keys, me, manages_all, may_create, public_url: request.public_url.clone(), now: request.now(), workspace })
+}
+
+/// What the form of a new key needs to know.
+#[server(endpoint = "get_key_form", prefix = "/_app", input = Json)]
+pub async fn get_key_form(workspace: String) -> Result<KeyFormView, Fault> {
+    let (request, actor) = context::actor()?;
+    let workspace = context::reply(request.engine.workspaces.get(&actor, &workspace).await)?;
+    let idempotency_key = format!("{}-{}", request.now().as_millis(), actor.request.id);
+    Ok(KeyFormView { workspace, submitted: use_context(), idempotency_key, now: request.now() })
+}
+
+/// One key.
+#[server(endpoint = "get_key", prefix = "/_app", input = Json)]
+pub async fn get_key(workspace: String, id: KeyId) -> Result<KeyView, Fault> {
+    let (request, actor) = context::actor()?;
+    let workspace = context::reply(request.engine.workspaces.get(&actor, &workspace).await)?;
+    let key = context::reply(request.engine.keys.get(&actor, &workspace.id, &id).await)?;
+    Ok(KeyView { workspace, key, now: request.now() })
+}
+
+/// Creates a key and hands out its secret, once. (Without script the form is posted to the page's own address instead.)
+#[server(endpoint = "create_key", prefix = "/_app", input = Json)]
+pub async fn create_key(workspace: String, form: KeyForm, idempotency_key: String) -> Result<IssuedKey, Fault> {
+    let (request, actor) = context::actor()?;
+    let workspace = context::reply(request.engine.workspaces.get(&actor, &workspace).await)?;
+    let key = context::reply(form.new_key(request.now()))?;
+    context::reply(request.engine.keys.create(&actor, &workspace.id, key, Some(&idempotency_key)).await)
+}
+
+/// Replaces the scopes of a key, if it is still of the version that the form was made from.
+#[server(endpoint = "update_key", prefix = "/_app")]
+pub async fn update_key(workspace: String, id: KeyId, version: i64, #[server(default)] scopes: Vec<String>) -> Result<KeySummary, Fault> {
+    let (request, actor) = context::actor()?;
+    let place = context::reply(request.engine.workspaces.get(&actor, &workspace).await)?;
+    let chosen = scopes.join(" ");
+    let scopes = scopes.iter().filter_map(|scope| scope.parse().ok()).collect();
+    let patch = KeyPatch { scopes: Some(scopes), version: Some(version), ..KeyPatch::default() };
+    let done = request.engine.keys.update(&actor, &place.id, &id, patch).await;
+    let key = context::reply_to_form(done, &[("scopes", &chosen)])?;
+    context::go_to(&format!("/w/{}/keys?done=scopes", place.slug));
+    Ok(key)
+}
+
+/// Deletes a key for good.
+#[server(endpoint = "delete_key", prefix = "/_app")]
+pub async fn delete_key(workspace: String, id: KeyId, #[server(default)] confirmation: String) -> Result<KeySummary, Fault> {
+    let (request, actor) = context::actor()?;
+    let place = context::reply(request.engine.workspaces.get(&actor, &workspace).await)?;
+    let key = context::reply(request.engine.keys.get(&actor, &place.id, &id).await)?;
+    let view = KeyView { workspace: place, key, now: request.now() };
+    if view.is_in_use() && confirmation.trim() != view.confirmation() {
+        return context::reply(Err(Problem::invalid("confirmation", "This is not its name. The key is in use, so type it to be sure.")));
+    }
+    let key = context::reply(request.engine.keys.delete(&actor, &view.workspace.id, &id).await)?;
+    context::go_to(&format!("/w/{}/keys?done=deleted", view.workspace.slug));
+    Ok(key)
+}

@@ -1,0 +1,211 @@
+//! What the form of a new key sends, with script or without it, and what it means.
+
+use keyfold_domain::key::{Expiry, NewKey};
+use keyfold_domain::policy_limits::KeyPolicy;
+use keyfold_domain::problem::Problem;
+use keyfold_domain::scope::{self, KeyKind, ScopeSet};
+use keyfold_domain::time::{DAY_MS, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::format::{self, Civil};
+
+/// The offered lives of a key, in days.
+pub const LIVES: [u32; 5] = [7, 30, 90, 180, 365];
+/// The offered inactivity intervals, in days.
+pub const INTERVALS: [u32; 3] = [30, 60, 90];
+/// The value of the choice "custom date".
+pub const ON_DATE: &str = "date";
+/// The value of the choice "never".
+pub const NEVER: &str = "never";
+
+/// The fields as they were typed and ticked. Carries no secret, so it may be shown again beside an error.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct KeyForm {
+    /// What people call it.
+    pub name: String,
+    /// The name of a [`KeyKind`].
+    pub kind: String,
+    /// The ticked scopes, whether the kind may hold them or not.
+    pub scopes: Vec<String>,
+    /// A number of days, [`ON_DATE`], [`NEVER`], or empty for the workspace's default.
+    pub expiry: String,
+    /// The day of [`ON_DATE`], as `2027-02-19`.
+    pub expires_on: String,
+    /// The end of that day where the viewer is, if script could tell; else the day ends in UTC.
+    pub expires_at: Option<Timestamp>,
+    /// A number of days, or empty.
+    pub inactivity_days: String,
+    /// A note for people.
+    pub note: String,
+}
+
+impl KeyForm {
+    /// The form as it is offered first.
+    pub fn offered(policy: &KeyPolicy) -> Self {
+        let life = policy.default_expiry_days.unwrap_or(90).min(policy.max_expiry_days.unwrap_or(u32::MAX));
+        let expiry = if LIVES.contains(&life) { life.to_string() } else { String::new() };
+        Self { kind: KeyKind::Secret.as_str().into(), expiry, ..Self::default() }
+    }
+
+    /// Reads the pairs of a submitted form; names it does not know are left out.
+    pub fn from_pairs<I: IntoIterator<Item = (String, String)>>(pairs: I) -> Self {
+        let mut form = Self::default();
+        for (name, value) in pairs {
+            match name.as_str() {
+                "name" => form.name = value,
+                "kind" => form.kind = value,
+                "scopes" | "scopes[]" => form.scopes.push(value),
+                "expiry" => form.expiry = value,
+                "expires_on" => form.expires_on = value,
+                "expires_at" => form.expires_at = value.parse().ok().map(Timestamp::from_millis),
+                "inactivity_days" => form.inactivity_days = value,
+                "note" => form.note = value,
+                _ => {}
+            }
+        }
+        form
+    }
+
+    /// The chosen kind, `Secret` if the name is unknown (for display; [`Self::new_key`] refuses).
+    pub fn kind(&self) -> KeyKind {
+        KeyKind::from_name(&self.kind).unwrap_or(KeyKind::Secret)
+    }
+
+    /// The ticked scopes that are on offer for the chosen kind. The others are out of sight in the form, so a tick left
+    /// there from before the kind was changed does not count.
+    pub fn scope_set(&self) -> ScopeSet {
+        let kind = self.kind();
+        let hidden = |name: &str| scope::find(name).is_some_and(|info| !kind.may_hold(info));
+        self.scopes.iter().filter(|name| !hidden(name)).filter_map(|name| name.parse().ok()).collect()
+    }
+
+    /// When the key would end if it were made now. Field names are those of the form.
+    pub fn expiry(&self, now: Timestamp) -> Result<Expiry, Problem> {
+        match self.expiry.as_str() {
+            "" => Ok(Expiry::Default),
+            NEVER => Ok(Expiry::Never),
+            ON_DATE => {
+                let end = Civil::end_of_day(&self.expires_on).and_then(Civil::as_utc);
+                let end = end.ok_or_else(|| Problem::invalid("expires_on", "Choose the last day on which the key shall work."))?;
+                Ok(Expiry::At(self.expires_at.filter(|at| at.millis_since(end).abs() <= DAY_MS).unwrap_or(end)))
+            }
+            days => match days.parse::<u32>() {
+                Ok(days @ 1..=36_500) => Ok(Expiry::At(now.plus_days(i64::from(days)))),
+                _ => Err(Problem::invalid("expires_at", "Choose when the key shall end.")),
+            },
+        }
+    }
+
+    /// The key that the form asks for, or the field at fault.
+    pub fn new_key(&self, now: Timestamp) -> Result<NewKey, Problem> {
+        let kind = KeyKind::from_name(&self.kind).ok_or_else(|| Problem::invalid("kind", "Choose what kind of key it shall be."))?;
+        if let Some(odd) = self.scopes.iter().find(|name| scope::find(name).is_none()) {
+            return Err(Problem::invalid("scopes", format!("There is no scope named {odd}.")));
+        }
+        let inactivity_days = match self.inactivity_days.as_str() {
+            "" => None,
+            days => Some(days.parse().map_err(|_| Problem::invalid("inactivity_days", "Choose a number of days, or none."))?),
+        };
+        let (name, note) = (self.name.clone(), self.note.clone());
+        NewKey { name, kind, scopes: self.scope_set(), expires_at: self.expiry(now)?, inactivity_days, note, owner: None }.checked()
+    }
+}
+
+/// What a key with these scopes will be able to do, as the end of a sentence that starts with "Can"; `None` for nothing.
+pub fn ability(kind: KeyKind, scopes: &ScopeSet) -> Option<String> {
+    if scopes.is_empty() {
+        return None;
+    }
+    if kind == KeyKind::Management && scopes.effective() == kind.full_access().effective() {
+        return Some("do everything its owner may do with keys and services".into());
+    }
+    let effective = scopes.effective();
+    let implied = |name: &str| {
+        effective.iter().filter(|other| other.as_str() != name && scopes.contains(other.as_str())).any(|other| {
+            let only: ScopeSet = std::iter::once(other.clone()).collect();
+            only.effective().contains(name)
+        })
+    };
+    // In the order in which scopes are offered; what a named scope brings along is said by that one.
+    let said: Vec<&str> = kind.scopes().filter(|info| scopes.contains(info.name) && !implied(info.name)).map(|info| info.ability).collect();
+    Some(format::listed(&said).replace(" and make predictions and ", ", make predictions and "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+    fn form(pairs: &[(&str, &str)]) -> KeyForm {
+        KeyForm::from_pairs(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
+    }
+
+    fn set(names: &[&str]) -> ScopeSet {
+        names.iter().map(|name| name.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn a_submitted_form_becomes_the_key_it_asks_for() {
+        let sent = [("name", " CI "), ("kind", "secret"), ("scopes", "project"), ("scopes", "chat"), ("expiry", "30"), ("csrf", "x")];
+        let key = form(&sent).new_key(NOW).unwrap();
+        assert_eq!((key.name.as_str(), key.kind, key.scopes), ("CI", KeyKind::Secret, set(&["project", "chat"])));
+        assert_eq!(key.expires_at, Expiry::At(NOW.plus_days(30)));
+    }
+
+    #[test]
+    fn the_first_field_at_fault_is_named() {
+        let field = |pairs: &[(&str, &str)]| form(pairs).new_key(NOW).unwrap_err().field.unwrap();
+        assert_eq!(field(&[("scopes", "project")]), "kind");
+        assert_eq!(field(&[("kind", "secret")]), "scopes");
+        assert_eq!(field(&[("kind", "secret"), ("scopes", "nonsense")]), "scopes");
+        assert_eq!(field(&[("kind", "secret"), ("scopes", "chat"), ("expiry", "date")]), "expires_on");
+        assert_eq!(field(&[("kind", "secret"), ("scopes", "chat"), ("expiry", "-1")]), "expires_at");
+        assert_eq!(field(&[("kind", "secret"), ("scopes", "chat"), ("inactivity_days", "0")]), "inactivity_days");
+    }
+
+    #[test]
+    fn a_tick_left_on_a_scope_that_is_out_of_sight_does_not_count() {
+        let sent = form(&[("kind", "publishable"), ("scopes", "verify"), ("scopes", "inference")]);
+        assert_eq!(sent.scope_set(), set(&["inference"]));
+        let only_hidden = form(&[("kind", "secret"), ("scopes", "verify")]);
+        assert_eq!(only_hidden.new_key(NOW).unwrap_err().field.as_deref(), Some("scopes"));
+    }
+
+    #[test]
+    fn a_custom_date_ends_with_that_day_where_the_viewer_is() {
+        let end = Civil::end_of_day("2027-02-19").unwrap().as_utc().unwrap();
+        let at = |pairs: &[(&str, &str)]| form(pairs).expiry(NOW);
+        assert_eq!(at(&[("expiry", "date"), ("expires_on", "2027-02-19")]), Ok(Expiry::At(end)));
+        let kiritimati = end.plus_ms(-14 * 3_600_000);
+        let sent = kiritimati.as_millis().to_string();
+        assert_eq!(at(&[("expiry", "date"), ("expires_on", "2027-02-19"), ("expires_at", &sent)]), Ok(Expiry::At(kiritimati)));
+        // A moment that cannot be that day anywhere is not believed.
+        let far = end.plus_days(30).as_millis().to_string();
+        assert_eq!(at(&[("expiry", "date"), ("expires_on", "2027-02-19"), ("expires_at", &far)]), Ok(Expiry::At(end)));
+    }
+
+    #[test]
+    fn the_first_offer_keeps_to_the_rules() {
+        let policy = KeyPolicy::default();
+        assert_eq!(KeyForm::offered(&policy).expiry, "90");
+        assert_eq!(KeyForm::offered(&KeyPolicy { max_expiry_days: Some(30), ..policy.clone() }).expiry, "30");
+        assert_eq!(KeyForm::offered(&KeyPolicy { max_expiry_days: Some(20), ..policy }).expiry, "");
+    }
+
+    #[test]
+    fn the_promise_is_plain_speech() {
+        assert_eq!(ability(KeyKind::Secret, &set(&[])), None);
+        assert_eq!(ability(KeyKind::Secret, &set(&["inference"])).unwrap(), "make predictions");
+        assert_eq!(
+            ability(KeyKind::Secret, &set(&["project", "inference"])).unwrap(),
+            "manage projects, upload data sets, train models and make predictions"
+        );
+        assert_eq!(
+            ability(KeyKind::Secret, &set(&["project", "chat"])).unwrap(),
+            "manage projects, upload data sets, train models, make predictions and talk with a collection or source"
+        );
+        assert!(ability(KeyKind::Management, &KeyKind::Management.full_access()).unwrap().contains("everything"));
+    }
+}

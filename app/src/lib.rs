@@ -1,0 +1,58 @@
+//! Keyfold's console. Compiles twice: `ssr` for the server, `hydrate` for the browser.
+//!
+//! The server renders [`shell`] for every page, runs the server functions under `/_app`, and provides a
+//! [`functions::context::RequestContext`] to both.
+#![expect(unreachable_pub, reason = "#[component] and #[server] write items that are `pub` wherever they stand")]
+#![expect(clippy::needless_pass_by_value, reason = "a component owns its properties")]
+// The types of nested views are deep.
+#![recursion_limit = "256"]
+
+mod browser;
+mod components;
+pub mod format;
+pub mod functions;
+pub mod key_form;
+mod key_query;
+pub mod pages;
+#[cfg(feature = "ssr")]
+mod shell;
+
+use leptos::prelude::*;
+use leptos_meta::provide_meta_context;
+use leptos_router::components::{ParentRoute, Route, Router, Routes};
+use leptos_router::{SsrMode, path};
+
+use pages::{
+    AccountPage, Console, DeleteKeyDialog, EditScopesDialog, HomePage, KeysPage, NewKeyDialog, NotFoundPage, SetupPage, SignInPage,
+};
+#[cfg(feature = "ssr")]
+pub use shell::{SiteAssets, render_already_shown_page, render_secret_page, shell};
+
+/// Every page. Rendered whole (`SsrMode::Async`): streamed parts would need script to fall into place.
+#[component]
+pub fn App() -> impl IntoView {
+    provide_meta_context();
+    view! {
+        <Router>
+            <Routes fallback=NotFoundPage>
+                <Route path=path!("/") view=HomePage ssr=SsrMode::Async />
+                <Route path=path!("/setup") view=SetupPage ssr=SsrMode::Async />
+                <Route path=path!("/sign-in") view=SignInPage ssr=SsrMode::Async />
+                <ParentRoute path=path!("") view=Console ssr=SsrMode::Async>
+                    <Route path=path!("/account") view=AccountPage ssr=SsrMode::Async />
+                    <ParentRoute path=path!("/w/:workspace/keys") view=KeysPage ssr=SsrMode::Async>
+                        <Route path=path!("") view=|| () ssr=SsrMode::Async />
+                        <Route path=path!("/new") view=NewKeyDialog ssr=SsrMode::Async />
+                        <Route path=path!("/:id/scopes") view=EditScopesDialog ssr=SsrMode::Async />
+                        <Route path=path!("/:id/delete") view=DeleteKeyDialog ssr=SsrMode::Async />
+                    </ParentRoute>
+                </ParentRoute>
+            </Routes>
+        </Router>
+    }
+}
+
+/// Tells the style sheet that script runs, so that what needs it may appear.
+pub fn mark_alive() {
+    browser::mark_alive();
+}

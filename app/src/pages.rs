@@ -1,0 +1,40 @@
+//! One file per screen.
+
+mod account;
+mod console;
+mod delete_key;
+mod edit_scopes;
+mod home;
+mod keys;
+mod keys_table;
+mod new_key;
+mod new_key_fields;
+mod not_found;
+#[cfg(feature = "ssr")]
+pub mod secret_once;
+mod setup;
+mod sign_in;
+
+pub(crate) use account::AccountPage;
+pub(crate) use console::Console;
+pub(crate) use delete_key::DeleteKeyDialog;
+pub(crate) use edit_scopes::EditScopesDialog;
+pub(crate) use home::HomePage;
+pub(crate) use keys::KeysPage;
+pub(crate) use new_key::NewKeyDialog;
+pub(crate) use not_found::NotFoundPage;
+pub(crate) use setup::SetupPage;
+pub(crate) use sign_in::SignInPage;
+
+use keyfold_domain::problem::Problem;
+
+use crate::functions::fault::Fault;
+use crate::functions::keys::{KeyView, get_key};
+
+/// The key that an address names. What is no id names nothing.
+async fn find_key(workspace: String, id: String) -> Result<KeyView, Fault> {
+    match id.parse() {
+        Ok(id) => get_key(workspace, id).await,
+        Err(_) => Err(Problem::not_found().into()),
+    }
+}

@@ -1,0 +1,207 @@
+//! The frame around the pages of somebody who is signed in, and the one around those of everybody else.
+
+use keyfold_domain::workspace::WorkspaceSummary;
+use leptos::form::ActionForm;
+use leptos::prelude::*;
+use leptos_router::components::Outlet;
+use leptos_router::hooks::{use_location, use_navigate};
+
+use super::not_found::Forward;
+use crate::components::{ChosenTheme, Icon, ThemeSwitch, Toaster, Toasts};
+use crate::format;
+use crate::functions::context::Theme;
+use crate::functions::fault::Fault;
+use crate::functions::sessions::{SignOut, Viewer, get_viewer};
+
+/// Who is signed in, for the pages inside the frame.
+pub(crate) type ViewerResource = Resource<Result<Option<Viewer>, Fault>>;
+
+/// Said on every page that came over plain HTTP; hidden by the style sheet unless the shell marks the page so.
+#[component]
+fn InsecureBanner() -> impl IntoView {
+    view! {
+        <p class="insecure" role="note">
+            <Icon name="lock-open" />
+            <span>
+                "This page came over plain HTTP: passwords and keys can be read on the way. "
+                "Put Keyfold behind HTTPS before others use it."
+            </span>
+        </p>
+    }
+}
+
+/// A page outside the console: one thing in the middle.
+#[component]
+pub(crate) fn Gate(#[prop(into)] title: String, #[prop(optional, into)] intro: String, children: Children) -> impl IntoView {
+    view! {
+        <InsecureBanner />
+        <main class="gate" id="main">
+            <div class="gate-brand">
+                <img src="/favicon.svg" alt="" width="40" height="40" />
+                <h1>{title}</h1>
+                {(!intro.is_empty()).then(|| view! { <p>{intro}</p> })}
+            </div>
+            {children()}
+        </main>
+    }
+}
+
+/// Header and toasts; the page comes through the outlet.
+#[component]
+pub(crate) fn Console() -> impl IntoView {
+    let viewer: ViewerResource = Resource::new_blocking(|| (), |()| get_viewer());
+    let toasts = Toasts::new();
+    provide_context(viewer);
+    provide_context(toasts);
+    provide_context(ChosenTheme(RwSignal::new(None)));
+    let location = use_location();
+    let next = move || format!("{}{}", location.pathname.get_untracked(), location.search.with_untracked(|search| question(search)));
+    let next = StoredValue::new(next);
+    view! {
+        <a class="skip visually-hidden" href="#main">
+            "Skip to the content"
+        </a>
+        <InsecureBanner />
+        <Suspense fallback=|| view! { <header class="topbar"><div class="topbar-inner"></div></header> }>
+            {move || Suspend::new(async move {
+                match viewer.await {
+                    Ok(Some(viewer)) => view! { <TopBar viewer /> }.into_any(),
+                    Ok(None) => view! { <Forward path=sign_in_address(&next.with_value(|next| next())) /> }.into_any(),
+                    Err(_) => view! { <header class="topbar"><div class="topbar-inner"></div></header> }.into_any(),
+                }
+            })}
+        </Suspense>
+        <Outlet />
+        <Toaster toasts />
+    }
+    .into_any()
+}
+
+fn question(search: &str) -> String {
+    if search.is_empty() { String::new() } else { format!("?{search}") }
+}
+
+fn sign_in_address(next: &str) -> String {
+    format!("/sign-in?next={}", format::query_part(next))
+}
+
+#[component]
+fn TopBar(viewer: Viewer) -> impl IntoView {
+    let Viewer { user, instance_admin: _, workspaces, theme } = viewer;
+    view! {
+        <header class="topbar">
+            <div class="topbar-inner">
+                <a class="brand" href="/" aria-label="Keyfold">
+                    <img src="/favicon.svg" alt="" width="24" height="24" />
+                    <span class="brand-name">"Keyfold"</span>
+                </a>
+                <span class="slash" aria-hidden="true">
+                    "/"
+                </span>
+                <WorkspaceMenu workspaces />
+                <span class="grow"></span>
+                <AccountMenu name=user.display_name username=user.username theme />
+            </div>
+        </header>
+    }
+}
+
+/// The short name of the workspace in an address, `/w/<slug>/…`.
+fn slug_of(path: &str) -> Option<&str> {
+    path.strip_prefix("/w/")?.split('/').next()
+}
+
+#[component]
+fn WorkspaceMenu(workspaces: Vec<WorkspaceSummary>) -> impl IntoView {
+    let path = use_location().pathname;
+    let workspaces = StoredValue::new(workspaces);
+    let is_here = move |slug: &str| path.with(|path| slug_of(path) == Some(slug));
+    let current = move || {
+        let name =
+            workspaces.with_value(|all| all.iter().find(|workspace| is_here(&workspace.slug)).map(|workspace| workspace.name.clone()));
+        name.unwrap_or_else(|| "Workspaces".into())
+    };
+    let item = move |workspace: WorkspaceSummary| {
+        let slug = workspace.slug.clone();
+        let here = Signal::derive(move || is_here(&slug));
+        view! {
+            <a class="menu-item" href=format!("/w/{}/keys", workspace.slug) aria-current=move || here.get().then_some("true")>
+                <span class="grow">{workspace.name}</span>
+                {move || here.get().then(|| view! { <Icon name="check" /> })}
+            </a>
+        }
+    };
+    view! {
+        <button class="menu-button" popovertarget="workspace-menu">
+            <span class="visually-hidden">"Workspace: "</span>
+            <span class="truncate">{current}</span>
+            <Icon name="chevrons-up-down" />
+        </button>
+        <nav class="menu" id="workspace-menu" popover="auto" aria-label="Workspaces" on:click=close_menu>
+            <p class="menu-title">"Your workspaces"</p>
+            {workspaces.with_value(|all| all.iter().cloned().map(item).collect_view())}
+        </nav>
+    }
+}
+
+/// A menu closes when something in it was chosen; a page change alone would leave it open.
+fn close_menu(event: web_sys::MouseEvent) {
+    use wasm_bindgen::JsCast;
+    let target = event.target().and_then(|target| target.dyn_into::<web_sys::Element>().ok());
+    let chosen = target.is_some_and(|target| target.closest("a").ok().flatten().is_some());
+    let menu = event.current_target().and_then(|menu| menu.dyn_into::<web_sys::HtmlElement>().ok());
+    if let (true, Some(menu)) = (chosen, menu) {
+        let _ = menu.hide_popover();
+    }
+}
+
+#[component]
+fn AccountMenu(name: String, username: String, theme: Theme) -> impl IntoView {
+    let sign_out = ServerAction::<SignOut>::new();
+    let navigate = use_navigate();
+    Effect::new(move || {
+        if sign_out.value().with(|done| matches!(done, Some(Ok(())))) {
+            navigate("/sign-in", leptos_router::NavigateOptions::default());
+        }
+    });
+    let initials = format::initials(&name);
+    view! {
+        <button class="menu-button" popovertarget="account-menu">
+            <span class="visually-hidden">"Account: "</span>
+            <span class="avatar" aria-hidden="true">
+                {initials}
+            </span>
+            <span class="person-name truncate">{name}</span>
+            <Icon name="chevron-down" />
+        </button>
+        <div class="menu menu-end" id="account-menu" popover="auto" on:click=close_menu>
+            <p class="menu-title">"Signed in as " <strong>{username}</strong></p>
+            <a class="menu-item" href="/account">
+                <Icon name="user" />
+                <span class="grow">"Account"</span>
+            </a>
+            <hr />
+            <p class="menu-title">"Theme"</p>
+            <ThemeSwitch theme />
+            <hr />
+            <ActionForm action=sign_out>
+                <button class="menu-item">
+                    <Icon name="log-out" />
+                    <span class="grow">"Sign out"</span>
+                </button>
+            </ActionForm>
+        </div>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_workspace_is_read_from_the_address() {
+        assert_eq!(slug_of("/w/sales/keys/new"), Some("sales"));
+        assert_eq!(slug_of("/w/sales"), Some("sales"));
+        assert_eq!(slug_of("/account"), None);
+    }
+}

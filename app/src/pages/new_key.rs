@@ -1,0 +1,240 @@
+//! Add New Key. Without script the form is posted to its own address, which answers with the page of the secret.
+
+use keyfold_domain::key::Expiry;
+use keyfold_domain::policy_limits::KeyPolicy;
+use keyfold_domain::problem::{Problem, ProblemCode};
+use keyfold_domain::scope::BUILT_IN;
+use keyfold_domain::time::Timestamp;
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+use leptos_router::NavigateOptions;
+use leptos_router::hooks::use_navigate;
+
+use super::keys::KeysPageContext;
+use super::new_key_fields::{Again, Inactivity, KindCards, Life, Note, Promise};
+use super::not_found::Trouble;
+use crate::browser;
+use crate::components::{Dialog, DialogFoot, FaultNotice, Field, FieldError, ScopePicker, SubmitButton, describe};
+use crate::format::{self, Civil};
+use crate::functions::fault::Fault;
+use crate::functions::keys::{KeyFormView, create_key, get_key_form};
+use crate::functions::password_input::PasswordInput;
+use crate::functions::sessions::step_up;
+use crate::key_form::KeyForm;
+
+const FIELDS: &[&str] = &["name", "kind", "scopes", "expires_at", "expires_on", "inactivity_days", "note", "password"];
+
+#[component]
+pub(crate) fn NewKeyDialog() -> impl IntoView {
+    let page = expect_context::<KeysPageContext>();
+    let view = Resource::new_blocking(move || page.workspace.get(), get_key_form);
+    view! {
+        <Suspense>
+            {move || Suspend::new(async move {
+                match view.await {
+                    Ok(view) => view! { <NewKey view page /> }.into_any(),
+                    Err(fault) => view! { <Trouble fault /> }.into_any(),
+                }
+            })}
+        </Suspense>
+    }
+    .into_any()
+}
+
+fn asks_for_password(problem: &Problem) -> bool {
+    problem.code == ProblemCode::StepUpRequired || problem.field.as_deref() == Some("password")
+}
+
+/// What the parts of the form share. What is typed lives in the page; `form` follows it.
+#[derive(Clone, Copy)]
+pub(super) struct Filling {
+    pub(super) form: RwSignal<KeyForm>,
+    pub(super) fault: RwSignal<Option<Fault>>,
+    pub(super) pending: RwSignal<bool>,
+    pub(super) now: RwSignal<Timestamp>,
+    /// The viewer's zone, once the page is alive.
+    pub(super) zone: RwSignal<Option<String>>,
+    /// The password is needed again, for a key that may manage others.
+    pub(super) asks: RwSignal<bool>,
+    pub(super) policy: StoredValue<KeyPolicy>,
+}
+
+impl Filling {
+    pub(super) fn error(self, field: &'static str) -> Signal<Option<String>> {
+        Signal::derive(move || self.fault.with(|fault| describe(fault.as_ref(), field)))
+    }
+
+    /// Reads the form again. A date becomes the end of that day where the viewer is.
+    fn read(self, element: &web_sys::HtmlFormElement) {
+        let mut form = KeyForm::from_pairs(browser::form_pairs(element));
+        form.expires_at = Civil::end_of_day(&form.expires_on).and_then(|day| browser::end_of_local_day(&day));
+        self.form.set(form);
+        self.now.set(browser::now());
+    }
+
+    /// The password, if it was asked for again.
+    fn password(self) -> Option<PasswordInput> {
+        self.asks.get_untracked().then(|| PasswordInput::typed(browser::value_of("password")))
+    }
+
+    /// What the server would refuse, said without asking it.
+    fn check(self) -> Result<(), Problem> {
+        let now = self.now.get_untracked();
+        let key = self.form.with_untracked(|form| form.new_key(now))?;
+        self.policy.with_value(|policy| policy.resolve(key.expires_at, now)).map(drop)
+    }
+
+    /// Shows why the form was refused, and puts the keyboard on the field at fault.
+    fn refuse(self, fault: Fault) {
+        let field = fault.problem.field.clone().unwrap_or_default();
+        let asks = asks_for_password(&fault.problem);
+        self.asks.update(|asked| *asked |= asks);
+        self.fault.set(Some(fault));
+        // A frame later, when the field for the password may have come.
+        request_animation_frame(move || {
+            let _ = match field.as_str() {
+                _ if asks => browser::focus("password"),
+                "scopes" => browser::focus_first("#new-key .scopes input"),
+                "kind" => browser::focus_first("#new-key .cards input"),
+                "expires_at" => browser::focus("expiry"),
+                other => browser::focus(other),
+            };
+        });
+    }
+
+    /// When the key would end, in words; `None` for never.
+    pub(super) fn end(self) -> Result<Option<String>, Problem> {
+        let zone = self.zone.get();
+        let write = |at: Timestamp| match zone {
+            Some(zone) => format!("{} ({zone})", format::date_time(&browser::local(at))),
+            None => format!("{} UTC", format::date_time(&Civil::utc(at))),
+        };
+        Ok(match self.form.with(|form| form.expiry(self.now.get()))? {
+            Expiry::At(at) => Some(write(at)),
+            Expiry::Never | Expiry::Default => None,
+        })
+    }
+}
+
+#[component]
+fn NewKey(view: KeyFormView, page: KeysPageContext) -> impl IntoView {
+    let KeyFormView { workspace, submitted, idempotency_key, now } = view;
+    let policy = workspace.key_policy.clone();
+    let (form, problem) = submitted.map_or((KeyForm::offered(&policy), None), |sent| (sent.form, Some(sent.problem)));
+    let asks = problem.as_ref().is_some_and(asks_for_password);
+    let shown = form.clone();
+    let filling = Filling {
+        form: RwSignal::new(form),
+        fault: RwSignal::new(problem.map(Fault::from)),
+        pending: RwSignal::new(false),
+        now: RwSignal::new(now),
+        zone: RwSignal::new(None),
+        asks: RwSignal::new(asks),
+        policy: StoredValue::new(policy.clone()),
+    };
+    Effect::new(move || {
+        filling.zone.set(browser::zone());
+        if let Some(element) = document().get_element_by_id("new-key").map(wasm_bindgen::JsCast::unchecked_into) {
+            filling.read(&element);
+        }
+    });
+    let place = workspace.name.clone();
+    let action = format!("/w/{}/keys/new", workspace.slug);
+    let send = sender(filling, page, idempotency_key.clone());
+    let follow = move |event: web_sys::Event| {
+        if let Some(element) = browser::form_of(&event) {
+            filling.read(&element);
+        }
+    };
+    let intro = view! { <p>"In " <span class="break">{place.clone()}</span> ". The secret is shown once, on the next screen."</p> };
+    view! {
+        <Dialog title="Add New Key" intro=intro.into_any() leave=page.list>
+            <form
+                class="key-form"
+                id="new-key"
+                method="post"
+                action=action
+                autocomplete="off"
+                on:submit=send
+                on:input=follow
+                on:change=follow
+            >
+                <div class="dialog-body">
+                    <FaultNotice fault=filling.fault fields=FIELDS />
+                    <input type="hidden" name="idempotency_key" value=idempotency_key />
+                    <Field
+                        name="name"
+                        label="Name"
+                        value=shown.name.clone()
+                        placeholder="Where it will be used, e.g. CI pipeline"
+                        maxlength=100
+                        autofocus=true
+                        error=filling.error("name")
+                    />
+                    <KindCards chosen=shown.kind() error=filling.error("kind") />
+                    <div class="field">
+                        <ScopePicker
+                            offered=BUILT_IN.iter().collect()
+                            held=shown.scopes.clone()
+                            described_by="scopes-error"
+                            invalid=Signal::derive(move || filling.error("scopes").with(Option::is_some))
+                        />
+                        <FieldError id="scopes-error".into() error=filling.error("scopes") />
+                    </div>
+                    <div class="columns">
+                        <Life filling shown=shown.clone() policy now />
+                        <Inactivity filling shown=shown.clone() />
+                    </div>
+                    <Note filling note=shown.note.clone() />
+                    {move || filling.asks.get().then(|| view! { <Again filling /> })}
+                </div>
+                <Promise filling place />
+                <DialogFoot>
+                    <a class="button" href=page.list data-noscroll="">
+                        "Cancel"
+                    </a>
+                    <SubmitButton label="Generate Key" pending=filling.pending />
+                </DialogFoot>
+            </form>
+        </Dialog>
+    }
+}
+
+/// With script the form is sent from here, and the secret shown over the list.
+fn sender(filling: Filling, page: KeysPageContext, idempotency_key: String) -> impl FnMut(web_sys::SubmitEvent) + 'static {
+    let navigate = use_navigate();
+    move |event| {
+        event.prevent_default();
+        if filling.pending.get_untracked() {
+            return;
+        }
+        let Some(element) = browser::form_of(&event) else { return };
+        filling.read(&element);
+        if let Err(problem) = filling.check() {
+            return filling.refuse(problem.into());
+        }
+        filling.pending.set(true);
+        let (navigate, idempotency_key) = (navigate.clone(), idempotency_key.clone());
+        let password = filling.password();
+        spawn_local(async move {
+            let proven = match password {
+                Some(password) => step_up(password).await,
+                None => Ok(()),
+            };
+            let answer = match proven {
+                Ok(()) => create_key(page.workspace.get_untracked(), filling.form.get_untracked(), idempotency_key).await,
+                Err(fault) => Err(fault),
+            };
+            filling.pending.set(false);
+            match answer {
+                Ok(issued) => {
+                    let options = NavigateOptions { replace: true, scroll: false, ..NavigateOptions::default() };
+                    navigate(&page.list.get_untracked(), options);
+                    page.changes.update(|changes| *changes += 1);
+                    page.issued.set(Some(issued));
+                }
+                Err(fault) => filling.refuse(fault),
+            }
+        });
+    }
+}

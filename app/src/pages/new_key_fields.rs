@@ -1,0 +1,193 @@
+//! The parts of the form of a new key.
+
+use keyfold_domain::policy_limits::KeyPolicy;
+use keyfold_domain::scope::KeyKind;
+use keyfold_domain::time::Timestamp;
+use leptos::prelude::*;
+
+use super::new_key::Filling;
+use crate::components::{Field, FieldError, Icon, Select};
+use crate::format::{self, Civil};
+use crate::key_form::{INTERVALS, KeyForm, LIVES, NEVER, ON_DATE, ability};
+
+const fn kind_words(kind: KeyKind) -> (&'static str, &'static str) {
+    match kind {
+        KeyKind::Secret => ("Secret", "For servers and scripts. Does what you tick below."),
+        KeyKind::Publishable => ("Publishable", "May be seen by anybody, in a web page or an app."),
+        KeyKind::Management => ("Management", "May also manage Keyfold, as you and never beyond you."),
+    }
+}
+
+#[component]
+pub(super) fn KindCards(chosen: KeyKind, error: Signal<Option<String>>) -> impl IntoView {
+    view! {
+        <fieldset class="field" aria-describedby="kind-error">
+            <legend class="field-label">"Kind"</legend>
+            <div class="cards">
+                {KeyKind::ALL
+                    .map(|kind| {
+                        let (title, text) = kind_words(kind);
+                        view! {
+                            <label class="choice">
+                                <input type="radio" name="kind" value=kind.as_str() checked=kind == chosen />
+                                <span class="choice-title">{title}</span>
+                                <span class="choice-text">{text}</span>
+                            </label>
+                        }
+                    })
+                    .collect_view()}
+            </div>
+            <FieldError id="kind-error".into() error />
+        </fieldset>
+    }
+}
+
+/// When the key ends: some days, a day of one's own, or never where the rules allow it.
+#[component]
+pub(super) fn Life(filling: Filling, shown: KeyForm, policy: KeyPolicy, now: Timestamp) -> impl IntoView {
+    let most = policy.max_expiry_days.unwrap_or(u32::MAX);
+    let tomorrow = format::iso_date(&Civil::utc(now));
+    let chosen = shown.expiry.clone();
+    let option = move |value: String, label: String| {
+        let selected = value == chosen;
+        view! {
+            <option value=value selected=selected>
+                {label}
+            </option>
+        }
+    };
+    let by_rule = (!LIVES.iter().any(|days| days.to_string() == shown.expiry) || shown.expiry.is_empty()).then(|| {
+        option(
+            String::new(),
+            policy.max_expiry_days.map_or("As the workspace says".into(), |days| format!("In {days} days, the most allowed")),
+        )
+    });
+    let sentence = move || match filling.end() {
+        Ok(Some(end)) => end,
+        Ok(None) if filling.form.with(|form| form.expiry == NEVER) => {
+            "It works until somebody stops it. A leaked key that never ends stays dangerous.".to_owned()
+        }
+        _ => String::new(),
+    };
+    view! {
+        <div class="field">
+            <label class="field-label" for="expiry">
+                "Expires"
+            </label>
+            <Select name="expiry" id="expiry" described_by="expiry-hint expiry-error">
+                {by_rule}
+                {LIVES.into_iter().filter(|days| *days <= most).map(|days| option(days.to_string(), format!("In {days} days"))).collect_view()}
+                {option(ON_DATE.into(), "On a date …".into())}
+                {policy.allows_never().then(|| option(NEVER.into(), "Never".into()))}
+            </Select>
+            <div class="on-date">
+                <Field
+                    name="expires_on"
+                    label="Last day"
+                    kind="date"
+                    value=shown.expires_on.clone()
+                    min=tomorrow
+                    error=filling.error("expires_on")
+                />
+            </div>
+            <span class="field-hint" id="expiry-hint" aria-live="polite">
+                {sentence}
+            </span>
+            <FieldError id="expiry-error".into() error=filling.error("expires_at") />
+        </div>
+    }
+}
+
+#[component]
+pub(super) fn Inactivity(filling: Filling, shown: KeyForm) -> impl IntoView {
+    let chosen = shown.inactivity_days;
+    view! {
+        <div class="field">
+            <label class="field-label" for="inactivity_days">
+                "If nobody uses it"
+            </label>
+            <Select name="inactivity_days" id="inactivity_days" described_by="inactivity-hint inactivity-error">
+                <option value="" selected=chosen.is_empty()>
+                    "It keeps working"
+                </option>
+                {INTERVALS
+                    .map(|days| {
+                        view! {
+                            <option value=days.to_string() selected=days.to_string() == chosen>
+                                {format!("Stops after {days} days")}
+                            </option>
+                        }
+                    })
+                    .collect_view()}
+            </Select>
+            <span class="field-hint" id="inactivity-hint">
+                "A forgotten key is a risk without a use."
+            </span>
+            <FieldError id="inactivity-error".into() error=filling.error("inactivity_days") />
+        </div>
+    }
+}
+
+#[component]
+pub(super) fn Note(filling: Filling, note: String) -> impl IntoView {
+    let open = !note.is_empty();
+    view! {
+        <details class="more" open=open>
+            <summary>
+                <Icon name="chevron-down" />
+                "Add a note"
+            </summary>
+            <div class="field">
+                <label class="visually-hidden" for="note">
+                    "Note"
+                </label>
+                <textarea class="control" id="note" name="note" maxlength="1000" aria-describedby="note-error">
+                    {note}
+                </textarea>
+                <FieldError id="note-error".into() error=filling.error("note") />
+            </div>
+        </details>
+    }
+}
+
+/// The password once more: a management key is worth as much as its owner's session.
+#[component]
+pub(super) fn Again(filling: Filling) -> impl IntoView {
+    view! {
+        <Field
+            name="password"
+            label="Your password again"
+            kind="password"
+            hint="A management key can do much, so be sure it is you."
+            autocomplete="current-password"
+            required=true
+            error=filling.error("password")
+        />
+    }
+}
+
+/// In plain words, what the key will be able to do.
+#[component]
+pub(super) fn Promise(filling: Filling, place: String) -> impl IntoView {
+    let can = Memo::new(move |_| filling.form.with(|form| ability(form.kind(), &form.scope_set())));
+    let class = move || if can.with(Option::is_some) { "promise" } else { "promise promise-open" };
+    let until = move || match filling.end() {
+        Ok(Some(end)) => format!(", until {end}."),
+        Ok(None) if filling.form.with(|form| form.expiry == NEVER) => ", without an end.".to_owned(),
+        _ => ".".to_owned(),
+    };
+    view! {
+        <p class=class id="promise" aria-live="polite">
+            <Icon name="shield-check" />
+            <span>
+                {move || match can.get() {
+                    Some(ability) => {
+                        view! { "Can " <strong>{ability}</strong> " in " <span class="break">{place.clone()}</span> {until()} }
+                            .into_any()
+                    }
+                    None => "Choose at least one scope: a key without one could do nothing.".into_any(),
+                }}
+            </span>
+        </p>
+    }
+}

@@ -1,0 +1,70 @@
+use leptos::form::ActionForm;
+use leptos::prelude::*;
+use leptos_meta::Title;
+use leptos_router::NavigateOptions;
+use leptos_router::hooks::{use_navigate, use_query_map};
+
+use super::console::Gate;
+use super::not_found::Forward;
+use crate::components::{FaultNotice, Field, SubmitButton, describe};
+use crate::functions::sessions::{Home, SignIn, get_home, local_path};
+
+/// Username or e-mail and password.
+#[component]
+pub(crate) fn SignInPage() -> impl IntoView {
+    // Somebody who is signed in already, or a server without users, has no business here.
+    let home = Resource::new_blocking(|| (), |()| get_home());
+    let query = use_query_map();
+    let next = move || query.with_untracked(|query| query.get("next")).filter(|next| local_path(next).is_some()).unwrap_or_default();
+    let sign_in = ServerAction::<SignIn>::new();
+    let navigate = use_navigate();
+    Effect::new(move || {
+        if let Some(Ok(to)) = sign_in.value().get() {
+            navigate(&to, NavigateOptions { replace: true, ..NavigateOptions::default() });
+        }
+    });
+    let fault = Signal::derive(move || sign_in.value().get().and_then(Result::err));
+    let login = fault.with_untracked(|fault| fault.as_ref().map(|fault| fault.typed("login")).unwrap_or_default());
+    view! {
+        <Title text="Sign in · Keyfold" />
+        <Suspense>
+            {move || Suspend::new(async move {
+                match home.await {
+                    Ok(Home::SetUp) => view! { <Forward path="/setup" /> }.into_any(),
+                    Ok(Home::Workspace(slug)) => {
+                        let to = Some(next()).filter(|next| !next.is_empty()).unwrap_or_else(|| format!("/w/{slug}/keys"));
+                        view! { <Forward path=to /> }.into_any()
+                    }
+                    _ => ().into_any(),
+                }
+            })}
+        </Suspense>
+        <Gate title="Sign in to Keyfold">
+            <div class="panel gate-card">
+                <ActionForm action=sign_in>
+                    <FaultNotice fault fields=&["login", "password"] />
+                    <input type="hidden" name="next" value=next() />
+                    <Field
+                        name="login"
+                        label="Username"
+                        value=login
+                        autocomplete="username"
+                        required=true
+                        autofocus=true
+                        error=Signal::derive(move || fault.with(|fault| describe(fault.as_ref(), "login")))
+                    />
+                    <Field
+                        name="password"
+                        label="Password"
+                        kind="password"
+                        autocomplete="current-password"
+                        required=true
+                        error=Signal::derive(move || fault.with(|fault| describe(fault.as_ref(), "password")))
+                    />
+                    <SubmitButton label="Sign in" pending=sign_in.pending() class="button button-primary button-wide" />
+                </ActionForm>
+            </div>
+        </Gate>
+    }
+    .into_any()
+}

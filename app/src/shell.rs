@@ -1,0 +1,140 @@
+//! The document around the app, and the plain pages of a new secret.
+
+use axum::http::header::CONTENT_SECURITY_POLICY;
+use axum::http::{HeaderName, HeaderValue};
+use keyfold_domain::key::IssuedKey;
+use leptos::config::LeptosOptions;
+use leptos::nonce::use_nonce;
+use leptos::prelude::*;
+use leptos_axum::ResponseOptions;
+use leptos_meta::MetaTags;
+
+use crate::App;
+use crate::functions::context::{RequestContext, Theme};
+use crate::pages::secret_once::{AlreadyShownPage, SecretOncePage};
+
+/// The addresses of the built front end. Without it pages are plain and their forms still work.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SiteAssets {
+    /// `/pkg/keyfold.<hash>.js`.
+    pub js: Option<String>,
+    /// `/pkg/keyfold.<hash>.wasm`.
+    pub wasm: Option<String>,
+    /// `/pkg/keyfold.<hash>.css`.
+    pub css: Option<String>,
+}
+
+/// The policy of every page: nothing but our own files, and inline script only with this answer's nonce.
+pub fn content_security_policy(nonce: &str) -> String {
+    format!(
+        "default-src 'none'; script-src 'self' 'nonce-{nonce}' 'wasm-unsafe-eval'; style-src 'self' 'nonce-{nonce}'; img-src 'self' data:; \
+         font-src 'self'; connect-src 'self'; manifest-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'; \
+         object-src 'none'"
+    )
+}
+
+/// Puts the policy with this answer's nonce into its headers.
+fn set_policy() {
+    let (Some(nonce), Some(response)) = (use_nonce(), use_context::<ResponseOptions>()) else { return };
+    if let Ok(value) = HeaderValue::from_str(&content_security_policy(&nonce)) {
+        response.insert_header(CONTENT_SECURITY_POLICY, value);
+    }
+    response.insert_header(HeaderName::from_static("cache-control"), HeaderValue::from_static("no-store"));
+}
+
+/// The whole document of a page.
+pub fn shell(assets: SiteAssets, _options: LeptosOptions) -> impl IntoView {
+    set_policy();
+    let request = use_context::<RequestContext>();
+    let theme = request.as_ref().map(|request| request.theme).unwrap_or_default();
+    let insecure = request.is_some_and(|request| request.insecure_http);
+    view! {
+        <!DOCTYPE html>
+        <html lang="en" data-theme=theme.attribute() data-insecure=insecure.then_some("")>
+            <head>
+                <Head css=assets.css />
+                {assets.js.zip(assets.wasm).map(|(js, wasm)| view! { <Hydration js wasm /> })}
+                <MetaTags />
+            </head>
+            <body>
+                <App />
+            </body>
+        </html>
+    }
+}
+
+#[component]
+fn Head(css: Option<String>) -> impl IntoView {
+    view! {
+        <meta charset="utf-8" />
+        <meta name="viewport" content="width=device-width, initial-scale=1" />
+        <meta name="color-scheme" content="light dark" />
+        <meta name="robots" content="noindex" />
+        <link rel="icon" href="/favicon.svg" type="image/svg+xml" />
+        {css.map(|href| view! { <link rel="stylesheet" href=href /> })}
+    }
+}
+
+/// Fetches both halves of the front end at once and wakes the page.
+#[component]
+fn Hydration(js: String, wasm: String) -> impl IntoView {
+    let nonce = use_nonce();
+    // JSON is a safe way to write a string into script; our own addresses hold no `</`.
+    let (js_text, wasm_text) = (serde_json::to_string(&js).unwrap_or_default(), serde_json::to_string(&wasm).unwrap_or_default());
+    let script = format!("import start, {{ hydrate }} from {js_text};\nawait start({{ module_or_path: {wasm_text} }});\nhydrate();");
+    view! {
+        <link rel="modulepreload" href=js nonce=nonce.clone() />
+        <link rel="preload" href=wasm r#as="fetch" r#type="application/wasm" crossorigin="anonymous" />
+        <script type="module" nonce=nonce>
+            {script}
+        </script>
+    }
+}
+
+/// A whole document without script, as text.
+fn plain(css: Option<String>, theme: Theme, insecure: bool, title: &'static str, page: AnyView) -> String {
+    let owner = Owner::new();
+    owner.with(|| {
+        view! {
+            <!DOCTYPE html>
+            <html lang="en" data-theme=theme.attribute() data-insecure=insecure.then_some("")>
+                <head>
+                    <Head css />
+                    <title>{title}</title>
+                </head>
+                <body>{page}</body>
+            </html>
+        }
+        .to_html()
+    })
+}
+
+/// The page that answers the plain form post of a new key: its secret, once. The server sends it with `no-store`.
+pub fn render_secret_page(assets: &SiteAssets, request: &RequestContext, slug: &str, issued: IssuedKey) -> String {
+    let owner = Owner::new();
+    owner.with(|| {
+        let page = view! { <SecretOncePage issued slug=slug.to_owned() public_url=request.public_url.clone() /> };
+        plain(assets.css.clone(), request.theme, request.insecure_http, "Copy your new key · Keyfold", page.into_any())
+    })
+}
+
+/// The page that answers the same post once more.
+pub fn render_already_shown_page(assets: &SiteAssets, request: &RequestContext, slug: &str, key_id: &str) -> String {
+    let owner = Owner::new();
+    owner.with(|| {
+        let page = view! { <AlreadyShownPage slug=slug.to_owned() key_id=key_id.to_owned() /> };
+        plain(assets.css.clone(), request.theme, request.insecure_http, "The secret was shown already · Keyfold", page.into_any())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_policy_allows_no_inline_script_or_style_without_the_nonce() {
+        let policy = content_security_policy("abc");
+        assert!(policy.contains("'nonce-abc'") && policy.contains("frame-ancestors 'none'"));
+        assert!(!policy.contains("unsafe-inline") && !policy.contains("'unsafe-eval'"));
+    }
+}

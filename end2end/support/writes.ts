@@ -1,0 +1,120 @@
+/** Every address of Keyfold that changes something, with a body that would do so. Complete by construction: see `uncovered`. */
+import { readFile, readdir } from 'node:fs/promises';
+import path from 'node:path';
+
+import { ADMIN, type Server } from './server';
+
+/** One request, in the forms in which a browser can be made to send it. */
+export interface Write {
+  /** How the product calls it: a server function, or method and template of REST. */
+  name: string;
+  method: 'POST' | 'PATCH' | 'DELETE';
+  path: string;
+  /** Its fields, for an encoded form. */
+  form?: [string, string][];
+  /** Its body, for JSON. */
+  json?: unknown;
+}
+
+const FUNCTIONS = path.resolve(__dirname, '../../app/src/functions');
+
+/** What a key that does not exist yet or may be destroyed is used for. */
+export interface Target {
+  slug: string;
+  id: string;
+  version: number;
+}
+
+/** In an order in which each can still do its work; those that end the session come last. */
+export function writes({ slug, id, version }: Target): Write[] {
+  const key = { name: 'Forged', kind: 'secret', scopes: ['inference'] };
+  const form: [string, string][] = [
+    ['name', 'Forged'],
+    ['kind', 'secret'],
+    ['scopes[]', 'inference'],
+    ['expiry', '30'],
+  ];
+  const filter = { search: '', state: 'live', owner: null, sort: 'created', descending: true, cursor: null, limit: 50 };
+  const keyForm = { name: 'Forged', kind: 'secret', scopes: ['inference'], expiry: '30', expires_on: '', expires_at: null, inactivity_days: '', note: '' };
+  const rest = `/v1/workspaces/${slug}/keys`;
+  return [
+    { name: 'get_viewer', method: 'POST', path: '/_app/get_viewer', json: {} },
+    { name: 'get_home', method: 'POST', path: '/_app/get_home', json: {} },
+    { name: 'list_workspaces', method: 'POST', path: '/_app/list_workspaces', json: {} },
+    { name: 'list_keys', method: 'POST', path: '/_app/list_keys', json: { workspace: slug, filter } },
+    { name: 'get_key', method: 'POST', path: '/_app/get_key', json: { workspace: slug, id } },
+    { name: 'get_key_form', method: 'POST', path: '/_app/get_key_form', json: { workspace: slug } },
+    { name: 'set_theme', method: 'POST', path: '/_app/set_theme', form: [['theme', 'dark']] },
+    { name: 'create_key', method: 'POST', path: '/_app/create_key', json: { workspace: slug, form: keyForm, idempotency_key: `forged-${slug}` } },
+    { name: 'POST /w/{workspace}/keys/new', method: 'POST', path: `/w/${slug}/keys/new`, form },
+    { name: 'POST /v1/workspaces/{workspace}/keys', method: 'POST', path: rest, json: key },
+    { name: 'PATCH /v1/workspaces/{workspace}/keys/{key}', method: 'PATCH', path: `${rest}/${id}`, json: { note: 'forged' } },
+    {
+      name: 'update_key',
+      method: 'POST',
+      path: '/_app/update_key',
+      form: [
+        ['workspace', slug],
+        ['id', id],
+        // The change above has made a new version.
+        ['version', String(version + 1)],
+        ['scopes[]', 'chat'],
+      ],
+    },
+    { name: 'POST /v1/workspaces/{workspace}/keys/{key}/deactivate', method: 'POST', path: `${rest}/${id}/deactivate`, json: { reason: 'forged' } },
+    { name: 'POST /v1/workspaces/{workspace}/keys/{key}/activate', method: 'POST', path: `${rest}/${id}/activate` },
+    {
+      name: 'delete_key',
+      method: 'POST',
+      path: '/_app/delete_key',
+      form: [
+        ['workspace', slug],
+        ['id', id],
+        ['confirmation', ''],
+      ],
+    },
+    { name: 'DELETE /v1/workspaces/{workspace}/keys/{key}', method: 'DELETE', path: `${rest}/${id}` },
+    { name: 'step_up', method: 'POST', path: '/_app/step_up', form: [['password', ADMIN.password]] },
+    { name: 'get_setup', method: 'POST', path: '/_app/get_setup', json: {} },
+    {
+      name: 'complete_setup',
+      method: 'POST',
+      path: '/_app/complete_setup',
+      form: [
+        ['token', 'forged'],
+        ['username', 'mallory'],
+        ['email', 'mallory@example.com'],
+        ['display_name', 'Mallory'],
+        ['password', ADMIN.password],
+        ['workspace_name', 'Forged'],
+        ['workspace_slug', 'forged'],
+      ],
+    },
+    { name: 'sign_out', method: 'POST', path: '/_app/sign_out', form: [] },
+    {
+      name: 'sign_in',
+      method: 'POST',
+      path: '/_app/sign_in',
+      form: [
+        ['login', ADMIN.username],
+        ['password', ADMIN.password],
+        ['next', ''],
+      ],
+    },
+  ];
+}
+
+/** The server functions in the source and the operations in the OpenAPI document that the list above does not know. */
+export async function uncovered(server: Server): Promise<string[]> {
+  const known = new Set(writes({ slug: 'x', id: 'x', version: 1 }).map(({ name }) => name));
+  const sources = await Promise.all((await readdir(FUNCTIONS)).map((file) => readFile(path.join(FUNCTIONS, file), 'utf8')));
+  const functions = sources.flatMap((source) => [...source.matchAll(/#\[server\([^)]*?endpoint\s*=\s*"(\w+)"/gs)].map(([, name]) => name ?? ''));
+  if (functions.length < 5) throw new Error('the server functions were not found in the source');
+  const api = JSON.parse(await server.cli(['openapi'])) as { paths: Record<string, Record<string, unknown>> };
+  const operations = Object.entries(api.paths).flatMap(([template, methods]) =>
+    // What takes a bearer key alone has nothing that a browser would send along.
+    Object.keys(methods).filter((method) => method !== 'get' && template !== '/v1/verify').map((method) => `${method.toUpperCase()} ${template}`),
+  );
+  if (operations.length < 5) throw new Error('the operations were not found in the OpenAPI document');
+  return [...functions, ...operations].filter((name) => !known.has(name));
+}

@@ -1,0 +1,103 @@
+# Shared by the scripts in this folder; sourced, never run. Says what goes on, and installs system packages.
+# shellcheck shell=bash
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# What is dear to make and worth keeping between checkouts lives here. Deleting it costs time, nothing else.
+# shellcheck disable=SC2034
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/keyfold
+
+say() { printf '%s\n' "$*" >&2; }
+
+fail() {
+    say "error: $*"
+    exit 1
+}
+
+have() { command -v "$1" >/dev/null 2>&1; }
+
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then
+        "$@"
+    elif have sudo; then
+        sudo "$@"
+    else
+        fail "this needs the administrator's rights and there is no sudo. Run as root: $*"
+    fi
+}
+
+# apt_install PACKAGE...: installs what is missing of these Debian packages.
+apt_install() {
+    local missing=() package
+    for package in "$@"; do
+        if [ "$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null)" != installed ]; then
+            missing+=("$package")
+        fi
+    done
+    [ ${#missing[@]} -gt 0 ] || return 0
+    say "installing Debian packages: ${missing[*]}"
+    as_root apt-get update -qq >&2
+    as_root env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
+}
+
+# need COMMAND PACKAGE...: makes sure COMMAND exists, from these Debian packages if it does not.
+need() {
+    local command=$1
+    shift
+    have "$command" && return 0
+    have apt-get || fail "$command is missing. Install it with your system's package manager and run this again."
+    apt_install "$@"
+    have "$command" || fail "$command is still missing after installing $*."
+}
+
+# Runs toolchain.sh and takes over the environment it decided on.
+use_toolchain() {
+    "$root/scripts/toolchain.sh" || exit 1
+    # shellcheck source=/dev/null
+    . "$root/target/toolchain.env"
+}
+
+# Site and server are always built into the repository's own target folder, or into CARGO_TARGET_DIR if that is set.
+target_dir() { printf '%s\n' "${CARGO_TARGET_DIR:-$root/target}"; }
+
+# npm_ci FOLDER: installs exactly what its lock file names, unless that is there already.
+npm_ci() {
+    local folder=$root/$1
+    if [ ! "$folder/node_modules/.package-lock.json" -nt "$folder/package-lock.json" ]; then
+        need npm nodejs npm
+        (cd "$folder" && npm ci --no-audit --no-fund --loglevel=error >&2)
+    fi
+}
+
+# The packages that run on this machine, as against in the browser. Always named together: a different selection would
+# compile their common dependencies again with other features.
+# shellcheck disable=SC2034
+host_packages=(-p keyfold-domain -p keyfold-engine -p keyfold-app -p keyfold -p bench)
+
+# Things that a person should know although nothing failed; printed below a stage's line.
+note() { printf 'note: %s\n' "$*"; }
+
+# stage_to LOG TITLE COMMAND...: runs a command with its output in LOG, and prints one line: title, outcome, seconds.
+stage_to() {
+    local log=$1 title=$2 start=$SECONDS
+    shift 2
+    printf '%-34s' "$title"
+    if "$@" >"$log" 2>&1; then
+        printf ' ok %5d s\n' $((SECONDS - start))
+        grep '^note: ' "$log" | sed 's/^/    /' || true
+    else
+        printf ' FAILED after %d s\n' $((SECONDS - start))
+        cat "$log"
+        printf '\n%s FAILED\n' "$title"
+        return 1
+    fi
+}
+
+# stage TITLE COMMAND...: the same with a log that nobody keeps; ends the script on failure.
+stage() {
+    local log status=0
+    log=$(mktemp)
+    stage_to "$log" "$@" || status=$?
+    rm -f "$log"
+    [ "$status" -eq 0 ] || exit "$status"
+}

@@ -1,0 +1,101 @@
+//! The actor of a request: a management key under `/v1`, a session, or nobody known.
+
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue};
+use axum::middleware::Next;
+use axum::response::Response;
+use keyfold_domain::policy::{Actor, RequestInfo};
+use keyfold_domain::problem::{Problem, ProblemCode};
+
+use super::cookie;
+use crate::problem::{ProblemResponse, logged};
+use crate::router::{Area, refuse};
+use crate::state::AppState;
+
+/// Who asks, as an argument of a handler.
+#[derive(Debug, Clone)]
+pub(crate) struct RequestActor(pub(crate) Actor);
+
+impl<S: Send + Sync> FromRequestParts<S> for RequestActor {
+    type Rejection = ProblemResponse;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ProblemResponse> {
+        let actor = parts.extensions.get::<Actor>().cloned();
+        Ok(Self(actor.unwrap_or_else(|| Actor::anonymous(RequestInfo::default()))))
+    }
+}
+
+/// Finds out who asks and puts the [`Actor`] into the request's extensions. A credential that is no good is refused here;
+/// none at all makes an anonymous actor.
+pub(crate) async fn identify(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
+    let area = Area::of(&request);
+    let info = request.extensions().get::<RequestInfo>().cloned().unwrap_or_default();
+    match actor(&state, area, request.headers(), info).await {
+        Ok(actor) => {
+            request.extensions_mut().insert(actor);
+            next.run(request).await
+        }
+        Err(problem) => refuse(area, &problem),
+    }
+}
+
+async fn actor(state: &AppState, area: Area, headers: &HeaderMap, info: RequestInfo) -> Result<Actor, Problem> {
+    // The pages are for people: a key cannot sign in there, and a proxy's own credentials are none of our business.
+    if area == Area::Api
+        && let Some(secret) = bearer(headers)?
+    {
+        return state.engine.verifier.authenticate(secret, &info).map_err(|error| logged(&error));
+    }
+    let Some(token) = cookie(headers, state.cookies.name) else { return Ok(Actor::anonymous(info)) };
+    let actor = state.engine.sessions.authenticate(token, &info).await.map_err(|error| logged(&error))?;
+    Ok(actor.unwrap_or_else(|| Actor::anonymous(info)))
+}
+
+/// The key in `Authorization: Bearer …`; `None` if the header is absent. Anything else in it is refused.
+pub(crate) fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    match (values.next(), values.next()) {
+        (None, _) => Ok(None),
+        (Some(only), None) => token(only).map(Some).ok_or_else(unreadable),
+        (Some(_), Some(_)) => Err(unreadable()),
+    }
+}
+
+fn token(value: &HeaderValue) -> Option<&str> {
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    let token = token.trim_start_matches(' ');
+    (scheme.eq_ignore_ascii_case("Bearer") && !token.is_empty()).then_some(token)
+}
+
+fn unreadable() -> Problem {
+    Problem::new(ProblemCode::Unauthenticated, "Send one header `Authorization: Bearer …` with a management key.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(lines: &[&str]) -> Result<Option<String>, ProblemCode> {
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append(AUTHORIZATION, line.parse().unwrap());
+        }
+        bearer(&headers).map(|token| token.map(str::to_owned)).map_err(|problem| problem.code)
+    }
+
+    #[test]
+    fn the_scheme_is_read_in_any_case_and_the_key_as_it_is() {
+        assert_eq!(read(&[]), Ok(None));
+        assert_eq!(read(&["Bearer kf_adm_x"]), Ok(Some("kf_adm_x".into())));
+        assert_eq!(read(&["bEARER  kf_adm_x"]), Ok(Some("kf_adm_x".into())));
+    }
+
+    #[test]
+    fn any_other_credential_is_refused() {
+        for lines in [&["Basic YTpi"][..], &["Bearer"], &["Bearer "], &["kf_adm_x"], &["Bearer a", "Bearer b"]] {
+            assert_eq!(read(lines), Err(ProblemCode::Unauthenticated), "{lines:?}");
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! The command line. Every command but `serve` also works beside a running server.
+//!
+//! What was asked for goes to standard output, everything else to standard error. Exit codes: 0 done, 1 refused, 2 wrong
+//! usage.
+
+mod audit;
+mod check_config;
+mod doctor;
+mod key;
+mod member;
+mod openapi;
+mod operator;
+mod output;
+mod serve;
+mod user;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use keyfold_engine::Engine;
+
+pub(crate) use operator::{named, operator, stdin_password};
+pub(crate) use output::{CliError, Printer};
+
+use crate::config::{Config, Flags};
+use crate::serve::open;
+use keyfold_engine::OpenRole;
+
+/// A self-hosted API-key manager and verifier
+#[derive(Parser)]
+#[command(name = "keyfold", version, propagate_version = true, max_term_width = 100)]
+pub struct Cli {
+    #[command(flatten)]
+    flags: Flags,
+    /// Print data as JSON
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What can be asked for.
+#[derive(Subcommand)]
+enum Command {
+    Serve(serve::Args),
+    #[command(subcommand)]
+    User(user::Command),
+    #[command(subcommand)]
+    Workspace(workspace::Command),
+    #[command(subcommand)]
+    Member(member::Command),
+    #[command(subcommand)]
+    Key(key::Command),
+    #[command(subcommand)]
+    Audit(audit::Command),
+    Doctor(doctor::Args),
+    CheckConfig(check_config::Args),
+    Openapi(openapi::Args),
+}
+
+/// Runs the command and says how it went.
+pub fn run(cli: Cli) -> ExitCode {
+    let printer = Printer::new(cli.json);
+    let done = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(dispatch(cli, &printer)),
+        Err(error) => Err(CliError::Refused(format!("cannot start: {error}"))),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => printer.failure(&error),
+    }
+}
+
+async fn dispatch(cli: Cli, printer: &Printer) -> Result<(), CliError> {
+    // The reference needs no configuration, and must come out even where that is wrong.
+    if let Command::CheckConfig(args) = &cli.command
+        && args.reference
+    {
+        return check_config::print_reference(printer);
+    }
+    let config = Config::load(&cli.flags)?;
+    if !matches!(cli.command, Command::Serve(_)) {
+        crate::telemetry::start(config.log_level.at_most_warnings(), config.log_format);
+    }
+    match cli.command {
+        Command::Serve(args) => Box::pin(serve::run(args, config, printer)).await,
+        Command::User(command) => user::run(command, &config, printer).await,
+        Command::Workspace(command) => workspace::run(command, &config, printer).await,
+        Command::Member(command) => member::run(command, &config, printer).await,
+        Command::Key(command) => Box::pin(key::run(command, &config, printer)).await,
+        Command::Audit(command) => audit::run(command, &config, printer).await,
+        Command::Doctor(args) => doctor::run(args, &config, printer).await,
+        Command::CheckConfig(args) => check_config::run(args, &config, printer),
+        Command::Openapi(args) => openapi::run(args, &config, printer).await,
+    }
+}
+
+/// The engine for a command, which may run while a server does.
+pub(crate) async fn open_beside(config: &Config) -> Result<Engine, CliError> {
+    open(config, OpenRole::Beside).await
+}

@@ -1,0 +1,137 @@
+//! The fast lane: `GET /v1/whoami` and `POST /v1/verify`, answered before the router from the key set in memory.
+//!
+//! Nothing here touches the database, opens a tracing span or waits for anything but the request's own body. Everything
+//! else is handed on untouched.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use axum::body::Body;
+use bytes::Bytes;
+use hyper::{HeaderMap, Method, Request, Response};
+use keyfold_domain::problem::{Problem, ProblemCode};
+use keyfold_domain::verdict::{Code, ResourceRef};
+use keyfold_engine::{Answer, Error, VerifyRequest};
+use tokio::time::timeout;
+
+use crate::auth::{bearer, client_ip};
+use crate::problem;
+use crate::state::AppState;
+
+mod bodies;
+mod reply;
+
+use bodies::{VerdictBody, VerifyBody};
+use reply::Reply;
+
+/// How long a body may take to arrive.
+const BODY_TIME: Duration = Duration::from_secs(15);
+
+/// Answers a request for a path of the data plane; any other is given back as it came.
+///
+/// `peer` is the other end of the connection.
+pub(crate) async fn try_answer<B>(state: &AppState, peer: Option<IpAddr>, request: Request<B>) -> Result<Response<Body>, Request<B>>
+where
+    B: hyper::body::Body<Data = Bytes>,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let (allowed, whoami_asked) = match request.uri().path() {
+        "/v1/whoami" => ("GET, HEAD", true),
+        "/v1/verify" => ("POST", false),
+        _ => return Err(request),
+    };
+    let reply = Reply::new();
+    let method = request.method();
+    Ok(match (whoami_asked, method) {
+        (true, &Method::GET | &Method::HEAD) => {
+            let headers = request.headers();
+            whoami(state, reply, client_ip(&state.config.trusted_proxies, peer, headers), headers).await
+        }
+        (false, &Method::POST) => {
+            let (parts, body) = request.into_parts();
+            verify(state, reply, &parts.headers, body).await
+        }
+        _ => reply.method_not_allowed(allowed),
+    })
+}
+
+/// Ask a key about itself.
+///
+/// Send the key as `Authorization: Bearer …`. A key that works is described; one that does not is refused with the reason
+/// as `code`: `malformed`, `not_found`, `deactivated`, `owner_disabled`, `expired`, `dormant` (401), `ip_denied` (403).
+#[utoipa::path(
+    get,
+    path = "/v1/whoami",
+    operation_id = "whoami",
+    tag = "verification",
+    security(("api_key" = [])),
+    responses((status = 200, description = "The key works.", body = VerdictBody))
+)]
+pub(crate) async fn whoami(state: &AppState, reply: Reply, client: Option<IpAddr>, headers: &HeaderMap) -> Response<Body> {
+    let Some(secret) = presented(headers) else { return reply.problem(&nothing_presented()) };
+    match state.engine.verifier.whoami(secret, client) {
+        Ok(answer) if answer.code == Code::Valid => reply.verdict(&answer),
+        Ok(answer) => reply.refused_key(answer.code),
+        Err(error) => reply.error(&error).await,
+    }
+}
+
+/// Ask whether a presented key may do a thing.
+///
+/// The caller needs a management key with the scope `verify` and is told only of keys of its own workspace. A decided
+/// question is always answered with 200; `code` says why a key may not. 503 means that it cannot be known at the moment:
+/// never take it for a yes.
+#[utoipa::path(
+    post,
+    path = "/v1/verify",
+    operation_id = "verify_key",
+    tag = "verification",
+    security(("management_key" = [])),
+    request_body = VerifyBody,
+    responses((status = 200, description = "The verdict.", body = VerdictBody))
+)]
+pub(crate) async fn verify<B>(state: &AppState, reply: Reply, headers: &HeaderMap, body: B) -> Response<Body>
+where
+    B: hyper::body::Body<Data = Bytes>,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let Some(caller) = presented(headers) else { return reply.problem(&nothing_presented()) };
+    let body = match read(headers, body).await {
+        Ok(body) => body,
+        Err(problem) => return reply.problem(&problem),
+    };
+    match decide(state, caller, &body) {
+        Ok(answer) => reply.verdict(&answer),
+        Err(error) => reply.error(&error).await,
+    }
+}
+
+/// The presented key. A header that cannot be read is as good as none.
+fn presented(headers: &HeaderMap) -> Option<&str> {
+    bearer(headers).ok().flatten()
+}
+
+fn nothing_presented() -> Problem {
+    Problem::new(ProblemCode::Unauthenticated, "Send an API key as `Authorization: Bearer …`, in one header.")
+}
+
+fn decide(state: &AppState, caller: &str, body: &[u8]) -> Result<Answer, Error> {
+    let question = bodies::read(body)?;
+    let resource: Option<ResourceRef> = question.resource.as_deref().map(str::parse).transpose()?;
+    let client_ip = question.client_ip.as_deref().map(bodies::address).transpose()?;
+    let request = VerifyRequest { key: &question.key, scope: question.scope.as_deref(), resource: resource.as_ref(), client_ip };
+    state.engine.verifier.verify(caller, &request)
+}
+
+async fn read<B>(headers: &HeaderMap, body: B) -> Result<Bytes, Problem>
+where
+    B: hyper::body::Body<Data = Bytes>,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    if problem::is_json(headers) {
+        let late = |_| Problem::new(ProblemCode::Invalid, "The body did not arrive in time.");
+        timeout(BODY_TIME, problem::whole_body(body)).await.map_err(late)?
+    } else {
+        Err(Problem::new(ProblemCode::UnsupportedMediaType, "Send the body as `Content-Type: application/json`."))
+    }
+}

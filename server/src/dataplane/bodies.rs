@@ -1,0 +1,214 @@
+//! What `verify` reads and what both calls answer. Borrowed throughout: an answer is written once, into its own buffer.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+use keyfold_domain::problem::Problem;
+use keyfold_domain::scope::{ScopeName, ScopeSet};
+use keyfold_domain::verdict::{Code, Key, ResourceRef};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use utoipa::ToSchema;
+
+use crate::problem::read_json;
+use crate::rest::moments::Moment;
+use crate::rest::schemas;
+
+/// A question about a presented key. Fields that are not listed here are refused.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = Question, example = json!({"key": "kf_sec_…", "scope": "inference"}))]
+pub(crate) struct VerifyBody<'a> {
+    /// The key as it was presented, whatever it is.
+    #[serde(borrow)]
+    #[schema(value_type = String, example = "kf_sec_…")]
+    pub(super) key: Cow<'a, str>,
+    /// The scope that the act needs. Left out: any live key will do.
+    #[serde(borrow, default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>, nullable = false, min_length = 1, example = "inference")]
+    pub(super) scope: Option<Cow<'a, str>>,
+    /// The resource that the act touches, as `kind:id`.
+    #[serde(borrow, default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>, nullable = false, pattern = "^[a-z][a-z0-9_-]{0,39}:.{1,200}$", example = "collection:contracts")]
+    pub(super) resource: Option<Cow<'a, str>>,
+    /// The end client's address (not your service's), for keys with a list of addresses.
+    #[serde(borrow, default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>, nullable = false, example = "203.0.113.7")]
+    pub(super) client_ip: Option<Cow<'a, str>>,
+}
+
+/// A question is asked with a value or not at all: a `null` from a program's unset variable must not drop a check.
+fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Cow<'de, str>>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(transparent)]
+    struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+    Text::deserialize(deserializer).map(|Text(text)| Some(text))
+}
+
+/// Reads a question strictly.
+pub(super) fn read(body: &[u8]) -> Result<VerifyBody<'_>, Problem> {
+    // The reader that can name the faulty field costs more, so it only looks at what the plain one refuses.
+    let question: VerifyBody<'_> = serde_json::from_slice(body).or_else(|_| read_json(body))?;
+    if question.scope.as_deref().is_some_and(|scope| scope.parse::<ScopeName>().is_err()) {
+        return Err(Problem::invalid("scope", "A scope is 1 to 63 of a-z, 0-9, _ . : - and starts with a letter."));
+    }
+    Ok(question)
+}
+
+/// Reads an address: IPv4 or IPv6, without port, brackets or zone.
+pub(super) fn address(text: &str) -> Result<IpAddr, Problem> {
+    text.parse().map_err(|_| Problem::invalid("client_ip", "Send an IPv4 or IPv6 address without a port, like 203.0.113.7."))
+}
+
+/// A person.
+#[derive(Serialize, ToSchema)]
+#[schema(as = User)]
+struct OwnerBody<'a> {
+    id: &'a str,
+    username: &'a str,
+    display_name: &'a str,
+}
+
+/// Where a key belongs.
+#[derive(Serialize, ToSchema)]
+#[schema(as = WorkspaceName)]
+struct WorkspaceBody<'a> {
+    /// The workspace's id.
+    #[schema(example = "wsp_00S1E8TYPmMQMyNxIYvHyv")]
+    id: &'a str,
+    /// Its short name.
+    #[schema(example = "acme")]
+    slug: &'a str,
+}
+
+/// A verdict. What describes the key is there only if the key is known to the caller.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Verdict)]
+pub(crate) struct VerdictBody<'a> {
+    /// May the key do what was asked?
+    valid: bool,
+    /// Why not, or `valid`.
+    #[schema(schema_with = schemas::code)]
+    code: &'static str,
+    /// The key's id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "key_00S1E8UZ2m0hmDYpk0bPVq")]
+    key_id: Option<&'a str>,
+    /// What people call it; may be empty.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "Nightly report")]
+    name: Option<&'a str>,
+    /// Whose key it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    owner: Option<OwnerBody<'a>>,
+    /// Where it belongs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    workspace: Option<WorkspaceBody<'a>>,
+    /// Its sort.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = schemas::kind, required = false)]
+    kind: Option<&'static str>,
+    /// Every scope it may use, implied ones included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<String>>, nullable = false, example = json!(["inference"]))]
+    scopes: Option<Scopes<'a>>,
+    /// What it is tied to, as `kind:id`; empty for everything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<String>>, nullable = false, example = json!([]))]
+    resources: Option<Resources<'a>>,
+    /// From when on it is expired; `null` for never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = schemas::expires_at, required = false)]
+    expires_at: Option<End>,
+    /// Under which id the request is logged.
+    #[schema(example = "req_7zT0Qk3mWn5Xy1Jc9Lb2Vd")]
+    request_id: &'a str,
+}
+
+/// When a key ends, if it does.
+#[derive(Serialize)]
+#[serde(transparent)]
+struct End(Option<Moment>);
+
+struct Scopes<'a>(&'a ScopeSet);
+
+impl Serialize for Scopes<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(ScopeName::as_str))
+    }
+}
+
+struct Resources<'a>(&'a [ResourceRef]);
+
+impl Serialize for Resources<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(ToString::to_string))
+    }
+}
+
+impl<'a> VerdictBody<'a> {
+    /// The answer to a decided question.
+    pub(super) fn new(code: Code, key: Option<&'a Key>, request_id: &'a str) -> Self {
+        let owner =
+            |key: &'a Key| OwnerBody { id: key.owner.id.as_str(), username: &key.owner.username, display_name: &key.owner.display_name };
+        Self {
+            valid: code == Code::Valid,
+            code: code.as_str(),
+            key_id: key.map(|key| key.id.as_str()),
+            name: key.map(|key| key.name.as_str()),
+            owner: key.map(owner),
+            workspace: key.map(|key| WorkspaceBody { id: key.workspace_id.as_str(), slug: &key.workspace }),
+            kind: key.map(|key| key.kind.as_str()),
+            scopes: key.map(|key| Scopes(&key.effective)),
+            resources: key.map(|key| Resources(&key.resources)),
+            expires_at: key.map(|key| End(key.expires_at.map(Moment))),
+            request_id,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused_field(json: &str) -> Option<String> {
+        read(json.as_bytes()).err().and_then(|problem| problem.field)
+    }
+
+    #[test]
+    fn a_question_is_read_strictly() {
+        let full = br#"{"key":"k\u0041","scope":"chat","resource":"project:1","client_ip":"::1"}"#;
+        assert!(read(full).is_ok_and(|body| body.key == "kA"));
+        let cases = [
+            (r#"{"scope":"chat"}"#, "key"),
+            (r#"{"key":"a","key":"b"}"#, "key"),
+            (r#"{"key":1}"#, "key"),
+            (r#"{"key":null}"#, "key"),
+            (r#"{"key":"a","explain":true}"#, "explain"),
+            (r#"{"key":"a","cost":1}"#, "cost"),
+            (r#"{"key":"a","scope":"No Scope"}"#, "scope"),
+            (r#"{"key":"a","scope":null}"#, "scope"),
+        ];
+        for (body, field) in cases {
+            assert_eq!(refused_field(body).as_deref(), Some(field), "{body}");
+        }
+        for body in ["", "[]", "null", "7", "\"key\"", r#"{"key":"\ud800"}"#, r#"{"key":"a"} x"#] {
+            assert!(read(body.as_bytes()).is_err(), "{body}");
+        }
+    }
+
+    #[test]
+    fn an_unreadable_question_is_never_quoted_back() {
+        let refused = read(br#"{"key":{"a":"kf_sec_canary"}}"#).err().map(|problem| problem.message);
+        assert!(refused.is_some_and(|message| !message.contains("canary")));
+    }
+
+    #[test]
+    fn an_address_has_no_port_and_no_zone() {
+        assert!(address("203.0.113.7").is_ok() && address("2001:db8::1").is_ok());
+        for text in ["", "203.0.113.7:80", "[::1]", "fe80::1%eth0", "203.0.113", "0x7f.1", "host"] {
+            assert!(address(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! Answers of the fast lane, with the same shape of problem as behind the router. The headers that every answer carries
+//! are added where both lanes meet.
+
+use axum::body::Body;
+use hyper::Response;
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, WWW_AUTHENTICATE};
+use keyfold_domain::problem::{Problem, ProblemCode};
+use keyfold_domain::verdict::Code;
+use keyfold_engine::Answer;
+
+use super::bodies::VerdictBody;
+use crate::problem::{ProblemResponse, logged};
+use crate::telemetry::RequestId;
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const INVALID_KEY: HeaderValue = HeaderValue::from_static("Bearer realm=\"Keyfold\", error=\"invalid_token\"");
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Room for the description of a usual key, so that writing it does not grow the buffer.
+const USUAL_BODY: usize = 640;
+/// Room for all headers of an answer.
+const HEADERS: usize = 16;
+
+/// One answer in the making.
+pub(crate) struct Reply {
+    id: RequestId,
+}
+
+impl Reply {
+    /// The answer to a request that has just begun.
+    pub(super) fn new() -> Self {
+        Self { id: RequestId::generate() }
+    }
+
+    /// A decided question.
+    pub(super) fn verdict(self, answer: &Answer) -> Response<Body> {
+        let mut bytes = Vec::with_capacity(USUAL_BODY);
+        let body = VerdictBody::new(answer.code, answer.key.as_deref(), self.id.as_str());
+        if let Err(error) = serde_json::to_writer(&mut bytes, &body) {
+            tracing::error!(request_id = %self.id, %error, "a verdict could not be written");
+            return self.problem(&Problem::new(ProblemCode::Internal, "The verdict could not be written."));
+        }
+        let mut headers = HeaderMap::with_capacity(HEADERS);
+        headers.insert(CONTENT_TYPE, JSON);
+        let mut response = Response::new(Body::from(bytes));
+        *response.headers_mut() = headers;
+        self.finished(response)
+    }
+
+    /// A presented key that does not pass, told to its holder.
+    pub(super) fn refused_key(self, code: Code) -> Response<Body> {
+        let problem_code = match code {
+            Code::IpDenied | Code::MissingScope | Code::WrongResource => ProblemCode::Forbidden,
+            Code::RateLimited | Code::QuotaExceeded => ProblemCode::RateLimited,
+            _ => ProblemCode::Unauthenticated,
+        };
+        let problem = Problem::new(problem_code, code.explanation());
+        let mut response = ProblemResponse::with_verdict(&problem, code, &self.id);
+        if problem_code == ProblemCode::Unauthenticated {
+            response.headers_mut().insert(WWW_AUTHENTICATE, INVALID_KEY);
+        }
+        self.finished(response)
+    }
+
+    /// A refusal.
+    pub(super) fn problem(self, problem: &Problem) -> Response<Body> {
+        let response = ProblemResponse::with_request_id(problem, &self.id);
+        self.finished(response)
+    }
+
+    /// A refusal or a fault of the engine; a fault's source is logged here, once.
+    pub(super) async fn error(self, error: &keyfold_engine::Error) -> Response<Body> {
+        let problem = self.id.clone().scope(async { logged(error) }).await;
+        self.problem(&problem)
+    }
+
+    /// The path is right and the method is not.
+    pub(super) fn method_not_allowed(self, allowed: &'static str) -> Response<Body> {
+        let problem = Problem::new(ProblemCode::MethodNotAllowed, format!("Use {allowed} here."));
+        let mut response = self.problem(&problem);
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+        response
+    }
+
+    fn finished(self, mut response: Response<Body>) -> Response<Body> {
+        if let Ok(id) = HeaderValue::from_str(self.id.as_str()) {
+            response.headers_mut().insert(REQUEST_ID, id);
+        }
+        response
+    }
+}

@@ -1,0 +1,64 @@
+//! Pages that the router answers itself: what every rendered page is given, the form of a new key without script, and
+//! refusals for people.
+
+mod new_key;
+mod refusal;
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Response, StatusCode};
+use keyfold_app::SiteAssets;
+use keyfold_app::functions::context::{RequestContext, THEME_COOKIE, Theme};
+use keyfold_domain::policy::{Actor, RequestInfo};
+use leptos::prelude::{provide_context, use_context};
+
+pub(crate) use new_key::{NEW_KEY, create_key};
+pub(crate) use refusal::refusal;
+
+use crate::auth::cookie;
+use crate::site;
+use crate::state::AppState;
+
+/// The whole document, for the renderer.
+pub(crate) fn shell(state: &AppState) -> impl Fn() -> leptos::prelude::AnyView + Clone + Send + Sync + use<> {
+    use leptos::prelude::IntoAny as _;
+    let options = state.leptos.clone();
+    move || keyfold_app::shell(assets(), options.clone()).into_any()
+}
+
+fn assets() -> SiteAssets {
+    SiteAssets { js: site::JS.map(str::to_owned), wasm: site::WASM.map(str::to_owned), css: site::CSS.map(str::to_owned) }
+}
+
+/// Puts what pages and server functions know of their request into Leptos's context.
+pub(crate) fn provide_request(state: &AppState) -> impl Fn() + Clone + Send + Sync + use<> {
+    let state = state.clone();
+    move || {
+        let parts = use_context::<Parts>();
+        let (extensions, headers) = parts.map(|parts| (parts.extensions, parts.headers)).unwrap_or_default();
+        let actor = extensions.get::<Actor>().cloned();
+        let actor = actor.unwrap_or_else(|| Actor::anonymous(extensions.get::<RequestInfo>().cloned().unwrap_or_default()));
+        provide_context(request_context(&state, actor, &headers));
+    }
+}
+
+fn request_context(state: &AppState, actor: Actor, headers: &HeaderMap) -> RequestContext {
+    RequestContext {
+        engine: state.engine.clone(),
+        actor,
+        cookies: state.cookies,
+        public_url: state.config.public_url.origin().to_owned(),
+        insecure_http: state.config.is_insecure(),
+        theme: cookie(headers, THEME_COOKIE).map_or(Theme::System, Theme::from_cookie),
+    }
+}
+
+/// The page that says that there is no such page.
+pub(crate) async fn not_found(state: &AppState, request: Request) -> Response<Body> {
+    let mut response = leptos_axum::render_app_async_with_context(provide_request(state), shell(state))(request).await;
+    if response.status() == StatusCode::OK {
+        *response.status_mut() = StatusCode::NOT_FOUND;
+    }
+    response
+}

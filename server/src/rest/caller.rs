@@ -1,0 +1,66 @@
+//! Who calls and on which thing, from the address of a request.
+
+use axum::extract::{FromRequestParts, Path};
+use axum::http::request::Parts;
+use keyfold_domain::ids::{KeyId, WorkspaceId};
+use keyfold_domain::name;
+use keyfold_domain::policy::{Actor, Principal};
+use keyfold_domain::problem::{Problem, ProblemCode};
+
+use crate::auth::RequestActor;
+use crate::problem::ProblemResponse;
+use crate::state::AppState;
+
+/// Somebody known. A stranger is told so before anything of the request is looked at.
+pub(crate) struct Caller(pub(crate) Actor);
+
+impl FromRequestParts<AppState> for Caller {
+    type Rejection = ProblemResponse;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ProblemResponse> {
+        let RequestActor(actor) = RequestActor::from_request_parts(parts, state).await?;
+        match actor.principal {
+            Principal::Anonymous => {
+                let message = "Send a management key as `Authorization: Bearer …`, or sign in from the same origin.";
+                Err(Problem::new(ProblemCode::Unauthenticated, message).into())
+            }
+            _ => Ok(Self(actor)),
+        }
+    }
+}
+
+/// The workspace an address names, by slug or id. What can be neither names nothing.
+pub(crate) struct WorkspaceName(pub(crate) String);
+
+impl WorkspaceName {
+    fn read(text: String) -> Result<Self, Problem> {
+        let may_exist = text.parse::<WorkspaceId>().is_ok() || name::slug("workspace", &text).is_ok_and(|slug| slug == text);
+        if may_exist { Ok(Self(text)) } else { Err(Problem::not_found()) }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for WorkspaceName {
+    type Rejection = ProblemResponse;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ProblemResponse> {
+        let Path(text) = Path::<String>::from_request_parts(parts, state).await.map_err(|_| Problem::not_found())?;
+        Ok(Self::read(text)?)
+    }
+}
+
+/// The workspace and the key an address names. A malformed id names nothing.
+pub(crate) struct KeyName {
+    /// Where.
+    pub(crate) workspace: WorkspaceName,
+    /// Which.
+    pub(crate) key: KeyId,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for KeyName {
+    type Rejection = ProblemResponse;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ProblemResponse> {
+        let Path((workspace, key)) = Path::<(String, String)>::from_request_parts(parts, state).await.map_err(|_| Problem::not_found())?;
+        Ok(Self { workspace: WorkspaceName::read(workspace)?, key: key.parse().map_err(|_| Problem::not_found())? })
+    }
+}

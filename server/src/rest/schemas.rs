@@ -1,0 +1,164 @@
+//! Schemas of the small things that many bodies share. The rules themselves are in `domain`; this only describes them.
+
+use keyfold_domain::key::{KeySort, MAX_INACTIVITY_DAYS, StateFilter};
+use keyfold_domain::name::{MAX_NAME, MAX_NOTE};
+use keyfold_domain::scope::{KeyKind, MAX_SCOPES};
+use keyfold_domain::verdict::Code;
+use serde_json::json;
+use utoipa::openapi::schema::{ArrayBuilder, KnownFormat, ObjectBuilder, Schema, SchemaFormat, SchemaType, Type};
+
+const WHEN: &str = "2027-01-31T12:00:00.000Z";
+
+fn text() -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::String)
+}
+
+fn names(all: impl Iterator<Item = &'static str>) -> ObjectBuilder {
+    text().enum_values(Some(all))
+}
+
+fn or_null(plain: Type) -> SchemaType {
+    SchemaType::from_iter([plain, Type::Null])
+}
+
+fn date_time() -> ObjectBuilder {
+    text().format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime))).examples([json!(WHEN)])
+}
+
+fn optional_date_time() -> ObjectBuilder {
+    date_time().schema_type(or_null(Type::String))
+}
+
+/// When a thing was made.
+pub(crate) fn created_at() -> Schema {
+    date_time().description(Some("When it was made.")).into()
+}
+
+/// When a key ends.
+pub(crate) fn expires_at() -> Schema {
+    optional_date_time().description(Some("From when on it is expired; `null` for never.")).into()
+}
+
+/// When a key was last used.
+pub(crate) fn last_used_at() -> Schema {
+    optional_date_time().description(Some("When it was last used with success; `null` if never.")).into()
+}
+
+/// When a key was stopped.
+pub(crate) fn stopped_at() -> Schema {
+    optional_date_time().description(Some("When it was deactivated or deleted; `null` if neither.")).into()
+}
+
+/// The end wished for a new key: absent, null and a moment mean three things.
+pub(crate) fn new_expiry() -> Schema {
+    let text = "From when on the key is expired: a moment with any offset, at least a minute from now. Left out: the workspace's default. `null`: \
+                never, where the workspace allows it.";
+    optional_date_time().description(Some(text)).into()
+}
+
+/// The end wished for a key that is there.
+pub(crate) fn patched_expiry() -> Schema {
+    let text = "The new end: a moment with any offset, at least a minute from now, or `null` for never, where the workspace allows it.";
+    optional_date_time().description(Some(text)).into()
+}
+
+/// The sorts of keys.
+pub(crate) fn kind() -> Schema {
+    names(KeyKind::ALL.into_iter().map(KeyKind::as_str))
+        .description(Some(
+            "`secret` for servers, `publishable` for web pages (public scopes only), `management` for scripts that manage keys or verify them.",
+        ))
+        .examples([json!("secret")])
+        .into()
+}
+
+/// Whether a key works.
+pub(crate) fn state() -> Schema {
+    names(["active", "inactive", "deleted"].into_iter()).examples([json!("active")]).into()
+}
+
+/// Why a key does not work.
+pub(crate) fn reason() -> Schema {
+    text()
+        .schema_type(or_null(Type::String))
+        .enum_values(Some([json!("deactivated"), json!("expired"), json!("dormant"), json!("owner_disabled"), json!(null)]))
+        .description(Some("Why the key does not work; `null` unless the state is `inactive`."))
+        .examples([json!(null)])
+        .into()
+}
+
+/// Every verdict on a key.
+pub(crate) fn code() -> Schema {
+    names(Code::ALL.into_iter().map(Code::as_str))
+        .description(Some("The first check that failed, in the order listed here, or `valid`. `deleted` is told as `not_found`."))
+        .examples([json!("valid")])
+        .into()
+}
+
+/// Which keys a list shows.
+pub(crate) fn state_filter() -> Schema {
+    names(StateFilter::ALL.into_iter().map(StateFilter::as_str))
+        .default(Some(json!("live")))
+        .description(Some("Which states; `live` is all but the deleted ones."))
+        .into()
+}
+
+/// By what a list is ordered.
+pub(crate) fn sort() -> Schema {
+    names(KeySort::ALL.into_iter().map(KeySort::as_str))
+        .default(Some(json!("created")))
+        .description(Some("By what the list is ordered."))
+        .into()
+}
+
+/// Ascending or descending.
+pub(crate) fn order() -> Schema {
+    names(["asc", "desc"].into_iter())
+        .description(Some("Left out: the newest first for times of the past (`created`, `last_used`), ascending otherwise."))
+        .into()
+}
+
+/// A name that is given.
+pub(crate) fn name_given() -> Schema {
+    text()
+        .max_length(Some(MAX_NAME))
+        .description(Some("A new name: 0 to 100 characters, trimmed."))
+        .examples([json!("Nightly report")])
+        .into()
+}
+
+/// A note that is given.
+pub(crate) fn note_given() -> Schema {
+    text().max_length(Some(MAX_NOTE)).description(Some("A new note: up to 1,000 characters, may have several lines.")).into()
+}
+
+/// Scopes that are given.
+pub(crate) fn scopes_given() -> Schema {
+    ArrayBuilder::new()
+        .items(text().pattern(Some("^[a-z][a-z0-9_.:-]{0,62}$")))
+        .min_items(Some(1))
+        .max_items(Some(MAX_SCOPES))
+        .description(Some("The new scopes, all of them."))
+        .examples([json!(["chat", "inference"])])
+        .into()
+}
+
+/// An inactivity interval that is given.
+pub(crate) fn inactivity_given() -> Schema {
+    ObjectBuilder::new()
+        .schema_type(or_null(Type::Integer))
+        .minimum(Some(1))
+        .maximum(Some(MAX_INACTIVITY_DAYS))
+        .description(Some("A new inactivity interval in days, or `null` for none."))
+        .examples([json!(90)])
+        .into()
+}
+
+/// The id of a user that is given.
+pub(crate) fn user_id_given() -> Schema {
+    text()
+        .pattern(Some("^usr_[0-9A-Za-z]{22}$"))
+        .description(Some("The id of the user whose key it is. Left out: the caller's own. Only administrators may name somebody else."))
+        .examples([json!("usr_00S1E8TYPmMQMyNxIYvHyv")])
+        .into()
+}

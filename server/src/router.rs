@@ -1,0 +1,147 @@
+//! The only place where routes, prefixes and layers are listed.
+//!
+//! | Prefix | What | Refusals |
+//! |---|---|---|
+//! | `/v1/whoami`, `/v1/verify` | the data plane, answered before the router | problem+json |
+//! | `/v1` | our REST API | problem+json |
+//! | `/_app` | server functions of the pages | problem+json, or a page for a plain form |
+//! | `/healthz`, `/readyz` | for load balancers and service managers | plain JSON |
+//! | `/pkg` and the names in `public/` | files of the console, in the binary | pages |
+//! | everything else | pages | pages |
+
+mod headers;
+mod health;
+mod layers;
+mod service;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::header::ACCEPT;
+use axum::http::{HeaderMap, Method, Response};
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::IntoResponse as _;
+use axum::routing::{get, post};
+use keyfold_domain::problem::{Problem, ProblemCode};
+use leptos_axum::LeptosRoutes as _;
+
+pub(crate) use headers::harden;
+pub use service::{AppService, app_service};
+
+use crate::auth::{identify, same_origin_only};
+use crate::pages;
+use crate::problem::ProblemResponse;
+use crate::rest;
+use crate::site;
+use crate::state::AppState;
+
+/// The largest body of a request, in bytes.
+pub(crate) const MAX_BODY: usize = 64 * 1024;
+
+/// What sort of answer a request expects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Area {
+    /// Our REST API.
+    Api,
+    /// A server function, called by our own script.
+    Function,
+    /// A page for a person, or a form posted without script.
+    Page,
+}
+
+impl Area {
+    pub(crate) fn of(request: &Request) -> Self {
+        let path = request.uri().path();
+        let below = |prefix: &str| path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        if below("/v1") {
+            Self::Api
+        } else if below("/_app") && !expects_html(request.headers()) {
+            Self::Function
+        } else {
+            Self::Page
+        }
+    }
+}
+
+fn expects_html(headers: &HeaderMap) -> bool {
+    headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).is_some_and(|accept| accept.contains("text/html"))
+}
+
+/// A refusal in the form that this area expects.
+pub(crate) fn refuse(area: Area, problem: &Problem) -> Response<Body> {
+    match area {
+        Area::Api | Area::Function => ProblemResponse(problem.clone()).into_response(),
+        Area::Page => pages::refusal(problem),
+    }
+}
+
+/// Everything behind the data plane. From the outside in: id, log line and headers of the answer; the check of origins;
+/// the body's limits; who is asking.
+fn router(state: AppState) -> Router {
+    let (api, _) = rest::routes().split_for_parts();
+    let for_somebody = api
+        .merge(console(&state))
+        .fallback(nothing_here)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(from_fn_with_state(state.clone(), identify))
+        .layer(from_fn_with_state(state.clone(), layers::forget_on_sign_out));
+    let for_anybody = files().route("/healthz", get(health::alive)).route("/readyz", get(health::ready));
+    for_anybody
+        .method_not_allowed_fallback(wrong_method)
+        .merge(for_somebody)
+        .layer(from_fn(layers::take_in))
+        .layer(from_fn_with_state(state.clone(), same_origin_only))
+        .layer(from_fn_with_state(state.clone(), layers::accompany))
+        .with_state(state)
+}
+
+/// Pages, their server functions, and the forms that work without script.
+fn console(state: &AppState) -> Router<AppState> {
+    let routes = leptos_axum::generate_route_list(pages::shell(state));
+    Router::new()
+        .leptos_routes_with_context(state, routes, pages::provide_request(state), pages::shell(state))
+        .route(pages::NEW_KEY, post(pages::create_key))
+}
+
+/// The files of the console.
+fn files() -> Router<AppState> {
+    site::FILES.iter().fold(Router::new(), |router, file| {
+        router.route(file.path, get(move |headers: HeaderMap| async move { site::serve(file, &headers) }))
+    })
+}
+
+async fn nothing_here(State(state): State<AppState>, request: Request) -> Response<Body> {
+    match Area::of(&request) {
+        area @ (Area::Api | Area::Function) => refuse(area, &Problem::not_found()),
+        Area::Page if *request.method() == Method::GET || *request.method() == Method::HEAD => pages::not_found(&state, request).await,
+        Area::Page => refuse(Area::Page, &Problem::not_found()),
+    }
+}
+
+async fn wrong_method(request: Request) -> Response<Body> {
+    let message = format!("{} is not possible here.", request.method());
+    refuse(Area::of(&request), &Problem::new(ProblemCode::MethodNotAllowed, message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn area(path: &str, accept: &str) -> Area {
+        Area::of(&Request::builder().uri(path).header(ACCEPT, accept).body(Body::empty()).unwrap())
+    }
+
+    #[test]
+    fn each_part_is_answered_in_its_own_form() {
+        for (path, accept, expected) in [
+            ("/v1", "text/html", Area::Api),
+            ("/v1/workspaces", "*/*", Area::Api),
+            ("/v1x", "*/*", Area::Page),
+            ("/_app/sign_in", "application/json", Area::Function),
+            ("/_app/sign_in", "text/html,application/xhtml+xml", Area::Page),
+            ("/w/sales/keys", "text/html", Area::Page),
+        ] {
+            assert_eq!(area(path, accept), expected, "{path} {accept}");
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! For load balancers and service managers. Strangers may ask, so the answers say nothing about versions or causes; the
+//! log does.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
+use serde_json::json;
+use tokio::time::timeout;
+
+use crate::state::AppState;
+
+/// Longer than the engine's own patience with its database.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The process lives.
+pub(super) async fn alive() -> impl IntoResponse {
+    Json(json!({ "status": "ok" }))
+}
+
+/// The server can do its work, and is not about to stop.
+pub(super) async fn ready(State(state): State<AppState>) -> impl IntoResponse {
+    let (code, status) = if state.is_draining() {
+        (StatusCode::SERVICE_UNAVAILABLE, "stopping")
+    } else if is_ready(&state).await {
+        (StatusCode::OK, "ready")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "not_ready")
+    };
+    (code, Json(json!({ "status": status })))
+}
+
+async fn is_ready(state: &AppState) -> bool {
+    match timeout(PATIENCE, state.engine.readiness()).await {
+        Ok(found) => {
+            if !found.ready {
+                tracing::warn!(why = found.why.join("; "), "not ready");
+            }
+            found.ready
+        }
+        Err(_) => false,
+    }
+}

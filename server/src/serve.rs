@@ -1,0 +1,150 @@
+//! The running server: opening, listening, and an orderly end.
+
+mod listener;
+mod notify;
+mod setup_link;
+
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::sync::Arc;
+
+use keyfold_engine::{DatabaseUrl, Engine, EngineOptions, OpenError, OpenRole, PepperError, SystemClock, SystemEntropy};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::cli::{CliError, Printer};
+use crate::config::Config;
+use crate::router::app_service;
+use crate::state::AppState;
+
+/// How the server was asked to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stop {
+    /// By a service manager: load balancers want to be told first.
+    Term,
+    /// By a person at the keyboard, who does not want to wait.
+    Interrupt,
+}
+
+/// Serves until asked to stop.
+pub(crate) async fn run(config: Config, printer: &Printer) -> Result<(), CliError> {
+    if !config.core_dumps {
+        let off = forbid_core_dumps();
+        off.map_err(|error| CliError::Refused(format!("core dumps cannot be switched off ({error}); set core_dumps to true to go on")))?;
+    }
+    let mut signals = Signals::listen()?;
+    let listener = TcpListener::bind(config.addr).await.map_err(|error| cannot_listen(&config, &error))?;
+    let config = config.bound_to(listener.local_addr()?);
+    warn_about(&config);
+    let engine = open(&config, OpenRole::Serve).await?;
+    engine.start_jobs();
+    let setup = setup_link::offer(&engine, &config, printer).await?;
+    let state = AppState::new(engine.clone(), config);
+    let (stop_accepting, stopped) = tokio::sync::watch::channel(false);
+    let limits = listener::Limits { connections: state.config.max_connections, grace: state.config.shutdown_grace };
+    let serving = tokio::spawn(listener::serve(listener, app_service(state.clone()), limits, stopped));
+    tracing::info!(address = %state.config.public_url, version = env!("CARGO_PKG_VERSION"), "Keyfold is ready");
+    notify::tell("READY=1");
+
+    let stop = signals.next().await;
+    state.drain();
+    notify::tell("STOPPING=1");
+    let orderly = async {
+        if stop == Stop::Term {
+            tracing::info!(seconds = state.config.shutdown_delay.as_secs(), "asked to stop; telling load balancers first");
+            tokio::time::sleep(state.config.shutdown_delay).await;
+        }
+        let _ = stop_accepting.send(true);
+        tracing::info!("no new connections; finishing running requests");
+        let finished = serving.await.unwrap_or(false);
+        if let Some(setup) = setup {
+            setup.abort();
+        }
+        engine.close().await;
+        finished
+    };
+    tokio::select! {
+        finished = orderly => {
+            tracing::info!(all_finished = finished, "stopped");
+            Ok(())
+        }
+        _ = signals.next() => Err(CliError::Refused("stopped at once by a second signal; running requests were cut off".to_owned())),
+    }
+}
+
+/// Opens the engine. The first time, the folder and the pepper are made.
+pub(crate) async fn open(config: &Config, role: OpenRole) -> Result<Engine, CliError> {
+    let refused = |what: &str, error: &dyn std::fmt::Display| CliError::Refused(format!("{what}: {error}"));
+    let folder = DirBuilder::new().recursive(true).mode(0o700).create(&config.data_dir);
+    folder.map_err(|error| refused(&config.data_dir.display().to_string(), &error))?;
+    let existed = config.pepper_file().is_none_or(std::path::Path::exists);
+    // Beside a database that is there already, a new pepper would be the wrong one.
+    let may_create = match &config.database_url {
+        DatabaseUrl::Sqlite(path) => !path.exists(),
+        DatabaseUrl::Postgres(_) => true,
+    };
+    let pepper = config.pepper(may_create).map_err(|error| CliError::Refused(error.to_string()))?;
+    let options = EngineOptions {
+        database: config.database_url.clone(),
+        pepper,
+        prefix: config.key_prefix.clone(),
+        clock: Arc::new(SystemClock),
+        entropy: Arc::new(SystemEntropy),
+        role,
+    };
+    let opened = Box::pin(Engine::open(options)).await;
+    opened.map_err(|error| match (error, config.pepper_file()) {
+        (OpenError::WrongPepper(_), Some(path)) if !existed => {
+            // Made a moment ago, and of no use to anybody.
+            let _ = std::fs::remove_file(path);
+            CliError::Refused(PepperError::Missing(path.to_owned()).to_string())
+        }
+        (error, _) => refused(&format!("cannot open {}", config.database_url), &error),
+    })
+}
+
+/// A dump would hold the pepper and every secret in flight. On Linux this also holds where dumps are piped to a collector,
+/// and keeps other processes of the same user from looking into this one.
+fn forbid_core_dumps() -> rustix::io::Result<()> {
+    #[cfg(target_os = "linux")]
+    rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)?;
+    let none = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
+    rustix::process::setrlimit(rustix::process::Resource::Core, none)
+}
+
+fn cannot_listen(config: &Config, error: &std::io::Error) -> CliError {
+    let hint = match error.kind() {
+        std::io::ErrorKind::AddrInUse => ". Another program uses this port; choose another with --addr",
+        std::io::ErrorKind::PermissionDenied => ". Ports below 1024 need a privilege; choose another with --addr",
+        std::io::ErrorKind::AddrNotAvailable => ". This machine has no such address; choose another with --addr",
+        _ => "",
+    };
+    CliError::Refused(format!("cannot listen on {}: {error}{hint}", config.addr))
+}
+
+fn warn_about(config: &Config) {
+    if config.is_insecure() {
+        tracing::warn!(address = %config.public_url, "serving over plain HTTP: passwords and keys cross the network in the clear");
+    } else if config.public_url.is_loopback() && !config.addr.ip().is_loopback() {
+        tracing::warn!(listening = %config.addr, address = %config.public_url, "open to other machines, but public_url works on this one alone; set public_url");
+    }
+}
+
+/// The signals that ask for an end.
+struct Signals {
+    term: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self, CliError> {
+        Ok(Self { term: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) -> Stop {
+        tokio::select! {
+            _ = self.term.recv() => Stop::Term,
+            _ = self.interrupt.recv() => Stop::Interrupt,
+        }
+    }
+}

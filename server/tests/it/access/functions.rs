@@ -1,0 +1,65 @@
+//! The rows of the server functions. They are for people: a key, of whatever kind, is nobody there.
+
+use serde_json::{Value, json};
+
+use super::{Row, Statuses};
+use crate::support::{Call, PASSWORD};
+
+fn ask(function: &str, arguments: &Value) -> Call {
+    Call::post(format!("/_app/{function}")).json(arguments)
+}
+
+fn form(function: &str, fields: &[(&str, &str)]) -> Call {
+    Call::post(format!("/_app/{function}")).form(fields)
+}
+
+fn complete_setup() -> Call {
+    let fields = [
+        ("token", "0000000000000000000000"),
+        ("username", "second"),
+        ("email", "second@example.com"),
+        ("display_name", ""),
+        ("password", PASSWORD),
+        ("workspace_name", "Second"),
+        ("workspace_slug", "second"),
+    ];
+    form("complete_setup", &fields)
+}
+
+/// Nobody, viewer, member, owner of the key, admin, foreign admin, instance admin, demoted admin; all others are nobody.
+fn people(people: [u16; 8]) -> Statuses {
+    let mut all = [people[0]; super::Actor::ALL.len()];
+    all[..8].copy_from_slice(&people);
+    all
+}
+
+#[rustfmt::skip]
+pub(super) fn rows() -> Vec<Row> {
+    let everybody = people([200; 8]);
+    let nobody = people([404; 8]);
+    let the_signed_in = people([401, 200, 200, 200, 200, 200, 200, 200]);
+    let see_workspace = people([401, 200, 200, 200, 200, 404, 200, 200]);
+    let one_key = people([401, 404, 404, 200, 200, 404, 200, 404]);
+    let row = |act, call, expected| Row { act, call, expected };
+    vec![
+        row("/_app/get_home", |_| ask("get_home", &json!({})), everybody),
+        row("/_app/get_viewer", |_| ask("get_viewer", &json!({})), everybody),
+        row("/_app/set_theme", |_| form("set_theme", &[("theme", "dark")]), everybody),
+        row("/_app/sign_in", |_| form("sign_in", &[("login", "foreign"), ("password", PASSWORD)]), everybody),
+        row("/_app/step_up", |_| form("step_up", &[("password", PASSWORD)]), the_signed_in),
+        row("/_app/sign_out", |_| form("sign_out", &[]), everybody),
+        // The instance is set up.
+        row("/_app/get_setup", |_| ask("get_setup", &json!({})), nobody),
+        row("/_app/complete_setup", |_| complete_setup(), nobody),
+        row("/_app/list_workspaces", |_| ask("list_workspaces", &json!({})), the_signed_in),
+        row("/_app/list_keys", |_| ask("list_keys", &json!({"workspace": "acme", "filter": {}})), see_workspace),
+        row("/_app/get_key_form", |_| ask("get_key_form", &json!({"workspace": "acme"})), see_workspace),
+        row("/_app/get_key", |target| ask("get_key", &json!({"workspace": "acme", "id": target.key})), one_key),
+        row("/_app/create_key",
+            |_| ask("create_key", &json!({"workspace": "acme", "form": {"kind": "secret", "scopes": ["inference"]}, "idempotency_key": "once"})),
+            people([401, 403, 200, 200, 200, 404, 400, 403])),
+        row("/_app/update_key",
+            |target| form("update_key", &[("workspace", "acme"), ("id", &target.key), ("version", "1"), ("scopes[0]", "chat")]), one_key),
+        row("/_app/delete_key", |target| form("delete_key", &[("workspace", "acme"), ("id", &target.key)]), one_key),
+    ]
+}

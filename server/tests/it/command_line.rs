@@ -1,0 +1,349 @@
+//! The real program: its commands beside a running server, and what a server keeps when it is stopped or killed.
+
+use std::collections::BTreeSet;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use keyfold_domain::token::{Prefix, parse};
+use serde_json::{Value, json};
+
+use crate::support::{Call, Cli, PASSWORD, Server, eventually};
+
+/// What a command changes holds in a running server within this time.
+const WITHIN: Duration = Duration::from_secs(1);
+/// Without the pause that is for load balancers.
+const AT_ONCE: [&str; 2] = ["--shutdown-delay-seconds", "0"];
+
+fn founded() -> (tempfile::TempDir, Cli) {
+    let folder = tempfile::tempdir().unwrap();
+    let cli = Cli::on(folder.path());
+    cli.found();
+    (folder, cli)
+}
+
+/// The verdict of a server on a key.
+fn verdict(server: &Server, caller: &str, key: &str) -> String {
+    let answer = server.send(&Call::post("/v1/verify").bearer(caller).json(&json!({ "key": key })));
+    if answer.code() == 200 { answer.json()["code"].as_str().unwrap().to_owned() } else { answer.problem() }
+}
+
+async fn soon(server: &Server, caller: &str, key: &str, code: &str) {
+    eventually(WITHIN, || {
+        let seen = verdict(server, caller, key);
+        if seen == code { Ok(()) } else { Err(seen) }
+    })
+    .await;
+}
+
+fn id(cli: &Cli, name: &str) -> String {
+    let listed = cli.json(&["key", "list", "--workspace", "acme", "--search", name]);
+    listed["data"][0]["id"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_new_keys_secret_stands_alone_on_standard_output() {
+    let (_folder, cli) = founded();
+    let output = cli.run(&["key", "create", "--workspace", "acme", "--owner", "ada", "--name", "robot", "--full-access"]);
+    assert_eq!(output.status.code(), Some(0));
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    let secret = stdout.strip_suffix('\n').unwrap();
+    assert_eq!(parse(&Prefix::default(), secret).unwrap().as_str(), "management");
+    assert!(!String::from_utf8(output.stderr).unwrap().contains(secret));
+
+    let listed = cli.json(&["key", "list", "--workspace", "acme"]);
+    let key = &listed["data"][0];
+    assert_eq!((&key["name"], &key["kind"], &key["created_by"]), (&json!("robot"), &json!("management"), &json!("command line")));
+    assert_eq!(key["scopes"].as_array().unwrap().len(), 8);
+    assert!(!listed.to_string().contains(secret));
+    let words = cli.stdout(&["key", "list", "--workspace", "acme"]);
+    assert!(words.contains("robot") && words.contains("kf_adm_…") && !words.contains(secret), "{words}");
+}
+
+#[test]
+fn the_flags_of_a_new_key_mean_what_they_say() {
+    let (_folder, cli) = founded();
+    let create = |access: &[&str]| cli.json(&[&["key", "create", "--workspace", "acme", "--owner", "ada"], access].concat());
+    let days = |key: &Value| {
+        let at = |field: &str| key[field].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+        (at("expires_at") - at("created_at")).total(jiff::Unit::Hour).unwrap() / 24.0
+    };
+    let key =
+        create(&["--scope", "inference", "--scope", "chat", "--expires-in", "30 days", "--inactivity-days", "60", "--note", "a note"]);
+    assert_eq!(
+        (&key["kind"], &key["scopes"], &key["inactivity_days"], &key["note"]),
+        (&json!("secret"), &json!(["chat", "inference"]), &json!(60), &json!("a note"))
+    );
+    assert!((days(&key) - 30.0).abs() < 0.01);
+    assert!((days(&create(&["--scope", "chat"])) - 90.0).abs() < 0.01);
+    assert_eq!(create(&["--scope", "chat", "--expires-in", "never"])["expires_at"], Value::Null);
+    assert_eq!(create(&["--scope", "verify"])["kind"], "management");
+    assert_eq!(create(&["--scope", "inference", "--kind", "publishable"])["kind"], "publishable");
+    assert_eq!(create(&["--full-access", "--kind", "secret"])["scopes"], json!(["chat", "inference", "project"]));
+}
+
+#[test]
+fn a_refusal_exits_with_one_and_wrong_usage_with_two() {
+    let (_folder, cli) = founded();
+    let key = ["key", "create", "--workspace", "acme", "--owner", "ada"];
+    let refused: &[&[&str]] = &[
+        &[&key[..], &["--scope", "nothing"]].concat(),
+        &[&key[..], &["--scope", "verify", "--kind", "secret"]].concat(),
+        &[&key[..], &["--scope", "chat", "--inactivity-days", "0"]].concat(),
+        &[&key[..], &["--scope", "chat", "--expires-in", "1 second"]].concat(),
+        &[&key[..], &["--scope", "chat", "--expires-in", "9000 years"]].concat(),
+        &["key", "create", "--workspace", "nowhere", "--owner", "ada", "--scope", "chat"],
+        &["key", "create", "--workspace", "acme", "--owner", "nobody", "--scope", "chat"],
+        &["key", "list", "--workspace", "nowhere"],
+        &["key", "delete", "--workspace", "acme", "key_0000000000000000000000"],
+        &["workspace", "create", "--slug", "acme", "--name", "Again", "--owner", "ada"],
+        &["workspace", "create", "--slug", "A", "--name", "Short", "--owner", "ada"],
+        &["member", "add", "--workspace", "acme", "--user", "nobody", "--role", "member"],
+    ];
+    for arguments in refused {
+        let output = cli.run(arguments);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        assert!(output.stdout.is_empty(), "{arguments:?}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.starts_with("keyfold: ") && said.trim_end().len() > 20, "{arguments:?}: {said}");
+    }
+    let misused: &[&[&str]] = &[
+        &[],
+        &["key"],
+        &key,
+        &[&key[..], &["--scope", "chat", "--full-access"]].concat(),
+        &[&key[..], &["--scope", "A B"]].concat(),
+        &[&key[..], &["--scope", "chat", "--expires-in", "soon"]].concat(),
+        &[&key[..], &["--scope", "chat", "--kind", "root"]].concat(),
+        &[&key[..], &["--scope", "chat", "--unknown"]].concat(),
+        &["key", "delete", "--workspace", "acme", "not-an-id"],
+        &["key", "list", "--workspace", "acme", "--state", "gone"],
+        &["member", "add", "--workspace", "acme", "--user", "ada", "--role", "king"],
+        &["user", "create", "--email", "b@example.com", "--username", "bob"],
+    ];
+    for arguments in misused {
+        let output = cli.run(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+#[test]
+fn a_password_is_read_from_standard_input_and_checked() {
+    let (_folder, cli) = founded();
+    let user = |name: &'static str| ["user", "create", "--email", "b@example.com", "--username", name, "--password-stdin"];
+    for (input, word) in [("", "password"), ("\n", "password"), ("too-short-14ch\n", "password"), ("passwordpassword\n", "password")] {
+        let (code, said) = cli.with_input(&user("bob"), input);
+        assert_eq!(code, Some(1), "{input:?}: {said}");
+        assert!(said.contains(word), "{said}");
+        assert!(input.trim().is_empty() || !said.contains(input.trim()), "{said}");
+    }
+    let (code, said) = cli.with_input(&user("bob"), PASSWORD);
+    assert_eq!(code, Some(0), "{said}");
+    let (code, said) = cli.with_input(&user("BOB"), PASSWORD);
+    assert_eq!(code, Some(1));
+    assert!(said.contains("username"), "{said}");
+}
+
+#[tokio::test]
+async fn what_commands_change_holds_in_a_running_server_within_a_second() {
+    let (_folder, cli) = founded();
+    let caller = cli.key(&["--full-access"]);
+    let server = Server::start(&cli, &[]).await;
+    assert_eq!(verdict(&server, &caller, &caller), "valid");
+
+    let secret = cli.stdout(&["key", "create", "--workspace", "acme", "--owner", "ada", "--name", "beside", "--scope", "chat"]);
+    let secret = secret.trim_end();
+    soon(&server, &caller, secret, "valid").await;
+    let key = id(&cli, "beside");
+    cli.stdout(&["key", "deactivate", "--workspace", "acme", "--reason", "lost", &key]);
+    soon(&server, &caller, secret, "deactivated").await;
+    cli.stdout(&["key", "delete", "--workspace", "acme", &key]);
+    soon(&server, &caller, secret, "not_found").await;
+
+    // People and their roles as well: a new member's key, and what is left of it after they become a viewer.
+    let (code, said) = cli.with_input(&["user", "create", "--email", "b@example.com", "--username", "bob", "--password-stdin"], PASSWORD);
+    assert_eq!(code, Some(0), "{said}");
+    cli.stdout(&["member", "add", "--workspace", "acme", "--user", "bob", "--role", "member"]);
+    let bobs = cli.stdout(&["key", "create", "--workspace", "acme", "--owner", "bob", "--scope", "verify"]);
+    soon(&server, bobs.trim_end(), &caller, "valid").await;
+    cli.stdout(&["member", "add", "--workspace", "acme", "--user", "bob", "--role", "viewer"]);
+    soon(&server, bobs.trim_end(), &caller, "forbidden").await;
+
+    // What the server did is in the same audit log, and all of it fits together.
+    let whole = cli.json(&["audit", "verify"]);
+    assert_eq!((&whole["whole"], &whole["broken"]), (&json!(true), &Value::Null));
+    assert!(whole["events"].as_u64().unwrap() >= 9, "{whole}");
+}
+
+#[tokio::test]
+async fn a_second_server_on_the_same_file_refuses_to_start() {
+    let (_folder, cli) = founded();
+    let server = Server::start(&cli, &[]).await;
+    let begun = Instant::now();
+    let second = cli.run(&["serve", "--addr", "127.0.0.1:0"]);
+    assert_eq!(second.status.code(), Some(1));
+    let said = String::from_utf8(second.stderr).unwrap();
+    assert!(said.contains("another Keyfold server is using") && said.contains("Stop it first"), "{said}");
+    assert!(begun.elapsed() < Duration::from_secs(5));
+    // The first one has not noticed.
+    server.send(&Call::get("/readyz")).expect(200);
+}
+
+#[tokio::test]
+async fn a_server_that_is_asked_to_stop_writes_every_count() {
+    let (_folder, cli) = founded();
+    let caller = cli.key(&["--full-access"]);
+    let secret = cli.stdout(&["key", "create", "--workspace", "acme", "--owner", "ada", "--name", "counted", "--scope", "chat"]);
+    let mut server = Server::start(&cli, &AT_ONCE).await;
+    for _ in 0..37 {
+        assert_eq!(verdict(&server, &caller, secret.trim_end()), "valid");
+    }
+    assert_eq!(server.terminate().await, Some(0));
+    let listed = cli.json(&["key", "list", "--workspace", "acme", "--search", "counted"]);
+    assert_eq!(listed["data"][0]["total_calls"], 37);
+    assert!(listed["data"][0]["last_used_at"].is_string());
+}
+
+#[tokio::test]
+async fn a_server_that_is_asked_to_stop_finishes_what_it_began() {
+    let (_folder, cli) = founded();
+    let caller = cli.key(&["--full-access"]);
+    let mut server = Server::start(&cli, &AT_ONCE).await;
+    let body = json!({"key": caller}).to_string();
+    let mut stream = TcpStream::connect(("127.0.0.1", server.port())).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let head = format!(
+        "POST /v1/verify HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {caller}\r\ncontent-type: application/json\r\nexpect: 100-continue\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    // The server says that it is reading.
+    let mut go_on = [0; 25];
+    stream.read_exact(&mut go_on).unwrap();
+    assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
+    server.ask_to_stop();
+    eventually(Duration::from_secs(10), || {
+        // New connections are refused by now.
+        if TcpStream::connect(("127.0.0.1", server.port())).is_err() { Ok(()) } else { Err("still accepting".to_owned()) }
+    })
+    .await;
+    stream.write_all(body.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 OK") && answer.contains(r#""code":"valid""#), "{answer}");
+    assert_eq!(server.exit_code().await, Some(0));
+}
+
+/// Creates and deletes keys until the server is gone, and notes what was acknowledged.
+#[derive(Default)]
+struct Journal {
+    created: Vec<(String, String)>,
+    deleted: BTreeSet<String>,
+    /// Asked to be deleted, without an answer: either way is right.
+    unsure: BTreeSet<String>,
+}
+
+fn write(port: u16, caller: &str, journal: &Mutex<Journal>, stop: &AtomicBool) {
+    while !stop.load(Ordering::Relaxed) {
+        let create =
+            Call::post("/v1/workspaces/acme/keys").bearer(caller).json(&json!({"name": "written", "kind": "secret", "scopes": ["chat"]}));
+        let Some(answer) = crate::support::send(port, &create) else { return };
+        let body = answer.expect(201).json();
+        let (id, secret) = (body["id"].as_str().unwrap().to_owned(), body["secret"].as_str().unwrap().to_owned());
+        let count = {
+            let mut journal = journal.lock().unwrap();
+            journal.created.push((id.clone(), secret));
+            journal.created.len()
+        };
+        if count % 3 == 0 {
+            journal.lock().unwrap().unsure.insert(id.clone());
+            let Some(answer) = crate::support::send(port, &Call::delete(format!("/v1/workspaces/acme/keys/{id}")).bearer(caller)) else {
+                return;
+            };
+            answer.expect(204);
+            let mut journal = journal.lock().unwrap();
+            journal.unsure.remove(&id);
+            journal.deleted.insert(id);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_killed_server_has_lost_no_acknowledged_write() {
+    const KILLS: u32 = 20;
+    let (_folder, cli) = founded();
+    let caller = cli.key(&["--full-access"]);
+    let journal = Arc::new(Mutex::new(Journal::default()));
+    for round in 0..KILLS {
+        let server = Server::start(&cli, &[]).await;
+        let stop = Arc::new(AtomicBool::new(false));
+        let writers: Vec<_> = (0..4)
+            .map(|_| {
+                let (journal, caller, stop, port) = (Arc::clone(&journal), caller.clone(), Arc::clone(&stop), server.port());
+                std::thread::spawn(move || write(port, &caller, &journal, &stop))
+            })
+            .collect();
+        // At another point of the writers' work every time.
+        let enough = journal.lock().unwrap().created.len() + 3 + usize::try_from(round * 7 % 11).unwrap();
+        eventually(Duration::from_secs(10), || {
+            let written = journal.lock().unwrap().created.len();
+            if written >= enough { Ok(()) } else { Err(format!("{written} writes")) }
+        })
+        .await;
+        server.kill();
+        stop.store(true, Ordering::Relaxed);
+        for writer in writers {
+            writer.join().unwrap();
+        }
+    }
+    let server = Server::start(&cli, &[]).await;
+    let journal = journal.lock().unwrap();
+    assert!(journal.created.len() > 50 && !journal.deleted.is_empty());
+    for (id, secret) in &journal.created {
+        let seen = verdict(&server, &caller, secret);
+        let expected = if journal.deleted.contains(id) { "not_found" } else { "valid" };
+        assert!(seen == expected || journal.unsure.contains(id), "{id}: {seen} and not {expected}");
+    }
+    assert_eq!(cli.json(&["audit", "verify"])["whole"], true);
+}
+
+#[test]
+fn the_document_is_printed_without_a_database() {
+    let folder = tempfile::tempdir().unwrap();
+    let printed = Cli::on(folder.path()).stdout(&["openapi"]);
+    let document: Value = serde_json::from_str(&printed).unwrap();
+    assert_eq!(document, serde_json::to_value(keyfold_server::rest::openapi_document()).unwrap());
+    assert!(!folder.path().join("data").exists());
+}
+
+#[tokio::test]
+async fn the_first_administrator_is_made_with_the_printed_link() {
+    let folder = tempfile::tempdir().unwrap();
+    let cli = Cli::on(folder.path());
+    let server = Server::start(&cli, &[]).await;
+    let token = std::fs::read_to_string(folder.path().join("data/setup-token")).unwrap();
+    let set_up = |token: &str, username: &str| {
+        Call::post("/_app/complete_setup").header("sec-fetch-site", "same-origin").form(&[
+            ("token", token),
+            ("username", username),
+            ("email", "ada@example.com"),
+            ("display_name", "Ada"),
+            ("password", PASSWORD),
+            ("workspace_name", "Acme"),
+            ("workspace_slug", "acme"),
+        ])
+    };
+    assert_eq!(server.send(&set_up("0000000000000000000000000000000000000000000", "mallory")).code(), 403);
+    let done = server.send(&set_up(token.trim(), "ada")).expect(200);
+    assert_eq!(done.cookies().len(), 1);
+    // Used up: whoever comes second finds nothing.
+    assert_eq!(server.send(&set_up(token.trim(), "mallory")).code(), 404);
+    let secret = cli.key(&["--scope", "chat"]);
+    eventually(WITHIN, || {
+        let answer = server.send(&Call::get("/v1/whoami").bearer(&secret));
+        if answer.code() == 200 { Ok(()) } else { Err(answer.text()) }
+    })
+    .await;
+}

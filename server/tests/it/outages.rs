@@ -1,0 +1,77 @@
+//! The store is gone: every door says so and asks for patience, nothing is allowed that cannot be checked, and nothing of the
+//! fault itself gets out.
+
+use std::time::Duration;
+
+use keyfold_domain::scope::KeyKind;
+use serde_json::json;
+
+use crate::support::{Actor, Answer, App, Call, PASSWORD};
+
+const KEYS: &str = "/v1/workspaces/acme/keys";
+
+#[track_caller]
+fn unavailable(answer: &Answer, what: &str) {
+    assert_eq!(answer.code(), 503, "{what}: {}", answer.text());
+    assert!(answer.header("retry-after").is_some_and(|seconds| seconds.parse::<u32>().is_ok_and(|seconds| seconds > 0)), "{what}");
+    let text = answer.text().to_lowercase();
+    for word in ["sqlite", "postgres", "pool", "select", "insert", ".rs", "keyfold.db"] {
+        assert!(!text.contains(word), "{what}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn without_the_store_every_door_asks_for_patience() {
+    for app in App::on_each().await {
+        let key = app.key(Actor::KeyOwner, KeyKind::Secret, &["chat"]).await;
+        for actor in [Actor::Admin, Actor::ManagementKey] {
+            actor.credential(&app).await;
+        }
+        app.engine.close().await;
+        let path = format!("{KEYS}/{}", key.key.id);
+        let create = Call::post(KEYS).json(&json!({"kind": "secret", "scopes": ["chat"]}));
+        let acts = [Call::get(KEYS), create, Call::get(&path), Call::patch(&path).json(&json!({"name": "x"})), Call::delete(&path)];
+        for actor in [Actor::Admin, Actor::ManagementKey] {
+            for act in acts.clone() {
+                let answer = app.as_(actor, act.clone()).await;
+                unavailable(&answer, &format!("{actor:?} {} {}", act.method, act.path));
+                assert_eq!(answer.problem(), "unavailable");
+            }
+        }
+        let sign_in = Call::post("/_app/sign_in").form(&[("login", "admin"), ("password", PASSWORD)]);
+        unavailable(&app.send(sign_in).await, "sign in");
+        unavailable(&app.as_(Actor::Admin, Call::post("/_app/list_workspaces").json(&json!({}))).await, "a server function");
+        assert_eq!(app.send(Call::get("/healthz")).await.code(), 200);
+        assert_eq!(app.send(Call::get("/readyz")).await.code(), 503);
+        let page = app.as_(Actor::Admin, Call::get("/w/acme/keys").header("accept", "text/html")).await;
+        assert_eq!(page.code(), 503, "{}", page.text());
+    }
+}
+
+#[tokio::test]
+async fn a_key_set_that_may_be_out_of_date_answers_neither_yes_nor_no() {
+    let app = App::new().await;
+    let key = app.key(Actor::KeyOwner, KeyKind::Secret, &["chat"]).await;
+    let secret = key.secret.expose();
+    assert_eq!(app.verdict(secret, Some("chat")).await, "valid");
+    let whoami = Call::get("/v1/whoami").bearer(secret);
+    let verify = Call::post("/v1/verify").json(&json!({"key": secret, "scope": "chat"}));
+
+    // For a moment the answers from memory are still good.
+    app.engine.close().await;
+    tokio::time::pause();
+    app.engine.start_jobs();
+    let mut passed = Duration::ZERO;
+    while app.send(whoami.clone()).await.code() == 200 {
+        tokio::time::advance(Duration::from_millis(100)).await;
+        passed += Duration::from_millis(100);
+        assert!(passed < Duration::from_secs(6), "no yes may be said after five seconds without the change log");
+    }
+    assert!(passed >= Duration::from_secs(4));
+    unavailable(&app.send(whoami).await, "whoami");
+    unavailable(&app.as_(Actor::ManagementKey, verify).await, "verify");
+    // Not even of a key that nobody can know.
+    let junk = Call::post("/v1/verify").json(&json!({"key": "kf_sec_"}));
+    unavailable(&app.as_(Actor::ManagementKey, junk).await, "verify junk");
+    unavailable(&app.as_(Actor::ManagementKey, Call::get(KEYS)).await, "the API");
+}

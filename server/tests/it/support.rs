@@ -1,0 +1,13 @@
+//! What the tests stand on: a whole server in process or as a real program, people and keys to act as, and answers that
+//! are easy to look at.
+
+mod actors;
+mod answer;
+mod app;
+mod process;
+pub(crate) mod redactions;
+
+pub(crate) use actors::{Actor, PASSWORD};
+pub(crate) use answer::{Answer, Call, encoded};
+pub(crate) use app::{App, COOKIE, new_key, operator};
+pub(crate) use process::{Cli, Server, eventually, send};

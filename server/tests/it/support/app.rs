@@ -1,0 +1,230 @@
+//! A whole server in process: the real router and data plane over a fresh database, with a clock that stands still.
+
+use std::collections::HashMap;
+use std::net::Ipv4Addr;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use keyfold_domain::ids::WorkspaceId;
+use keyfold_domain::key::{Expiry, IssuedKey, NewKey};
+use keyfold_domain::policy::{Principal, RequestInfo};
+use keyfold_domain::scope::{KeyKind, ScopeSet};
+use keyfold_domain::time::Timestamp;
+use keyfold_domain::workspace::{NewWorkspace, Role};
+use keyfold_engine::testing::{self, MockClock};
+use keyfold_engine::{DatabaseUrl, Engine, NewUser, Password, SignIn};
+use keyfold_server::config::Config;
+use keyfold_server::router::{AppService, app_service};
+use keyfold_server::state::AppState;
+use tempfile::TempDir;
+
+use super::actors::{Actor, Credential, PASSWORD};
+use super::answer::{Answer, Call};
+
+/// 1 June 2026, noon.
+pub(crate) const NOON: Timestamp = Timestamp::from_millis(1_780_315_200_000);
+/// The name of the session cookie on loopback.
+pub(crate) const COOKIE: &str = "__Host-kf_session";
+
+/// The PostgreSQL server to test on, where there is one. `make test` always starts one.
+#[expect(clippy::disallowed_methods, reason = "tests are told of their database by the environment")]
+pub(crate) fn postgres_url() -> Option<String> {
+    std::env::var("TEST_POSTGRES_URL").ok()
+}
+
+/// A server with two workspaces: `acme`, where nearly everything happens, and `zeta`, of which acme must know nothing.
+pub(crate) struct App {
+    pub(crate) engine: Engine,
+    pub(crate) clock: Arc<MockClock>,
+    pub(crate) acme: WorkspaceId,
+    pub(crate) zeta: WorkspaceId,
+    pub(super) credentials: tokio::sync::Mutex<HashMap<Actor, Credential>>,
+    service: AppService,
+    folder: TempDir,
+    database: DatabaseUrl,
+    seed: u64,
+    addresses: Mutex<u32>,
+}
+
+pub(crate) fn operator() -> keyfold_domain::policy::Actor {
+    keyfold_domain::policy::Actor { principal: Principal::Operator, request: RequestInfo { ip: None, id: "req_test".to_owned() } }
+}
+
+pub(crate) fn scopes(names: &[&str]) -> ScopeSet {
+    names.iter().map(|name| name.parse().unwrap()).collect()
+}
+
+/// A key for the engine, of the creator's own.
+pub(crate) fn new_key(name: &str, kind: KeyKind, names: &[&str]) -> NewKey {
+    NewKey {
+        name: name.to_owned(),
+        kind,
+        scopes: scopes(names),
+        expires_at: Expiry::Default,
+        inactivity_days: None,
+        note: String::new(),
+        owner: None,
+    }
+}
+
+fn config(folder: &Path) -> Config {
+    Config::of(&[("data_dir", &folder.display().to_string())]).unwrap()
+}
+
+impl App {
+    /// On SQLite.
+    pub(crate) async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let database = format!("sqlite:{}", folder.path().join("keyfold.db").display()).parse().unwrap();
+        Self::on(folder, database).await
+    }
+
+    /// On every database there is: SQLite, and PostgreSQL where the environment names a server.
+    pub(crate) async fn on_each() -> Vec<Self> {
+        let mut apps = vec![Self::new().await];
+        if let Some(url) = postgres_url() {
+            let database = testing::fresh_schema(&url).await.unwrap();
+            apps.push(Self::on(tempfile::tempdir().unwrap(), database).await);
+        }
+        apps
+    }
+
+    async fn on(folder: TempDir, database: DatabaseUrl) -> Self {
+        let clock = Arc::new(MockClock::new(NOON));
+        let engine = testing::open(database.clone(), &clock, 1).await.unwrap();
+        let found = |slug: &str| NewWorkspace { slug: slug.to_owned(), name: slug.to_uppercase() };
+        let mut ids = Vec::new();
+        for (slug, owner) in [("acme", "founder"), ("zeta", "foreign")] {
+            let owner = user(&engine, owner, false).await;
+            ids.push(engine.workspaces.create(&operator(), found(slug), &owner).await.unwrap().id);
+        }
+        let service = app_service(AppState::new(engine.clone(), config(folder.path())));
+        Self {
+            zeta: ids.pop().unwrap(),
+            acme: ids.pop().unwrap(),
+            credentials: tokio::sync::Mutex::default(),
+            addresses: Mutex::default(),
+            seed: 1,
+            engine,
+            clock,
+            service,
+            folder,
+            database,
+        }
+    }
+
+    /// The folder with the database and whatever else is kept.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Stops the server and starts it again on the same data.
+    pub(crate) async fn restart(self) -> Self {
+        let Self { engine, service, clock, acme, zeta, credentials, folder, database, seed, addresses } = self;
+        engine.close().await;
+        // The lock of the database goes with the last clone.
+        drop((engine, service));
+        let seed = seed + 1;
+        let engine = testing::open(database.clone(), &clock, seed).await.unwrap();
+        let service = app_service(AppState::new(engine.clone(), config(folder.path())));
+        Self { engine, clock, acme, zeta, credentials, service, folder, database, seed, addresses }
+    }
+
+    /// A user who may do nothing yet.
+    pub(crate) async fn user(&self, name: &str, instance_admin: bool) -> keyfold_domain::ids::UserId {
+        user(&self.engine, name, instance_admin).await
+    }
+
+    /// Gives somebody a role in acme.
+    pub(crate) async fn member(&self, user: &keyfold_domain::ids::UserId, role: Role) {
+        self.engine.members.add(&operator(), &self.acme, user, role).await.unwrap();
+    }
+
+    /// The cookie of a new session of that user.
+    pub(crate) async fn sign_in(&self, name: &str) -> String {
+        let request = RequestInfo { ip: Some(self.next_address().into()), id: "req_test".to_owned() };
+        let form = SignIn { login: name.to_owned(), password: Password::new(PASSWORD.to_owned()) };
+        self.engine.sessions.sign_in(&request, form).await.unwrap().token.expose().to_owned()
+    }
+
+    /// A key made by the operator for the owner, in acme.
+    pub(crate) async fn key(&self, owner: Actor, kind: KeyKind, names: &[&str]) -> IssuedKey {
+        let owner = owner.user(self).await;
+        let new = NewKey { owner: Some(owner), ..new_key("a key", kind, names) };
+        self.engine.keys.create(&operator(), &self.acme, new, None).await.unwrap()
+    }
+
+    /// A key in acme that is past its end. Time goes on by a minute for it.
+    pub(crate) async fn expired_key(&self, owner: Actor, names: &[&str]) -> IssuedKey {
+        let ends = Expiry::At(self.engine.now().plus_ms(60_000));
+        let owner = owner.user(self).await;
+        let new = NewKey { owner: Some(owner), expires_at: ends, ..new_key("an old key", KeyKind::Management, names) };
+        let issued = self.engine.keys.create(&operator(), &self.acme, new, None).await.unwrap();
+        self.clock.advance_ms(60_000);
+        issued
+    }
+
+    /// A key in zeta.
+    pub(crate) async fn foreign_key(&self, kind: KeyKind, names: &[&str]) -> IssuedKey {
+        let owner = self.engine.users.find_by_username(&operator(), "foreign").await.unwrap().id;
+        let new = NewKey { owner: Some(owner), ..new_key("a foreign key", kind, names) };
+        self.engine.keys.create(&operator(), &self.zeta, new, None).await.unwrap()
+    }
+
+    /// The answer to a request as it is, each from an address of its own: tries to sign in are limited by network.
+    pub(crate) async fn send(&self, call: Call) -> Answer {
+        let peer = self.next_address();
+        self.send_from(peer, call).await
+    }
+
+    /// The answer to a request from that address.
+    pub(crate) async fn send_from(&self, peer: Ipv4Addr, call: Call) -> Answer {
+        Answer::of(self.service.from_peer(peer.into()).answer(call.into_request()).await).await
+    }
+
+    fn next_address(&self) -> Ipv4Addr {
+        let mut last = self.addresses.lock().unwrap();
+        *last += 1;
+        Ipv4Addr::from_bits(Ipv4Addr::new(198, 18, 0, 0).to_bits() + *last)
+    }
+
+    /// The answer to a request that somebody makes.
+    pub(crate) async fn as_(&self, actor: Actor, call: Call) -> Answer {
+        let call = match actor.credential(self).await {
+            Credential::Nothing => call,
+            Credential::Bearer(secret) => call.bearer(&secret),
+            Credential::Session(token) => call.header("cookie", &format!("{COOKIE}={token}")).header("sec-fetch-site", "same-origin"),
+        };
+        self.send(call).await
+    }
+
+    /// Lets an actor begin a new session the next time.
+    pub(crate) async fn forget(&self, actor: Actor) {
+        self.credentials.lock().await.remove(&actor);
+    }
+
+    /// What verify says of a key, asked with a full management key.
+    pub(crate) async fn verify(&self, secret: &str, scope: Option<&str>) -> serde_json::Value {
+        let mut body = serde_json::json!({ "key": secret });
+        if let Some(scope) = scope {
+            body["scope"] = scope.into();
+        }
+        self.as_(Actor::ManagementKey, Call::post("/v1/verify").json(&body)).await.expect(200).json()
+    }
+
+    /// The code that verify answers with.
+    pub(crate) async fn verdict(&self, secret: &str, scope: Option<&str>) -> String {
+        self.verify(secret, scope).await["code"].as_str().unwrap().to_owned()
+    }
+}
+
+async fn user(engine: &Engine, name: &str, instance_admin: bool) -> keyfold_domain::ids::UserId {
+    let new = NewUser {
+        username: name.to_owned(),
+        email: format!("{name}@example.com"),
+        display_name: String::new(),
+        password: Password::new(PASSWORD.to_owned()),
+        instance_admin,
+    };
+    engine.users.create(&operator(), new).await.unwrap().id
+}
