@@ -1,6 +1,6 @@
 //! Keyfold's console. Compiles twice: `ssr` for the server, `hydrate` for the browser.
 //!
-//! The server renders [`shell`] for every page, runs the server functions under `/_app`, and provides a
+//! The server renders [`shell()`] for every page, runs the server functions under `/_app`, and provides a
 //! [`functions::context::RequestContext`] to both.
 #![expect(unreachable_pub, reason = "#[component] and #[server] write items that are `pub` wherever they stand")]
 #![expect(clippy::needless_pass_by_value, reason = "a component owns its properties")]
