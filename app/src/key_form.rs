@@ -20,7 +20,7 @@ pub const NEVER: &str = "never";
 
 /// The fields as they were typed and ticked. Carries no secret, so it may be shown again beside an error.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct KeyForm {
     /// What people call it.
     pub name: String,
@@ -80,8 +80,8 @@ impl KeyForm {
         self.scopes.iter().filter(|name| !hidden(name)).filter_map(|name| name.parse().ok()).collect()
     }
 
-    /// When the key would end if it were made now. Field names are those of the form.
-    pub fn expiry(&self, now: Timestamp) -> Result<Expiry, Problem> {
+    /// When the key shall end. Field names are those of the form.
+    pub fn expiry(&self) -> Result<Expiry, Problem> {
         match self.expiry.as_str() {
             "" => Ok(Expiry::Default),
             NEVER => Ok(Expiry::Never),
@@ -91,25 +91,32 @@ impl KeyForm {
                 Ok(Expiry::At(self.expires_at.filter(|at| at.millis_since(end).abs() <= DAY_MS).unwrap_or(end)))
             }
             days => match days.parse::<u32>() {
-                Ok(days @ 1..=36_500) => Ok(Expiry::At(now.plus_days(i64::from(days)))),
+                Ok(days @ 1..=36_500) => Ok(Expiry::InDays(days)),
                 _ => Err(Problem::invalid("expires_at", "Choose when the key shall end.")),
             },
         }
     }
 
     /// The key that the form asks for, or the field at fault.
-    pub fn new_key(&self, now: Timestamp) -> Result<NewKey, Problem> {
+    pub fn new_key(&self) -> Result<NewKey, Problem> {
         let kind = KeyKind::from_name(&self.kind).ok_or_else(|| Problem::invalid("kind", "Choose what kind of key it shall be."))?;
-        if let Some(odd) = self.scopes.iter().find(|name| scope::find(name).is_none()) {
-            return Err(Problem::invalid("scopes", format!("There is no scope named {odd}.")));
-        }
+        named_scopes(&self.scopes)?;
         let inactivity_days = match self.inactivity_days.as_str() {
             "" => None,
             days => Some(days.parse().map_err(|_| Problem::invalid("inactivity_days", "Choose a number of days, or none."))?),
         };
         let (name, note) = (self.name.clone(), self.note.clone());
-        NewKey { name, kind, scopes: self.scope_set(), expires_at: self.expiry(now)?, inactivity_days, note, owner: None }.checked()
+        NewKey { name, kind, scopes: self.scope_set(), expires_at: self.expiry()?, inactivity_days, note, owner: None }.checked()
     }
+}
+
+/// The scopes of these names. A name that no scope has is refused: a slip must not narrow a key unseen.
+pub fn named_scopes(names: &[String]) -> Result<ScopeSet, Problem> {
+    let named = |name: &String| match scope::find(name) {
+        Some(_) => name.parse().map_err(|_| Problem::invalid("scopes", "That is not the name of a scope.")),
+        None => Err(Problem::invalid("scopes", format!("There is no scope named {name}."))),
+    };
+    names.iter().map(named).collect()
 }
 
 /// What a key with these scopes will be able to do, as the end of a sentence that starts with "Can"; `None` for nothing.
@@ -136,8 +143,6 @@ pub fn ability(kind: KeyKind, scopes: &ScopeSet) -> Option<String> {
 mod tests {
     use super::*;
 
-    const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
-
     fn form(pairs: &[(&str, &str)]) -> KeyForm {
         KeyForm::from_pairs(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
     }
@@ -149,14 +154,14 @@ mod tests {
     #[test]
     fn a_submitted_form_becomes_the_key_it_asks_for() {
         let sent = [("name", " CI "), ("kind", "secret"), ("scopes", "project"), ("scopes", "chat"), ("expiry", "30"), ("csrf", "x")];
-        let key = form(&sent).new_key(NOW).unwrap();
+        let key = form(&sent).new_key().unwrap();
         assert_eq!((key.name.as_str(), key.kind, key.scopes), ("CI", KeyKind::Secret, set(&["project", "chat"])));
-        assert_eq!(key.expires_at, Expiry::At(NOW.plus_days(30)));
+        assert_eq!(key.expires_at, Expiry::InDays(30));
     }
 
     #[test]
     fn the_first_field_at_fault_is_named() {
-        let field = |pairs: &[(&str, &str)]| form(pairs).new_key(NOW).unwrap_err().field.unwrap();
+        let field = |pairs: &[(&str, &str)]| form(pairs).new_key().unwrap_err().field.unwrap();
         assert_eq!(field(&[("scopes", "project")]), "kind");
         assert_eq!(field(&[("kind", "secret")]), "scopes");
         assert_eq!(field(&[("kind", "secret"), ("scopes", "nonsense")]), "scopes");
@@ -166,17 +171,29 @@ mod tests {
     }
 
     #[test]
+    fn a_name_that_no_scope_has_is_refused_and_not_left_out() {
+        let refused = named_scopes(&["project".into(), "projekt".into()]).unwrap_err();
+        assert_eq!((refused.field.as_deref(), refused.message.as_str()), (Some("scopes"), "There is no scope named projekt."));
+        assert_eq!(named_scopes(&["chat".into()]), Ok(set(&["chat"])));
+    }
+
+    #[test]
+    fn a_field_that_the_form_does_not_have_is_refused() {
+        assert!(serde_json::from_str::<KeyForm>(r#"{"name":"CI","owner":"somebody"}"#).is_err());
+    }
+
+    #[test]
     fn a_tick_left_on_a_scope_that_is_out_of_sight_does_not_count() {
         let sent = form(&[("kind", "publishable"), ("scopes", "verify"), ("scopes", "inference")]);
         assert_eq!(sent.scope_set(), set(&["inference"]));
         let only_hidden = form(&[("kind", "secret"), ("scopes", "verify")]);
-        assert_eq!(only_hidden.new_key(NOW).unwrap_err().field.as_deref(), Some("scopes"));
+        assert_eq!(only_hidden.new_key().unwrap_err().field.as_deref(), Some("scopes"));
     }
 
     #[test]
     fn a_custom_date_ends_with_that_day_where_the_viewer_is() {
         let end = Civil::end_of_day("2027-02-19").unwrap().as_utc().unwrap();
-        let at = |pairs: &[(&str, &str)]| form(pairs).expiry(NOW);
+        let at = |pairs: &[(&str, &str)]| form(pairs).expiry();
         assert_eq!(at(&[("expiry", "date"), ("expires_on", "2027-02-19")]), Ok(Expiry::At(end)));
         let kiritimati = end.plus_ms(-14 * 3_600_000);
         let sent = kiritimati.as_millis().to_string();

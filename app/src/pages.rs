@@ -35,6 +35,11 @@ use crate::functions::keys::{KeyView, get_key};
 async fn find_key(workspace: String, id: String) -> Result<KeyView, Fault> {
     match id.parse() {
         Ok(id) => get_key(workspace, id).await,
-        Err(_) => Err(Problem::not_found().into()),
+        Err(_) => {
+            let absent = Problem::not_found();
+            #[cfg(feature = "ssr")]
+            crate::functions::context::note_status(&absent);
+            Err(absent.into())
+        }
     }
 }

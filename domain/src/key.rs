@@ -26,6 +26,8 @@ pub enum Expiry {
     Default,
     /// Never, where the rules allow it.
     Never,
+    /// That many days after it was asked for. Unlike a moment it says the same when the request is sent again.
+    InDays(u32),
     /// At that moment: from it on the key is expired.
     At(Timestamp),
 }

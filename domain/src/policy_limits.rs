@@ -67,6 +67,7 @@ impl KeyPolicy {
                 }
                 None => Err(Problem::invalid(FIELD, "Keys of this workspace must have an expiry date.")),
             },
+            Expiry::InDays(days) => self.resolve(Expiry::At(now.plus_days(i64::from(days))), now),
             Expiry::At(at) if at.millis_since(now) < MIN_LIFE_MS => {
                 Err(Problem::invalid(FIELD, "Choose a moment at least one minute from now."))
             }
@@ -104,6 +105,9 @@ mod tests {
         let policy = KeyPolicy { max_expiry_days: Some(30), ..KeyPolicy::default() };
         assert!(policy.resolve(Expiry::Never, NOW).is_err());
         assert!(policy.resolve(Expiry::At(NOW.plus_days(30)), NOW).is_ok());
+        assert_eq!(policy.resolve(Expiry::InDays(30), NOW), Ok(Some(NOW.plus_days(30))));
+        assert!(policy.resolve(Expiry::InDays(31), NOW).is_err());
+        assert!(policy.resolve(Expiry::InDays(0), NOW).is_err());
         assert!(policy.resolve(Expiry::At(NOW.plus_days(30).plus_ms(1)), NOW).is_err());
     }
 

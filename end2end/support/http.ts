@@ -17,6 +17,8 @@ export interface Ask {
 }
 
 function decode(raw: Buffer, coding: string | undefined): string {
+  // An answer without a body, such as 304, still names the coding of what it stands for.
+  if (raw.length === 0) return '';
   if (coding === 'br') return zlib.brotliDecompressSync(raw).toString('utf8');
   if (coding === 'gzip') return zlib.gunzipSync(raw).toString('utf8');
   return raw.toString('utf8');

@@ -1,6 +1,7 @@
 use leptos::prelude::*;
 
 use super::Icon;
+use crate::browser;
 use crate::functions::fault::Fault;
 
 /// The words of a fault that concern one field.
@@ -17,6 +18,17 @@ pub(crate) fn FieldError(id: String, #[prop(into)] error: Signal<Option<String>>
             <span>{move || error.get().unwrap_or_default()}</span>
         </span>
     }
+}
+
+/// What `autofocus` does for a page that a browser loads, done for one that script put there.
+fn take_keyboard(id: &'static str) {
+    Effect::new(move || {
+        request_animation_frame(move || {
+            if browser::focused().is_none() {
+                browser::focus(id);
+            }
+        });
+    });
 }
 
 /// A labelled one-line field with a hint and a place for its error. Its id is its name.
@@ -37,6 +49,9 @@ pub(crate) fn Field(
     #[prop(into)] error: Signal<Option<String>>,
 ) -> impl IntoView {
     let (hint_id, error_id) = (format!("{name}-hint"), format!("{name}-error"));
+    if autofocus {
+        take_keyboard(name);
+    }
     let described = if hint.is_empty() { error_id.clone() } else { format!("{hint_id} {error_id}") };
     view! {
         <div class="field">

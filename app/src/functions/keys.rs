@@ -12,7 +12,7 @@ use super::context::SubmittedKeyForm;
 use super::fault::Fault;
 use crate::key_form::KeyForm;
 #[cfg(feature = "ssr")]
-use {super::context, keyfold_domain::key::KeyPatch, keyfold_domain::policy, keyfold_domain::problem::Problem};
+use {super::context, crate::key_form, keyfold_domain::key::KeyPatch, keyfold_domain::policy, keyfold_domain::problem::Problem};
 
 /// One page of keys, and what the viewer may do with them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -104,7 +104,7 @@ pub async fn get_key(workspace: String, id: KeyId) -> Result<KeyView, Fault> {
 pub async fn create_key(workspace: String, form: KeyForm, idempotency_key: String) -> Result<IssuedKey, Fault> {
     let (request, actor) = context::actor()?;
     let workspace = context::reply(request.engine.workspaces.get(&actor, &workspace).await)?;
-    let key = context::reply(form.new_key(request.now()))?;
+    let key = context::reply(form.new_key())?;
     context::reply(request.engine.keys.create(&actor, &workspace.id, key, Some(&idempotency_key)).await)
 }
 
@@ -114,7 +114,7 @@ pub async fn update_key(workspace: String, id: KeyId, version: i64, #[server(def
     let (request, actor) = context::actor()?;
     let place = context::reply(request.engine.workspaces.get(&actor, &workspace).await)?;
     let chosen = scopes.join(" ");
-    let scopes = scopes.iter().filter_map(|scope| scope.parse().ok()).collect();
+    let scopes = context::reply_to_form(key_form::named_scopes(&scopes), &[("scopes", &chosen)])?;
     let patch = KeyPatch { scopes: Some(scopes), version: Some(version), ..KeyPatch::default() };
     let done = request.engine.keys.update(&actor, &place.id, &id, patch).await;
     let key = context::reply_to_form(done, &[("scopes", &chosen)])?;

@@ -15,7 +15,7 @@ pub(crate) fn AccountPage() -> impl IntoView {
     let viewer = expect_context::<ViewerResource>();
     view! {
         <Title text="Account · Keyfold" />
-        <main class="page page-narrow" id="main">
+        <main class="page page-narrow" id="main" tabindex="-1">
             <div class="page-head">
                 <div>
                     <h1 id="page-title" tabindex="-1">

@@ -20,13 +20,13 @@ pub(crate) type ViewerResource = Resource<Result<Option<Viewer>, Fault>>;
 #[component]
 fn InsecureBanner() -> impl IntoView {
     view! {
-        <p class="insecure" role="note">
+        <aside class="insecure" aria-label="Warning">
             <Icon name="lock-open" />
             <span>
                 "This page came over plain HTTP: passwords and keys can be read on the way. "
                 "Put Keyfold behind HTTPS before others use it."
             </span>
-        </p>
+        </aside>
     }
 }
 
@@ -35,7 +35,7 @@ fn InsecureBanner() -> impl IntoView {
 pub(crate) fn Gate(#[prop(into)] title: String, #[prop(optional, into)] intro: String, children: Children) -> impl IntoView {
     view! {
         <InsecureBanner />
-        <main class="gate" id="main">
+        <main class="gate" id="main" tabindex="-1">
             <div class="gate-brand">
                 <img src="/favicon.svg" alt="" width="40" height="40" />
                 <h1>{title}</h1>
@@ -58,7 +58,7 @@ pub(crate) fn Console() -> impl IntoView {
     let next = move || format!("{}{}", location.pathname.get_untracked(), location.search.with_untracked(|search| question(search)));
     let next = StoredValue::new(next);
     view! {
-        <a class="skip visually-hidden" href="#main">
+        <a class="skip visually-hidden" href="#main" rel="external">
             "Skip to the content"
         </a>
         <InsecureBanner />

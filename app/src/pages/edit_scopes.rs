@@ -1,6 +1,6 @@
 //! Edit scopes: what the key gains and loses is shown before it is saved.
 
-use keyfold_domain::problem::ProblemCode;
+use keyfold_domain::problem::{Problem, ProblemCode};
 use keyfold_domain::scope::{ScopeName, ScopeSet};
 use leptos::form::ActionForm;
 use leptos::prelude::*;
@@ -50,7 +50,7 @@ fn EditScopes(view: KeyView, page: KeysPageContext) -> impl IntoView {
     let KeyView { workspace, key, .. } = view;
     let action = ServerAction::<UpdateKey>::new();
     let fault = Signal::derive(move || action.value().get().and_then(Result::err));
-    let conflict = move || fault.with(|fault| fault.as_ref().is_some_and(|fault| fault.problem.code == ProblemCode::Conflict));
+    let conflict = move || fault.get().map(|fault| fault.problem).filter(|problem| problem.code == ProblemCode::Conflict);
     let refused = Signal::derive(move || fault.get().filter(|fault| fault.problem.code != ProblemCode::Conflict));
     let error = Signal::derive(move || fault.with(|fault| describe(fault.as_ref(), "scopes")));
     // After a refusal without script: what was ticked then.
@@ -87,7 +87,7 @@ fn EditScopes(view: KeyView, page: KeysPageContext) -> impl IntoView {
         <Dialog title="Edit scopes" intro=intro.into_any() leave=page.list>
             <ActionForm action attr:id="edit-scopes" attr:class="key-form" on:change=follow>
                 <div class="dialog-body">
-                    {move || conflict().then(|| view! { <Conflict page action /> })}
+                    {move || conflict().map(|problem| view! { <Conflict problem page action /> })}
                     <FaultNotice fault=refused fields=&["scopes"] />
                     <input type="hidden" name="workspace" value=workspace.slug />
                     <input type="hidden" name="id" value=key.id.to_string() />
@@ -132,19 +132,27 @@ fn after_saving(action: ServerAction<UpdateKey>, page: KeysPageContext, name: St
 
 /// Somebody was faster. Nothing was saved; the present state is one press away.
 #[component]
-fn Conflict(page: KeysPageContext, action: ServerAction<UpdateKey>) -> impl IntoView {
+fn Conflict(problem: Problem, page: KeysPageContext, action: ServerAction<UpdateKey>) -> impl IntoView {
     let again = move |event: web_sys::MouseEvent| {
         event.prevent_default();
         action.value().set(None);
         page.changes.update(|changes| *changes += 1);
     };
     let here = leptos_router::hooks::use_location().pathname;
+    // A newer version can be loaded; a key that was deleted stays so.
+    let newer = problem.field.as_deref() == Some("version");
+    let text = if newer { "Somebody changed this key meanwhile.".to_owned() } else { problem.message };
     view! {
         <Notice tone=Tone::Bad>
-            "Somebody changed this key meanwhile. Nothing was saved. "
-            <a href=here on:click=again>
-                "Load its present scopes"
-            </a>
+            {text} " Nothing was saved. "
+            {newer
+                .then(|| {
+                    view! {
+                        <a href=here on:click=again>
+                            "Load its present scopes"
+                        </a>
+                    }
+                })}
         </Notice>
     }
 }

@@ -1,4 +1,5 @@
 use leptos::prelude::*;
+use leptos_meta::Title;
 
 use super::console::Gate;
 use super::not_found::{Forward, Trouble};
@@ -9,6 +10,7 @@ use crate::functions::sessions::{Home, get_home};
 pub(crate) fn HomePage() -> impl IntoView {
     let home = Resource::new_blocking(|| (), |()| get_home());
     view! {
+        <Title text="Keyfold" />
         <Suspense>
             {move || Suspend::new(async move {
                 match home.await {

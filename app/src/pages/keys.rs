@@ -77,7 +77,7 @@ pub(crate) fn KeysPage() -> impl IntoView {
     });
     view! {
         <Title text="API keys · Keyfold" />
-        <main class="page" id="main">
+        <main class="page" id="main" tabindex="-1">
             <div class="behind">
                 <Transition>
                     {move || Suspend::new(async move {

@@ -80,7 +80,7 @@ impl Filling {
     /// What the server would refuse, said without asking it.
     fn check(self) -> Result<(), Problem> {
         let now = self.now.get_untracked();
-        let key = self.form.with_untracked(|form| form.new_key(now))?;
+        let key = self.form.with_untracked(KeyForm::new_key)?;
         self.policy.with_value(|policy| policy.resolve(key.expires_at, now)).map(drop)
     }
 
@@ -109,8 +109,9 @@ impl Filling {
             Some(zone) => format!("{} ({zone})", format::date_time(&browser::local(at))),
             None => format!("{} UTC", format::date_time(&Civil::utc(at))),
         };
-        Ok(match self.form.with(|form| form.expiry(self.now.get()))? {
+        Ok(match self.form.with(KeyForm::expiry)? {
             Expiry::At(at) => Some(write(at)),
+            Expiry::InDays(days) => Some(write(self.now.get().plus_days(i64::from(days)))),
             Expiry::Never | Expiry::Default => None,
         })
     }

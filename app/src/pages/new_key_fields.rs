@@ -131,6 +131,7 @@ pub(super) fn Inactivity(filling: Filling, shown: KeyForm) -> impl IntoView {
 #[component]
 pub(super) fn Note(filling: Filling, note: String) -> impl IntoView {
     let open = !note.is_empty();
+    let error = filling.error("note");
     view! {
         <details class="more" open=open>
             <summary>
@@ -141,10 +142,10 @@ pub(super) fn Note(filling: Filling, note: String) -> impl IntoView {
                 <label class="visually-hidden" for="note">
                     "Note"
                 </label>
-                <textarea class="control" id="note" name="note" maxlength="1000" aria-describedby="note-error">
+                <textarea class="control" id="note" name="note" maxlength="1000" aria-describedby="note-error" aria-invalid=move || error.with(Option::is_some).then_some("true")>
                     {note}
                 </textarea>
-                <FieldError id="note-error".into() error=filling.error("note") />
+                <FieldError id="note-error".into() error />
             </div>
         </details>
     }

@@ -1,5 +1,6 @@
 use keyfold_domain::problem::ProblemCode;
 use leptos::prelude::*;
+use leptos_meta::Title;
 
 use super::console::Gate;
 use crate::functions::fault::Fault;
@@ -12,6 +13,7 @@ pub(crate) fn NotFoundPage() -> impl IntoView {
         response.set_status(axum::http::StatusCode::NOT_FOUND);
     }
     view! {
+        <Title text="Nothing here · Keyfold" />
         <Gate title="Nothing here" intro="There is no page under this address, or you may not see it.">
             <a class="button" href="/">
                 "Go to your keys"

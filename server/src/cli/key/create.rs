@@ -78,7 +78,8 @@ mod tests {
         let lifetime: Lifetime = text.parse().ok()?;
         match lifetime.from(Timestamp::from_millis(0)).unwrap() {
             Expiry::At(at) => Some(at.as_millis()),
-            Expiry::Never | Expiry::Default => Some(-1),
+            Expiry::Never => Some(-1),
+            Expiry::Default | Expiry::InDays(_) => None,
         }
     }
 
