@@ -33,13 +33,11 @@ use crate::functions::keys::{KeyView, get_key};
 
 /// The key that an address names. What is no id names nothing.
 async fn find_key(workspace: String, id: String) -> Result<KeyView, Fault> {
-    match id.parse() {
-        Ok(id) => get_key(workspace, id).await,
-        Err(_) => {
-            let absent = Problem::not_found();
-            #[cfg(feature = "ssr")]
-            crate::functions::context::note_status(&absent);
-            Err(absent.into())
-        }
-    }
+    let Ok(id) = id.parse() else {
+        let absent = Problem::not_found();
+        #[cfg(feature = "ssr")]
+        crate::functions::context::note_status(&absent);
+        return Err(absent.into());
+    };
+    get_key(workspace, id).await
 }
