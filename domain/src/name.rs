@@ -14,7 +14,7 @@ const fn is_deceptive(found: char) -> bool {
     matches!(found, '\u{061c}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2028}' | '\u{2029}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
-fn clean(field: &str, text: &str, max: usize, line_breaks: bool) -> Result<String, Problem> {
+pub(crate) fn clean(field: &str, text: &str, max: usize, line_breaks: bool) -> Result<String, Problem> {
     let text: String = text.trim().nfc().collect();
     if text.chars().count() > max {
         return Err(Problem::invalid(field, format!("Use at most {max} characters.")));

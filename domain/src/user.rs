@@ -7,6 +7,9 @@ use crate::name;
 use crate::problem::Problem;
 use crate::time::Timestamp;
 
+/// The longest e-mail address, in characters (RFC 5321, 4.5.3.1.3, less the angle brackets).
+const MAX_EMAIL: usize = 254;
+
 /// A person as shown beside a thing of theirs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserRef {
@@ -47,7 +50,7 @@ pub fn username(field: &str, text: &str) -> Result<String, Problem> {
 /// An e-mail address: something before and after one `@`, no spaces, at most 254 characters. Whether it can be reached is
 /// only known by writing to it.
 pub fn email(field: &str, text: &str) -> Result<String, Problem> {
-    let text = name::optional_name(field, text)?;
+    let text = name::clean(field, text, MAX_EMAIL, false)?;
     let valid = text.split_once('@').is_some_and(|(local, host)| !local.is_empty() && !host.is_empty() && !host.contains('@'))
         && !text.contains(char::is_whitespace);
     if valid { Ok(text) } else { Err(Problem::invalid(field, "Enter an e-mail address, like ada@example.com.")) }
@@ -68,6 +71,9 @@ mod tests {
     #[test]
     fn an_address_without_both_ends_is_refused() {
         assert!(email("email", "ada@example.com").is_ok());
+        let long = |most: usize| format!("{}@example.com", "a".repeat(most - "@example.com".len()));
+        assert!(email("email", &long(254)).is_ok());
+        assert_eq!(email("email", &long(255)).unwrap_err().message, "Use at most 254 characters.");
         for bad in ["", "ada", "@example.com", "ada@", "a@b@c", "a b@c"] {
             assert!(email("email", bad).is_err(), "{bad}");
         }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use keyfold_domain::time::Timestamp;
 use keyfold_domain::token::Prefix;
+use sqlx::Connection as _;
 use sqlx::migrate::MigrateError;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
@@ -28,7 +29,7 @@ use crate::service::users::Users;
 use crate::service::verify::Verifier;
 use crate::service::workspaces::Workspaces;
 use crate::service::{self, Core, FLUSH_EVERY};
-use crate::store::db::{Conn, DatabaseUrl, Db, sqlite_writer};
+use crate::store::db::{Conn, DatabaseUrl, Db, sqlite_reader, sqlite_writer};
 use crate::store::{meta, migrate};
 
 /// Connections that read, and on PostgreSQL also write.
@@ -47,6 +48,8 @@ pub enum OpenRole {
     Serve,
     /// A command that may run beside a server.
     Beside,
+    /// A command that only looks: it neither makes nor upgrades what is there.
+    Look,
 }
 
 /// What an instance is opened with.
@@ -80,6 +83,12 @@ pub enum OpenError {
     /// The schema must be brought up to date, and a server of another version is running.
     #[error("the database must be upgraded, and a server is running on it. Stop the server and start it with this version")]
     UpgradeUnderServer,
+    /// The schema is an older one, and whoever opens the database may not change it.
+    #[error("schema is older: start the server once to upgrade")]
+    Older,
+    /// The database holds nothing of Keyfold, and whoever opens it may not change that.
+    #[error("the database is empty: start the server once to set it up")]
+    Empty,
     /// A migration failed.
     #[error("the database could not be brought to this version: {0}")]
     Migrate(MigrateError),
@@ -143,9 +152,9 @@ impl Engine {
         let macs = Macs::new(&options.pepper);
         let (db, lock) = match &options.database {
             DatabaseUrl::Sqlite(path) => open_sqlite(path, options.role).await?,
-            DatabaseUrl::Postgres(url) => (open_postgres(url).await?, None),
+            DatabaseUrl::Postgres(url) => (open_postgres(url, options.role).await?, None),
         };
-        check_pepper(&db, &macs).await?;
+        check_pepper(&db, &macs, options.role).await?;
         let hashes_at_once = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let core = Arc::new(Core {
             limits: SignInLimits::new(&options.clock),
@@ -240,6 +249,13 @@ impl Engine {
 }
 
 async fn open_sqlite(path: &Path, role: OpenRole) -> Result<(Db, Option<File>), OpenError> {
+    if role == OpenRole::Look {
+        // Through a connection that cannot write: the other one would make the file, or turn an empty one into a database.
+        let mut reader = sqlite_reader(path).await?;
+        look(&mut Conn::Sqlite(&mut reader)).await?;
+        reader.close().await?;
+        return Ok((Db::sqlite(path, sqlite_writer(path).await?, CONNECTIONS), None));
+    }
     let mut lock_path = path.as_os_str().to_owned();
     lock_path.push(".lock");
     let lock_path = PathBuf::from(lock_path);
@@ -258,11 +274,15 @@ async fn open_sqlite(path: &Path, role: OpenRole) -> Result<(Db, Option<File>), 
     Ok((Db::sqlite(path, writer, CONNECTIONS), lock))
 }
 
-async fn open_postgres(url: &str) -> Result<Db, OpenError> {
+async fn open_postgres(url: &str, role: OpenRole) -> Result<Db, OpenError> {
     let db = Db::postgres(url, CONNECTIONS).await?;
     let mut reader = db.reader().await?;
-    // sqlx holds an advisory lock while it migrates, so several nodes may start at once.
-    upgrade(&mut reader.conn(), true).await?;
+    if role == OpenRole::Look {
+        look(&mut reader.conn()).await?;
+    } else {
+        // sqlx holds an advisory lock while it migrates, so several nodes may start at once.
+        upgrade(&mut reader.conn(), true).await?;
+    }
     drop(reader);
     Ok(db)
 }
@@ -276,12 +296,25 @@ async fn upgrade(conn: &mut Conn<'_>, allowed: bool) -> Result<(), OpenError> {
     }
 }
 
+/// Is the schema the one this binary knows?
+async fn look(conn: &mut Conn<'_>) -> Result<(), OpenError> {
+    match migrate::current(conn).await? {
+        Some(version) if version > migrate::NEWEST => Err(OpenError::Newer(version)),
+        Some(version) if version == migrate::NEWEST => Ok(()),
+        Some(_) => Err(OpenError::Older),
+        None => Err(OpenError::Empty),
+    }
+}
+
 /// Compares the pepper with the one the database was made with; the first to open a fresh database leaves its own.
-async fn check_pepper(db: &Db, macs: &Macs) -> Result<(), OpenError> {
+async fn check_pepper(db: &Db, macs: &Macs, role: OpenRole) -> Result<(), OpenError> {
     const NAME: &str = "pepper_check";
     let mut reader = db.reader().await?;
     let mut kept = meta::find(&mut reader.conn(), NAME).await?;
     drop(reader);
+    if kept.is_none() && role == OpenRole::Look {
+        return Ok(());
+    }
     if kept.is_none() {
         let value = macs.check_value().to_owned();
         kept = db

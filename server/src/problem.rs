@@ -143,7 +143,7 @@ mod tests {
     #[tokio::test]
     async fn an_answer_carries_the_id_of_the_request_being_answered() {
         let id = RequestId::generate();
-        let response = id.clone().scope(async { ProblemResponse(Problem::not_found()).into_response() }).await;
+        let response = id.scope(async { ProblemResponse(Problem::not_found()).into_response() }).await;
         assert_eq!(body(response).await["request_id"], id.as_str());
     }
 }

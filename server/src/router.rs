@@ -9,6 +9,7 @@
 //! | `/pkg` and the names in `public/` | files of the console, in the binary | pages |
 //! | everything else | pages | pages |
 
+mod answer;
 mod headers;
 mod health;
 mod layers;
@@ -25,6 +26,7 @@ use axum::routing::{get, post};
 use keyfold_domain::problem::{Problem, ProblemCode};
 use leptos_axum::LeptosRoutes as _;
 
+pub(crate) use answer::AnswerBody;
 pub(crate) use headers::harden;
 pub use service::{AppService, app_service};
 

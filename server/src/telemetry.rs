@@ -7,7 +7,7 @@ use std::io::{self, IsTerminal as _, Write};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use keyfold_domain::base62::encode_padded;
+use keyfold_domain::base62::encode_padded_u64;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -19,8 +19,8 @@ tokio::task_local! {
 }
 
 /// Names one request in answers and logs. Always made here: one that came from outside could be forged to confuse a log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct RequestId(Box<str>);
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RequestId([u8; 26]);
 
 impl RequestId {
     /// A fresh id that tells nothing about the ones before it.
@@ -31,17 +31,16 @@ impl RequestId {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let [high, low] = &*KEYS;
-        let bits = u128::from(high.hash_one(count)) << 64 | u128::from(low.hash_one((count, count)));
-        let digits: [u8; 22] = encode_padded(bits);
-        let mut text = String::with_capacity(26);
-        text.push_str("req_");
-        text.extend(digits.iter().copied().map(char::from));
-        Self(text.into())
+        let mut text = *b"req_0000000000000000000000";
+        text[4..15].copy_from_slice(&encode_padded_u64::<11>(high.hash_one(count)));
+        text[15..].copy_from_slice(&encode_padded_u64::<11>(low.hash_one(count)));
+        Self(text)
     }
 
     /// The id as text, prefix included.
     pub(crate) fn as_str(&self) -> &str {
-        &self.0
+        // Always ASCII; looking again costs next to nothing.
+        std::str::from_utf8(&self.0).unwrap_or_default()
     }
 
     /// The id of the request being answered, or a fresh one outside any.
@@ -57,7 +56,7 @@ impl RequestId {
 
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
@@ -152,7 +151,7 @@ mod tests {
     #[tokio::test]
     async fn inside_a_request_the_current_id_is_the_requests() {
         let id = RequestId::generate();
-        assert_eq!(id.clone().scope(async { RequestId::current() }).await, id);
+        assert_eq!(id.scope(async { RequestId::current() }).await, id);
         assert_ne!(RequestId::current(), id);
     }
 

@@ -3,10 +3,11 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use keyfold_domain::policy::{ActingKey, Action, Actor, Decision, Object, Principal, RequestInfo, can};
+use keyfold_domain::policy::{ActingKey, Action, Actor, Decision, Principal, RequestInfo, key_can};
 use keyfold_domain::scope::KeyKind;
 use keyfold_domain::token;
 use keyfold_domain::verdict::{Code, Key, Moment, Question, ResourceRef, judge};
+use keyfold_domain::workspace::Role;
 
 use super::Core;
 use crate::error::Error;
@@ -54,41 +55,48 @@ impl Verifier {
         let question = Question { client_ip, ..Question::default() };
         Ok(match self.find(secret)? {
             Err(code) => Answer { code, key: None },
-            Ok(entry) => {
-                let code = self.judge(&entry, &question);
-                Answer { code, key: Some(entry.record) }
-            }
+            Ok(entry) => self.answer(entry, &question),
         })
     }
 
     /// The verdict on a presented key, for a caller whose own key holds the scope `verify`. `Unauthenticated` and
     /// `Forbidden` are about the caller; the presented key is always answered for with a code.
     pub fn verify(&self, caller: &str, request: &VerifyRequest<'_>) -> Result<Answer, Error> {
-        let (actor, asking) = self.acting(caller, RequestInfo::default())?;
+        let (asking, role) = self.acting(caller, None)?;
         let workspace = &asking.record.workspace_id;
-        if can(&actor, Action::VerifyKey, &Object::Workspace(workspace)) != Decision::Allow {
+        if key_can(role, &asking.record.effective, Action::VerifyKey) != Decision::Allow {
             return Err(Error::forbidden("Verifying needs a management key with the scope verify."));
         }
+        self.count(&asking);
         let question = Question { scope: request.scope, resource: request.resource, client_ip: request.client_ip };
         Ok(match self.find(request.key)? {
             Err(code) => Answer { code, key: None },
             // The same answer as for a key that was never there.
             Ok(entry) if entry.record.workspace_id != *workspace => Answer { code: Code::NotFound, key: None },
-            Ok(entry) => {
-                let code = self.judge(&entry, &question);
-                Answer { code, key: Some(entry.record) }
-            }
+            Ok(entry) => self.answer(entry, &question),
         })
     }
 
     /// The actor behind a management key presented as a credential.
     pub fn authenticate(&self, secret: &str, request: &RequestInfo) -> Result<Actor, Error> {
-        Ok(self.acting(secret, request.clone())?.0)
+        let (entry, role) = self.acting(secret, request.ip)?;
+        self.count(&entry);
+        let record = &entry.record;
+        let acting = ActingKey {
+            id: record.id.clone(),
+            workspace_id: record.workspace_id.clone(),
+            owner: record.owner.clone(),
+            role,
+            scopes: record.effective.clone(),
+            expires_at: record.expires_at,
+        };
+        Ok(Actor { principal: Principal::Key(acting), request: request.clone() })
     }
 
-    fn acting(&self, secret: &str, request: RequestInfo) -> Result<(Actor, Entry), Error> {
+    /// The management key with that secret, and its owner's role. Not counted as a use: the caller may still be refused.
+    fn acting(&self, secret: &str, client_ip: Option<IpAddr>) -> Result<(Entry, Role), Error> {
         let entry = self.find(secret)?.map_err(|code| Error::unauthenticated(code.explanation()))?;
-        let question = Question { client_ip: request.ip, ..Question::default() };
+        let question = Question { client_ip, ..Question::default() };
         match self.judge(&entry, &question) {
             Code::Valid => {}
             code => return Err(Error::unauthenticated(code.explanation())),
@@ -98,15 +106,7 @@ impl Verifier {
             return Err(Error::forbidden("This is not a management key. Create one of kind Management for this."));
         }
         let role = record.owner_role.ok_or_else(|| Error::unauthenticated(Code::OwnerDisabled.explanation()))?;
-        let acting = ActingKey {
-            id: record.id.clone(),
-            workspace_id: record.workspace_id.clone(),
-            owner: record.owner.clone(),
-            role,
-            scopes: record.effective.clone(),
-            expires_at: record.expires_at,
-        };
-        Ok((Actor { principal: Principal::Key(acting), request }, entry))
+        Ok((entry, role))
     }
 
     /// The key with that secret, or the code that says why there is none.
@@ -121,14 +121,21 @@ impl Verifier {
         Ok(core.keyset.find(&core.macs.key(secret)).ok_or(Code::NotFound))
     }
 
-    /// Judges a key now and counts the use if it may.
-    fn judge(&self, entry: &Entry, question: &Question<'_>) -> Code {
-        let now = self.core.now();
-        let moment = Moment { last_used_at: entry.usage.last_used_at(), grace_ms: GRACE_MS, ..Moment::at(now) };
-        let code = judge(&entry.record, question, &moment);
+    /// The verdict on a key, now. A yes is a use.
+    fn answer(&self, entry: Entry, question: &Question<'_>) -> Answer {
+        let code = self.judge(&entry, question);
         if code == Code::Valid {
-            self.core.keyset.count(entry, now);
+            self.count(&entry);
         }
-        code
+        Answer { code, key: Some(entry.record) }
+    }
+
+    fn judge(&self, entry: &Entry, question: &Question<'_>) -> Code {
+        let moment = Moment { last_used_at: entry.usage.last_used_at(), grace_ms: GRACE_MS, ..Moment::at(self.core.now()) };
+        judge(&entry.record, question, &moment)
+    }
+
+    fn count(&self, entry: &Entry) {
+        self.core.keyset.count(entry, self.core.now());
     }
 }

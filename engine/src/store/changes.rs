@@ -27,13 +27,19 @@ pub(crate) async fn append(conn: &mut Conn<'_>, change: &Change<'_>, now: Timest
         Change::Key(id) => ("key", id.to_string()),
         Change::Membership(workspace, user) => ("membership", format!("{workspace} {user}")),
     };
+    // In one statement where that is possible: from here on every other writer waits for this transaction.
+    let both = "WITH next AS (UPDATE change_sequence SET value = value + 1 WHERE name = 'changes' RETURNING value)
+        INSERT INTO changes (seq, kind, object, at) SELECT value, $1, $2, $3 FROM next RETURNING seq";
     let next = "UPDATE change_sequence SET value = value + 1 WHERE name = 'changes' RETURNING value";
     let sql = "INSERT INTO changes (seq, kind, object, at) VALUES ($1, $2, $3, $4)";
-    on!(conn, raw => {
-        let seq: i64 = sqlx::query_scalar(next).fetch_one(&mut **raw).await?;
-        sqlx::query(sql).bind(seq).bind(kind).bind(object).bind(now.as_millis()).execute(&mut **raw).await?;
-        Ok(seq)
-    })
+    match conn {
+        Conn::Postgres(raw) => sqlx::query_scalar(both).bind(kind).bind(object).bind(now.as_millis()).fetch_one(&mut **raw).await,
+        Conn::Sqlite(raw) => {
+            let seq: i64 = sqlx::query_scalar(next).fetch_one(&mut **raw).await?;
+            sqlx::query(sql).bind(seq).bind(kind).bind(object).bind(now.as_millis()).execute(&mut **raw).await?;
+            Ok(seq)
+        }
+    }
 }
 
 /// The number of the newest change.

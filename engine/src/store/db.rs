@@ -132,6 +132,12 @@ pub(crate) async fn sqlite_writer(path: &Path) -> Result<SqliteConnection, Error
     Ok(sqlite_options(path).connect().await?)
 }
 
+/// Opens a connection to a SQLite file that is there, without changing anything about it.
+pub(crate) async fn sqlite_reader(path: &Path) -> Result<SqliteConnection, Error> {
+    let options = SqliteConnectOptions::new().filename(path).read_only(true).busy_timeout(PATIENCE).disable_statement_logging();
+    Ok(options.connect().await?)
+}
+
 impl Db {
     /// The readers and the writer's task over an opened and migrated SQLite file.
     pub(crate) fn sqlite(path: &Path, writer: SqliteConnection, readers: u32) -> Self {

@@ -67,6 +67,45 @@ on_both! {
     }
 }
 
+on_both! {
+    async fn a_look_never_upgrades_an_older_schema(instance) {
+        instance.sql("UPDATE _sqlx_migrations SET version = 0".into()).await;
+        instance.engine.close().await;
+        for _ in 0..2 {
+            // The second time it would open if the first had upgraded.
+            let Err(refused) = Engine::open(options(&instance, 7, OpenRole::Look)).await else { panic!("opened") };
+            assert!(matches!(refused, OpenError::Older), "{refused}");
+            assert_eq!(refused.to_string(), "schema is older: start the server once to upgrade");
+        }
+    }
+
+    async fn a_look_sees_what_is_there_beside_a_server(instance) {
+        let (acme, ada) = instance.workspace("acme", "ada").await;
+        let key = instance.key(&ada, &acme.id, "CI").await;
+        let looking = Engine::open(options(&instance, 7, OpenRole::Look)).await.unwrap();
+        assert_eq!(looking.verifier.whoami(key.secret.expose(), None).unwrap().code, Code::Valid);
+        assert!(matches!(Engine::open(options(&instance, 8, OpenRole::Look)).await, Err(OpenError::WrongPepper(_))));
+    }
+}
+
+#[tokio::test]
+async fn a_look_at_an_empty_file_leaves_it_empty() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keyfold.db");
+    std::fs::write(&path, "").unwrap();
+    let options = EngineOptions {
+        database: keyfold_engine::DatabaseUrl::Sqlite(path.clone()),
+        pepper: Pepper::from_bytes([7; 32]),
+        prefix: keyfold_domain::token::Prefix::default(),
+        clock: Arc::new(keyfold_engine::SystemClock),
+        entropy: Arc::new(SeededEntropy::new(1)),
+        role: OpenRole::Look,
+    };
+    assert!(matches!(Engine::open(options).await, Err(OpenError::Empty)));
+    assert_eq!(std::fs::metadata(&path).unwrap().len(), 0);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
 #[tokio::test]
 async fn a_second_server_on_the_same_file_is_refused_until_the_first_is_gone() {
     let instance = Instance::open(On::Sqlite).await.unwrap();

@@ -97,6 +97,11 @@ on_both! {
         ] {
             assert_eq!(code(engine.verifier.verify(bad, &ask(data.secret.expose(), "project"))), wanted);
         }
+        for refused in [&writer, &data] {
+            let shown = engine.keys.get(&ada, &acme.id, &refused.key.id).await.unwrap();
+            assert_eq!((shown.total_calls, shown.last_used_at), (0, None), "a caller who was refused made no call");
+        }
+        assert_eq!(engine.keys.get(&ada, &acme.id, &caller.key.id).await.unwrap().total_calls, 7);
     }
 
     async fn a_key_expires_and_sleeps_to_the_millisecond_without_any_job(instance) {

@@ -4,14 +4,15 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::time::Duration;
 
-use keyfold_engine::DatabaseUrl;
+use keyfold_engine::{DatabaseUrl, OpenRole};
 use serde::Serialize;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::cli::{CliError, Printer, open_beside, operator};
+use crate::cli::{CliError, Printer, operator};
 use crate::config::Config;
+use crate::serve::open;
 
 /// How long the server may take to say that it is ready.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -120,7 +121,7 @@ async fn store(config: &Config) -> Vec<Finding> {
             format!("there is none at {}. Run `keyfold serve` once, or set database_url", path.display()),
         )];
     }
-    let engine = match open_beside(config).await {
+    let engine = match open(config, OpenRole::Look).await {
         Ok(engine) => engine,
         Err(CliError::Refused(why) | CliError::Usage(why)) => return vec![Finding::new("database", Outcome::Bad, why)],
         Err(CliError::Closed) => return Vec::new(),

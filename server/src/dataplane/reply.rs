@@ -1,24 +1,31 @@
-//! Answers of the fast lane, with the same shape of problem as behind the router. The headers that every answer carries
-//! are added where both lanes meet.
+//! Answers of the fast lane, with the same shape of problem as behind the router.
+//!
+//! They carry fewer headers than those behind the router: `nosniff`, `no-store`, the type and the request's id. They are
+//! JSON for programs: a browser renders none of them, and what guards pages would only be bytes that no caller reads.
 
-use axum::body::Body;
+use bytes::Bytes;
+use http_body_util::Full;
 use hyper::Response;
-use hyper::header::{ALLOW, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, WWW_AUTHENTICATE};
+use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS};
 use keyfold_domain::problem::{Problem, ProblemCode};
 use keyfold_domain::verdict::Code;
 use keyfold_engine::Answer;
 
 use super::bodies::VerdictBody;
+use super::written;
 use crate::problem::{ProblemResponse, logged};
+use crate::router::AnswerBody;
 use crate::telemetry::RequestId;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const INVALID_KEY: HeaderValue = HeaderValue::from_static("Bearer realm=\"Keyfold\", error=\"invalid_token\"");
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+const NO_SNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Room for the description of a usual key, so that writing it does not grow the buffer.
 const USUAL_BODY: usize = 640;
 /// Room for all headers of an answer.
-const HEADERS: usize = 16;
+const HEADERS: usize = 6;
 
 /// One answer in the making.
 pub(crate) struct Reply {
@@ -32,22 +39,24 @@ impl Reply {
     }
 
     /// A decided question.
-    pub(super) fn verdict(self, answer: &Answer) -> Response<Body> {
+    pub(super) fn verdict(self, answer: &Answer) -> Response<AnswerBody> {
         let mut bytes = Vec::with_capacity(USUAL_BODY);
-        let body = VerdictBody::new(answer.code, answer.key.as_deref(), self.id.as_str());
-        if let Err(error) = serde_json::to_writer(&mut bytes, &body) {
+        let (code, key, id) = (answer.code, answer.key.as_deref(), self.id.as_str());
+        if !key.is_some_and(|key| written::write(&mut bytes, code, key, id))
+            && let Err(error) = serde_json::to_writer(&mut bytes, &VerdictBody::new(code, key, id))
+        {
             tracing::error!(request_id = %self.id, %error, "a verdict could not be written");
             return self.problem(&Problem::new(ProblemCode::Internal, "The verdict could not be written."));
         }
         let mut headers = HeaderMap::with_capacity(HEADERS);
         headers.insert(CONTENT_TYPE, JSON);
-        let mut response = Response::new(Body::from(bytes));
+        let mut response = Response::new(AnswerBody::Whole(Full::new(Bytes::from(bytes))));
         *response.headers_mut() = headers;
         self.finished(response)
     }
 
     /// A presented key that does not pass, told to its holder.
-    pub(super) fn refused_key(self, code: Code) -> Response<Body> {
+    pub(super) fn refused_key(self, code: Code) -> Response<AnswerBody> {
         let problem_code = match code {
             Code::IpDenied | Code::MissingScope | Code::WrongResource => ProblemCode::Forbidden,
             Code::RateLimited | Code::QuotaExceeded => ProblemCode::RateLimited,
@@ -58,32 +67,35 @@ impl Reply {
         if problem_code == ProblemCode::Unauthenticated {
             response.headers_mut().insert(WWW_AUTHENTICATE, INVALID_KEY);
         }
-        self.finished(response)
+        self.finished(response.map(AnswerBody::Routed))
     }
 
     /// A refusal.
-    pub(super) fn problem(self, problem: &Problem) -> Response<Body> {
+    pub(super) fn problem(self, problem: &Problem) -> Response<AnswerBody> {
         let response = ProblemResponse::with_request_id(problem, &self.id);
-        self.finished(response)
+        self.finished(response.map(AnswerBody::Routed))
     }
 
     /// A refusal or a fault of the engine; a fault's source is logged here, once.
-    pub(super) async fn error(self, error: &keyfold_engine::Error) -> Response<Body> {
-        let problem = self.id.clone().scope(async { logged(error) }).await;
+    pub(super) async fn error(self, error: &keyfold_engine::Error) -> Response<AnswerBody> {
+        let problem = self.id.scope(async { logged(error) }).await;
         self.problem(&problem)
     }
 
     /// The path is right and the method is not.
-    pub(super) fn method_not_allowed(self, allowed: &'static str) -> Response<Body> {
+    pub(super) fn method_not_allowed(self, allowed: &'static str) -> Response<AnswerBody> {
         let problem = Problem::new(ProblemCode::MethodNotAllowed, format!("Use {allowed} here."));
         let mut response = self.problem(&problem);
         response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
         response
     }
 
-    fn finished(self, mut response: Response<Body>) -> Response<Body> {
+    fn finished(self, mut response: Response<AnswerBody>) -> Response<AnswerBody> {
+        let headers = response.headers_mut();
+        headers.insert(CACHE_CONTROL, NO_STORE);
+        headers.insert(X_CONTENT_TYPE_OPTIONS, NO_SNIFF);
         if let Ok(id) = HeaderValue::from_str(self.id.as_str()) {
-            response.headers_mut().insert(REQUEST_ID, id);
+            headers.insert(REQUEST_ID, id);
         }
         response
     }

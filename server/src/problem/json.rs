@@ -50,6 +50,9 @@ pub(crate) fn too_large() -> Problem {
 pub(crate) fn is_json(headers: &HeaderMap) -> bool {
     let mut types = headers.get_all(CONTENT_TYPE).iter();
     let (Some(only), None) = (types.next(), types.next()) else { return false };
+    if only.as_bytes() == b"application/json" {
+        return true;
+    }
     let Ok(text) = only.to_str() else { return false };
     let mut parts = text.split(';').map(str::trim);
     parts.next().is_some_and(|essence| essence.eq_ignore_ascii_case("application/json"))

@@ -13,6 +13,48 @@ const EPOCH: DateTime = civil::date(1970, 1, 1).at(0, 0, 0, 0);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Moment(pub(crate) Timestamp);
 
+impl Moment {
+    /// The same text as [`fmt::Display`] writes, for moments of the years 0 to 9999, without the machinery of formatting.
+    pub(crate) fn text(self) -> Option<[u8; 24]> {
+        const DAY_MS: i64 = 86_400_000;
+        /// From 1 March of the year 0 to the epoch.
+        const DAYS_TO_EPOCH: i64 = 719_468;
+        const DAYS_OF_400_YEARS: i64 = 146_097;
+        let millis = self.0.as_millis();
+        let (days, rest) = (millis.div_euclid(DAY_MS) + DAYS_TO_EPOCH, millis.rem_euclid(DAY_MS));
+        // Years that begin in March end with their leap day: the calendar is then a matter of division (H. Hinnant,
+        // "chrono-compatible low-level date algorithms").
+        let (era, day) = (days.div_euclid(DAYS_OF_400_YEARS), days.rem_euclid(DAYS_OF_400_YEARS));
+        let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+        let day = day - (365 * year + year / 4 - year / 100);
+        let month = (5 * day + 2) / 153;
+        let day = day - (153 * month + 2) / 5 + 1;
+        let month = if month < 10 { month + 3 } else { month - 9 };
+        let year = year + era * 400 + i64::from(month <= 2);
+        if !(0..=9999).contains(&year) {
+            return None;
+        }
+        let mut text = *b"0000-00-00T00:00:00.000Z";
+        let seconds = rest / 1000;
+        put(&mut text[0..4], year);
+        put(&mut text[5..7], month);
+        put(&mut text[8..10], day);
+        put(&mut text[11..13], seconds / 3600);
+        put(&mut text[14..16], seconds / 60 % 60);
+        put(&mut text[17..19], seconds % 60);
+        put(&mut text[20..23], rest % 1000);
+        Some(text)
+    }
+}
+
+/// Writes a number that is not negative with as many digits as there is room for.
+fn put(room: &mut [u8], mut number: i64) {
+    for slot in room.iter_mut().rev() {
+        *slot = b'0' + u8::try_from(number % 10).unwrap_or_default();
+        number /= 10;
+    }
+}
+
 impl fmt::Display for Moment {
     // A calendar type and not an instant of jiff: the latter ends a day before the last moment that the product accepts.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -119,6 +161,21 @@ mod tests {
         let last = Moment(Timestamp::MAX).to_string();
         assert_eq!(last, "9999-12-31T23:59:59.999Z");
         assert_eq!(millis(&last), Some(Timestamp::MAX.as_millis()));
+    }
+
+    #[test]
+    fn the_short_way_to_a_text_leads_to_the_same_text() {
+        const YEAR_0: i64 = -62_167_219_200_000;
+        let mut millis = YEAR_0;
+        while millis <= Timestamp::MAX.as_millis() {
+            let moment = Moment(Timestamp::from_millis(millis));
+            assert_eq!(moment.text().map(|text| String::from_utf8(text.to_vec()).unwrap()), Some(moment.to_string()));
+            // Not a whole number of days, so that every part of the text changes.
+            millis += 3 * 86_400_000 + 4_271_093;
+        }
+        assert_eq!(Moment(Timestamp::from_millis(YEAR_0 - 1)).text(), None);
+        assert_eq!(Moment(Timestamp::MAX).text(), Some(*b"9999-12-31T23:59:59.999Z"));
+        assert_eq!(Moment(Timestamp::MAX.plus_ms(1)).text(), None);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use axum::http::header::CONTENT_LENGTH;
 use axum::http::{HeaderName, HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::Response;
+use bytes::BytesMut;
 use futures_util::FutureExt as _;
 use http_body_util::BodyExt as _;
 use keyfold_domain::policy::RequestInfo;
@@ -46,7 +47,7 @@ pub(super) async fn accompany(State(state): State<AppState>, mut request: Reques
     // The path alone: a query can hold what somebody typed or a token.
     let ip_text = ip.map(|ip| ip.to_string()).unwrap_or_default();
     let span = tracing::info_span!("request", id = id.as_str(), %method, path = loggable(request.uri().path()), ip = ip_text);
-    request.extensions_mut().insert(id.clone());
+    request.extensions_mut().insert(id);
     request.extensions_mut().insert(RequestInfo { ip, id: id.as_str().to_owned() });
     let work = async {
         let started = Instant::now();
@@ -60,7 +61,7 @@ pub(super) async fn accompany(State(state): State<AppState>, mut request: Reques
         }
         response
     };
-    id.clone().scope(work.instrument(span)).await
+    id.scope(work.instrument(span)).await
 }
 
 /// The path with its long parts left out: no name of ours is longer than 40 characters, and every secret is. People do
@@ -73,12 +74,23 @@ fn loggable(path: &str) -> String {
 /// The answer, or 500 if making it panicked, or 503 if it took too long. It is whole: a page is rendered while its body is
 /// read, and what goes wrong then must still be an answer and not a broken connection.
 async fn guarded(area: Area, answer: impl Future<Output = Response>) -> Response {
-    let whole = async {
-        let (parts, body) = answer.await.into_parts();
-        body.collect().await.map(|body| Response::from_parts(parts, Body::from(body.to_bytes())))
-    };
+    // Boxed, so that it can be dropped where a panic is caught: a page takes its owner and all that hangs on it along.
+    let mut whole = Box::pin(async {
+        let (parts, mut body) = answer.await.into_parts();
+        let mut bytes = BytesMut::new();
+        while let Some(frame) = body.frame().await {
+            if let Ok(data) = frame?.into_data() {
+                bytes.extend_from_slice(&data);
+            }
+        }
+        // The answer is there, and what goes wrong while the rest is tidied away does not make it worse.
+        drop_quietly(body);
+        Ok::<_, axum::Error>(Response::from_parts(parts, Body::from(bytes.freeze())))
+    });
     // A handler that panicked is gone with all it held; what it shares with others is guarded by locks that survive.
-    match timeout(ANSWER_TIME, AssertUnwindSafe(whole).catch_unwind()).await {
+    let outcome = timeout(ANSWER_TIME, AssertUnwindSafe(whole.as_mut()).catch_unwind()).await;
+    drop_quietly(whole);
+    match outcome {
         Ok(Ok(Ok(response))) => response,
         Ok(Ok(Err(_)) | Err(_)) => refuse(
             area,
@@ -89,6 +101,11 @@ async fn guarded(area: Area, answer: impl Future<Output = Response>) -> Response
             refuse(area, &Problem { retry_after: Some(5), ..Problem::new(ProblemCode::Unavailable, message) })
         }
     }
+}
+
+/// Drops a thing whose end may panic. The panic is logged where it happens and goes no further.
+fn drop_quietly<T>(thing: T) {
+    drop(std::panic::catch_unwind(AssertUnwindSafe(|| drop(thing))));
 }
 
 fn log(method: &Method, response: &Response, took: Duration) {
@@ -152,6 +169,38 @@ mod tests {
         let broken = futures_util::stream::once(async { panic!("canary") });
         let body = Body::from_stream(futures_util::StreamExt::map(broken, |(): ()| Ok::<_, std::io::Error>("")));
         assert_eq!(guarded(Area::Page, async { Response::new(body) }).await.status(), 500);
+    }
+
+    /// Panics when it is dropped.
+    struct Bomb;
+
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            assert!(std::thread::panicking(), "canary");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_panic_while_a_finished_page_is_tidied_away_does_not_spoil_its_answer() {
+        let bomb = Bomb;
+        let pieces = futures_util::stream::iter(["<h1>", "whole"]);
+        let body = Body::from_stream(futures_util::StreamExt::map(pieces, move |piece| {
+            let _held = &bomb;
+            Ok::<_, std::io::Error>(piece)
+        }));
+        let response = guarded(Area::Page, async { Response::new(body) }).await;
+        assert_eq!(response.status(), 200);
+        assert_eq!(axum::body::to_bytes(response.into_body(), 100).await.unwrap(), "<h1>whole");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_panic_while_a_late_answer_is_given_up_stays_inside() {
+        let bomb = Bomb;
+        let late = async move {
+            let _held = &bomb;
+            std::future::pending::<Response>().await
+        };
+        assert_eq!(guarded(Area::Page, late).await.status(), 503);
     }
 
     #[tokio::test(start_paused = true)]

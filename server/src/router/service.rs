@@ -15,7 +15,7 @@ use keyfold_domain::problem::{Problem, ProblemCode};
 use tower::{Service, ServiceExt as _};
 
 use super::layers::Peer;
-use super::{Area, harden, refuse, router};
+use super::{AnswerBody, Area, harden, refuse, router};
 use crate::dataplane;
 use crate::state::AppState;
 
@@ -50,23 +50,29 @@ impl AppService {
         B: HttpBody<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
+        self.respond(request).await.map(AnswerBody::into_routed)
+    }
+
+    /// Answers one request that came over a connection.
+    pub(crate) async fn respond<B>(&self, request: Request<B>) -> Response<AnswerBody>
+    where
+        B: HttpBody<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
         match dataplane::try_answer(&self.inner.state, self.peer, request).await {
-            Ok(mut response) => {
-                harden(&self.inner.state.config, response.headers_mut());
-                response
-            }
+            Ok(response) => response,
             // Boxed, so that the fast lane does not carry the router's weight.
-            Err(request) => Box::pin(self.route(request.map(Body::new))).await,
+            Err(request) => Box::pin(self.route(request.map(Body::new))).await.map(AnswerBody::Routed),
         }
     }
 
     /// The answer to a request that is not addressed as it must be, and the end of its connection.
-    pub(crate) fn turn_away(&self) -> Response<Body> {
+    pub(crate) fn turn_away(&self) -> Response<AnswerBody> {
         let message = "Send a request with a path as its target and exactly one Host header.";
         let mut response = refuse(Area::Api, &Problem::new(ProblemCode::Invalid, message));
         harden(&self.inner.state.config, response.headers_mut());
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-        response
+        response.map(AnswerBody::Routed)
     }
 
     async fn route(&self, mut request: Request<Body>) -> Response<Body> {

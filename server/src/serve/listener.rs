@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::header::HOST;
+use hyper::header::{CONNECTION, HOST, HeaderValue, TRANSFER_ENCODING};
 use hyper::server::conn::http1;
 use hyper::{Request, Version};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -67,8 +67,17 @@ fn answer(stream: TcpStream, service: AppService, permit: OwnedSemaphorePermit, 
     let answering = hyper::service::service_fn(move |request| {
         let service = service.clone();
         async move {
-            let answer = if is_for_an_origin(&request) { service.answer(request).await } else { service.turn_away() };
-            Ok::<_, Infallible>(answer)
+            if !is_for_an_origin(&request) {
+                return Ok::<_, Infallible>(service.turn_away());
+            }
+            // Of a request with both lengths hyper believes the encoding and drops the other, unseen by us. A proxy in front
+            // may have believed the other: whatever follows on this connection must not be read as a request.
+            let is_last = request.headers().contains_key(TRANSFER_ENCODING);
+            let mut answer = service.respond(request).await;
+            if is_last {
+                answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok(answer)
         }
     });
     let connection = http1::Builder::new()

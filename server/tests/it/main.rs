@@ -5,11 +5,13 @@
 mod access;
 mod bad_input;
 mod command_line;
+mod connections;
 mod cross_site;
 mod headers;
 mod keys;
 mod openapi;
 mod outages;
+mod pages;
 mod secrecy;
 mod sessions;
 mod support;
