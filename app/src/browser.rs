@@ -4,9 +4,11 @@ use keyfold_domain::time::Timestamp;
 use leptos::prelude::{document, queue_microtask, request_animation_frame, window};
 use wasm_bindgen::closure::Closure;
 use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
 use web_sys::{HtmlDialogElement, HtmlElement, HtmlFormElement};
 
 use crate::format::Civil;
+use crate::functions::fault::Fault;
 
 /// The present moment by the device's clock. For display only.
 pub(crate) fn now() -> Timestamp {
@@ -65,6 +67,31 @@ pub(crate) fn form_pairs(form: &HtmlFormElement) -> Vec<(String, String)> {
         Some((entry.get(0).as_string()?, entry.get(1).as_string()?))
     });
     pairs.collect()
+}
+
+/// A form's fields as `application/x-www-form-urlencoded` text.
+pub(crate) fn encoded(data: &web_sys::FormData) -> String {
+    let pairs = web_sys::UrlSearchParams::new_with_str_sequence_sequence(data);
+    pairs.map(|pairs| String::from(pairs.to_string())).unwrap_or_default()
+}
+
+/// Posts the fields of a form to a server function and hands over its answer, JSON text.
+pub(crate) async fn post_form(path: &str, body: &str) -> Result<String, Fault> {
+    let (status, text) = exchange(path, body).await.map_err(|_| Fault::unreachable())?;
+    if status < 400 { Ok(text) } else { Err(Fault::read(&text)) }
+}
+
+async fn exchange(path: &str, body: &str) -> Result<(u16, String), JsValue> {
+    let headers = web_sys::Headers::new()?;
+    headers.set("accept", "application/json")?;
+    headers.set("content-type", "application/x-www-form-urlencoded")?;
+    let request = web_sys::RequestInit::new();
+    request.set_method("POST");
+    request.set_headers(&headers);
+    request.set_body(&JsValue::from_str(body));
+    let answer = JsFuture::from(window().fetch_with_str_and_init(path, &request)).await?.unchecked_into::<web_sys::Response>();
+    let text = JsFuture::from(answer.text()?).await?;
+    Ok((answer.status(), text.as_string().unwrap_or_default()))
 }
 
 /// The form in which an event happened.
@@ -128,7 +155,7 @@ pub(crate) async fn copy(text: &str, visible: &web_sys::Element) -> bool {
     let clipboard = js_sys::Reflect::get(&window().navigator(), &"clipboard".into()).ok();
     // Absent on plain HTTP; the bindings would throw.
     if let Some(clipboard) = clipboard.filter(|found| !found.is_undefined()).map(JsCast::unchecked_into::<web_sys::Clipboard>)
-        && wasm_bindgen_futures::JsFuture::from(clipboard.write_text(text)).await.is_ok()
+        && JsFuture::from(clipboard.write_text(text)).await.is_ok()
     {
         return true;
     }
@@ -191,6 +218,16 @@ pub(crate) fn warn_before_unload(event: &web_sys::Event) {
     if let Some(event) = event.dyn_ref::<web_sys::BeforeUnloadEvent>() {
         event.set_return_value("unsaved");
     }
+}
+
+/// The path of the present address.
+pub(crate) fn path() -> String {
+    window().location().pathname().unwrap_or_default()
+}
+
+/// Leaves for an address, as a link does where there is no script.
+pub(crate) fn load(address: &str) {
+    let _ = window().location().assign(address);
 }
 
 /// Marks the document as alive: see `.needs-script` in the style sheet.

@@ -158,7 +158,7 @@ pub fn initials(name: &str) -> String {
 /// A workspace's short name made from its name: `Sales & Research` is `sales-research`.
 pub fn slug(name: &str) -> String {
     let mut slug = String::new();
-    for found in name.chars().flat_map(char::to_lowercase) {
+    for found in name.chars().map(|found| found.to_ascii_lowercase()) {
         if found.is_ascii_alphanumeric() {
             slug.push(found);
         } else if !slug.is_empty() && !slug.ends_with('-') {

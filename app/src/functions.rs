@@ -2,6 +2,7 @@
 //! HTTP endpoint under `/_app`, POST only; it extracts, makes one call and replies.
 
 pub mod account;
+pub mod codec;
 pub mod context;
 pub mod fault;
 pub mod keys;

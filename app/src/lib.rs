@@ -13,6 +13,7 @@ pub mod format;
 pub mod functions;
 pub mod key_form;
 mod key_query;
+mod later;
 pub mod pages;
 #[cfg(feature = "ssr")]
 mod shell;
@@ -20,11 +21,9 @@ mod shell;
 use leptos::prelude::*;
 use leptos_meta::provide_meta_context;
 use leptos_router::components::{ParentRoute, Route, Router, Routes};
-use leptos_router::{SsrMode, path};
+use leptos_router::{Lazy, SsrMode, path};
 
-use pages::{
-    AccountPage, Console, DeleteKeyDialog, EditScopesDialog, HomePage, KeysPage, NewKeyDialog, NotFoundPage, SetupPage, SignInPage,
-};
+use pages::{Console, KeysPage, NotFoundPage};
 #[cfg(feature = "ssr")]
 pub use shell::{SiteAssets, render_already_shown_page, render_secret_page, shell};
 
@@ -35,21 +34,31 @@ pub fn App() -> impl IntoView {
     view! {
         <Router>
             <Routes fallback=NotFoundPage>
-                <Route path=path!("/") view=HomePage ssr=SsrMode::Async />
-                <Route path=path!("/setup") view=SetupPage ssr=SsrMode::Async />
-                <Route path=path!("/sign-in") view=SignInPage ssr=SsrMode::Async />
+                <Route path=path!("/") view={Lazy::<later::Home>::new()} ssr=SsrMode::Async />
+                <Route path=path!("/setup") view={Lazy::<later::Setup>::new()} ssr=SsrMode::Async />
+                <Route path=path!("/sign-in") view={Lazy::<later::SignIn>::new()} ssr=SsrMode::Async />
                 <ParentRoute path=path!("") view=Console ssr=SsrMode::Async>
-                    <Route path=path!("/account") view=AccountPage ssr=SsrMode::Async />
+                    <Route path=path!("/account") view={Lazy::<later::Account>::new()} ssr=SsrMode::Async />
                     <ParentRoute path=path!("/w/:workspace/keys") view=KeysPage ssr=SsrMode::Async>
                         <Route path=path!("") view=|| () ssr=SsrMode::Async />
-                        <Route path=path!("/new") view=NewKeyDialog ssr=SsrMode::Async />
-                        <Route path=path!("/:id/scopes") view=EditScopesDialog ssr=SsrMode::Async />
-                        <Route path=path!("/:id/delete") view=DeleteKeyDialog ssr=SsrMode::Async />
+                        <Route path=path!("/new") view={Lazy::<later::NewKey>::new()} ssr=SsrMode::Async />
+                        <Route path=path!("/:id/scopes") view={Lazy::<later::EditScopes>::new()} ssr=SsrMode::Async />
+                        <Route path=path!("/:id/delete") view={Lazy::<later::DeleteKey>::new()} ssr=SsrMode::Async />
                     </ParentRoute>
                 </ParentRoute>
             </Routes>
         </Router>
     }
+}
+
+/// Acts once the code of the page at the present address is there; most of it came with this function. If the rest cannot
+/// be fetched, the page stays as the server sent it and works without script.
+pub fn when_fetched(act: impl FnOnce() + 'static) {
+    wasm_bindgen_futures::spawn_local(async move {
+        if later::fetch(&browser::path()).await.is_ok() {
+            act();
+        }
+    });
 }
 
 /// Tells the style sheet that script runs, so that what needs it may appear.

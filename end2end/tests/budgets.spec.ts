@@ -37,6 +37,18 @@ for (const kind of ['wasm', 'js', 'css'] as const) {
   });
 }
 
+test('the list of keys fetches no more than the first file of WebAssembly, and a dialog its own when it is opened', async ({ admin, place }) => {
+  const fetched: string[] = [];
+  admin.on('request', (asked) => {
+    if (asked.url().endsWith('.wasm')) fetched.push(new URL(asked.url()).pathname.replace(/\.[0-9a-f]{16}\./, '.'));
+  });
+  await visit(admin, place.keys);
+  expect(fetched).toEqual(['/pkg/keyfold.wasm']);
+  await new KeysPage(admin).add.click();
+  await expect(new NewKeyDialog(admin).name).toBeFocused();
+  expect(fetched).toContain('/pkg/split_dialogs.wasm');
+});
+
 test('files with a hash in their name are kept for ever, and asked for again they are not sent again', async ({ server }) => {
   for (const path of Object.values(await filesOf(`${server.url}/sign-in`))) {
     const reply = await request(server.url + path, { headers: { 'accept-encoding': 'br' } });

@@ -500,3 +500,30 @@ test('a viewer may look and is not offered what they may not do', async ({ open,
   await expect(new KeysPage(page).add).toHaveCount(0);
   await expect(page.getByText('Of Ada')).toHaveCount(0);
 });
+
+test('a dialog whose code cannot be fetched comes from the server instead', async ({ admin, place, server, guard }) => {
+  guard.expect(/\.wasm: net::ERR_BLOCKED_BY_CLIENT/);
+  guard.expect(/console error: Failed to load resource: net::ERR_BLOCKED_BY_CLIENT/);
+  guard.expect(/console error: .*Failed to fetch/);
+  await visit(admin, place.keys);
+  const [dialogs, form] = ['**/split_dialogs*.wasm', new NewKeyDialog(admin)];
+  await admin.route(dialogs, (route) => route.abort('blockedbyclient'));
+
+  await test.step('a press loads the page, and its form works without script', async () => {
+    await new KeysPage(admin).add.click();
+    await admin.waitForURL('**/keys/new');
+    await expect(admin.locator('html')).not.toHaveAttribute('data-script');
+    await form.fill({ name: 'Nightly report', scopes: ['inference'] });
+    await form.generate.click();
+    await expect(admin.getByRole('heading', { name: 'Copy your new key' })).toBeVisible();
+    expect(await server.keys(place.slug)).toHaveLength(1);
+  });
+
+  await test.step('once it can be fetched again, so can the next press', async () => {
+    await admin.unroute(dialogs);
+    await visit(admin, place.keys);
+    await new KeysPage(admin).add.click();
+    await expect(form.dialog).toBeVisible();
+    await alive(admin);
+  });
+});

@@ -5,6 +5,8 @@ use wasm_bindgen::prelude::wasm_bindgen;
 /// Wakes the page that the server rendered.
 #[wasm_bindgen]
 pub fn hydrate() {
-    leptos::mount::hydrate_body(keyfold_app::App);
-    keyfold_app::mark_alive();
+    keyfold_app::when_fetched(|| {
+        leptos::mount::hydrate_body(keyfold_app::App);
+        keyfold_app::mark_alive();
+    });
 }

@@ -1,7 +1,6 @@
-use leptos::form::ActionForm;
 use leptos::prelude::*;
 
-use super::Icon;
+use super::{Icon, SendForm, Sending};
 use crate::browser;
 use crate::functions::account::SetTheme;
 use crate::functions::context::Theme;
@@ -25,7 +24,7 @@ pub(crate) fn ThemeSwitch(
     theme: Theme,
 ) -> impl IntoView {
     let ChosenTheme(chosen) = expect_context();
-    let action = ServerAction::<SetTheme>::new();
+    let action = Sending::to::<SetTheme>();
     let choice = move |choice: Theme| {
         let (icon, word) = shown(choice);
         let pick = move |_| {
@@ -46,10 +45,10 @@ pub(crate) fn ThemeSwitch(
         }
     };
     view! {
-        <ActionForm action>
+        <SendForm to=action>
             <div class="theme-switch segments" role="group" aria-label="Theme">
                 {Theme::ALL.map(choice).collect_view()}
             </div>
-        </ActionForm>
+        </SendForm>
     }
 }

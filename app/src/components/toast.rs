@@ -13,22 +13,30 @@ struct Toast {
     text: String,
 }
 
+/// Draws toasts.
+type Cards = fn(Toasts) -> AnyView;
+
 /// Short messages about what was just done. Never the only record of it.
 #[derive(Clone, Copy)]
 pub(crate) struct Toasts {
     shown: RwSignal<Vec<Toast>>,
     count: StoredValue<u32>,
+    /// Draws them. Set by the first, so that a page on which nothing is done does not carry the code.
+    cards: RwSignal<Option<Cards>>,
 }
 
 impl Toasts {
     pub(crate) fn new() -> Self {
-        Self { shown: RwSignal::new(Vec::new()), count: StoredValue::new(0) }
+        Self { shown: RwSignal::new(Vec::new()), count: StoredValue::new(0), cards: RwSignal::new(None) }
     }
 
     /// Says that something was done.
     pub(crate) fn say(self, text: impl Into<String>) {
         self.count.update_value(|count| *count += 1);
         let toast = Toast { id: self.count.get_value(), text: text.into() };
+        if self.cards.with_untracked(Option::is_none) {
+            self.cards.set(Some(cards));
+        }
         self.shown.update(|shown| shown.push(toast));
     }
 
@@ -53,11 +61,18 @@ pub(crate) fn Toaster(toasts: Toasts) -> impl IntoView {
     });
     view! {
         <div class="toasts" popover="manual" role="status" aria-live="polite" node_ref=region>
-            <For each=move || toasts.shown.get() key=|toast| toast.id let:toast>
-                <ToastCard toasts toast />
-            </For>
+            {move || toasts.cards.get().map(|cards| cards(toasts))}
         </div>
     }
+}
+
+fn cards(toasts: Toasts) -> AnyView {
+    view! {
+        <For each=move || toasts.shown.get() key=|toast| toast.id let:toast>
+            <ToastCard toasts toast />
+        </For>
+    }
+    .into_any()
 }
 
 #[component]

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use keyfold_domain::problem::{Problem, ProblemCode};
 use leptos::server_fn::Bytes;
-use leptos::server_fn::codec::JsonEncoding;
 use leptos::server_fn::error::{FromServerFnError, ServerFnErrorErr};
 use leptos::server_fn::{Decodes, Encodes};
 use serde::{Deserialize, Serialize};
+
+use super::codec::JsonText;
 
 const UNREACHABLE: &str = "The server cannot be reached. Nothing was changed. Check the connection and try again.";
 const UNACCEPTABLE: &str = "A field is missing or has a form that is not accepted. Load the page again.";
@@ -16,13 +17,40 @@ const UNREADABLE: &str = "The server gave an answer that this page does not unde
 /// A problem, and without script what was typed, so that the form can be shown again as it was. It travels in the page's
 /// address then, so nothing secret may ever be in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Wire", into = "Wire")]
 pub struct Fault {
     /// What is wrong.
-    #[serde(flatten)]
     pub problem: Problem,
     /// Field names and values, never a password.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub typed: BTreeMap<String, String>,
+}
+
+/// A fault as it travels: the problem's fields and `typed` side by side. `serde(flatten)` says the same with less, but its
+/// code in the browser weighs several kibibytes.
+#[derive(Serialize, Deserialize)]
+struct Wire {
+    code: ProblemCode,
+    message: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    field: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    retry_after: Option<u32>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    typed: BTreeMap<String, String>,
+}
+
+impl From<Wire> for Fault {
+    fn from(wire: Wire) -> Self {
+        let Wire { code, message, field, retry_after, typed } = wire;
+        Self { problem: Problem { code, message, field, retry_after }, typed }
+    }
+}
+
+impl From<Fault> for Wire {
+    fn from(fault: Fault) -> Self {
+        let Problem { code, message, field, retry_after } = fault.problem;
+        Self { code, message, field, retry_after, typed: fault.typed }
+    }
 }
 
 /// What matters of an `application/problem+json` answer that was given before the server function was reached.
@@ -33,6 +61,16 @@ struct Refusal {
 }
 
 impl Fault {
+    /// No answer came.
+    pub(crate) fn unreachable() -> Self {
+        Problem::new(ProblemCode::Unavailable, UNREACHABLE).into()
+    }
+
+    /// Reads the body of a refusal.
+    pub(crate) fn read(text: &str) -> Self {
+        Self::de(Bytes::copy_from_slice(text.as_bytes()))
+    }
+
     /// What was typed into a field, empty if unknown.
     pub fn typed(&self, field: &str) -> String {
         self.typed.get(field).cloned().unwrap_or_default()
@@ -71,7 +109,7 @@ impl std::fmt::Display for Fault {
 impl std::error::Error for Fault {}
 
 impl FromServerFnError for Fault {
-    type Encoder = JsonEncoding;
+    type Encoder = JsonText;
 
     fn from_server_fn_error(error: ServerFnErrorErr) -> Self {
         let (code, message) = match error {
@@ -88,14 +126,14 @@ impl FromServerFnError for Fault {
     }
 
     fn de(data: Bytes) -> Self {
-        JsonEncoding::decode(data.clone()).unwrap_or_else(|_| match serde_json::from_slice::<Refusal>(&data) {
-            Ok(refusal) => Problem::new(refusal.code, refusal.detail).into(),
+        JsonText::decode(data.clone()).unwrap_or_else(|_| match JsonText::decode(data) {
+            Ok(Refusal { code, detail }) => Problem::new(code, detail).into(),
             Err(_) => Problem::new(ProblemCode::Internal, UNREADABLE).into(),
         })
     }
 
     fn ser(&self) -> Bytes {
-        JsonEncoding::encode(self).unwrap_or_default()
+        JsonText::encode(self).unwrap_or_default()
     }
 }
 

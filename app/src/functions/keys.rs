@@ -5,9 +5,9 @@ use keyfold_domain::key::{IssuedKey, KeyFilter, KeySummary, Page};
 use keyfold_domain::time::Timestamp;
 use keyfold_domain::workspace::WorkspaceSummary;
 use leptos::prelude::*;
-use leptos::server_fn::codec::Json;
 use serde::{Deserialize, Serialize};
 
+use super::codec::Json;
 use super::context::SubmittedKeyForm;
 use super::fault::Fault;
 use crate::key_form::KeyForm;
@@ -68,7 +68,7 @@ impl KeyView {
 }
 
 /// The keys of a workspace that the viewer may see.
-#[server(endpoint = "list_keys", prefix = "/_app", input = Json)]
+#[server(endpoint = "list_keys", prefix = "/_app", input = Json, output = Json)]
 pub async fn list_keys(workspace: String, filter: KeyFilter) -> Result<KeyList, Fault> {
     let (request, actor) = context::actor()?;
     let workspace = context::reply(request.engine.workspaces.get(&actor, &workspace).await)?;
@@ -82,7 +82,7 @@ pub async fn list_keys(workspace: String, filter: KeyFilter) -> Result<KeyList, 
 }
 
 /// What the form of a new key needs to know.
-#[server(endpoint = "get_key_form", prefix = "/_app", input = Json)]
+#[server(endpoint = "get_key_form", prefix = "/_app", input = Json, output = Json)]
 pub async fn get_key_form(workspace: String) -> Result<KeyFormView, Fault> {
     let (request, actor) = context::actor()?;
     let workspace = context::reply(request.engine.workspaces.get(&actor, &workspace).await)?;
@@ -91,7 +91,7 @@ pub async fn get_key_form(workspace: String) -> Result<KeyFormView, Fault> {
 }
 
 /// One key.
-#[server(endpoint = "get_key", prefix = "/_app", input = Json)]
+#[server(endpoint = "get_key", prefix = "/_app", input = Json, output = Json)]
 pub async fn get_key(workspace: String, id: KeyId) -> Result<KeyView, Fault> {
     let (request, actor) = context::actor()?;
     let workspace = context::reply(request.engine.workspaces.get(&actor, &workspace).await)?;
@@ -100,7 +100,7 @@ pub async fn get_key(workspace: String, id: KeyId) -> Result<KeyView, Fault> {
 }
 
 /// Creates a key and hands out its secret, once. (Without script the form is posted to the page's own address instead.)
-#[server(endpoint = "create_key", prefix = "/_app", input = Json)]
+#[server(endpoint = "create_key", prefix = "/_app", input = Json, output = Json)]
 pub async fn create_key(workspace: String, form: KeyForm, idempotency_key: String) -> Result<IssuedKey, Fault> {
     let (request, actor) = context::actor()?;
     let workspace = context::reply(request.engine.workspaces.get(&actor, &workspace).await)?;

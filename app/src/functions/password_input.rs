@@ -22,6 +22,11 @@ impl PasswordInput {
         Self(Zeroizing::new(text))
     }
 
+    /// The body of a form with this one field.
+    pub(crate) fn as_form(&self, name: &str) -> Zeroizing<String> {
+        Zeroizing::new(format!("{name}={}", crate::format::query_part(&self.0)))
+    }
+
     /// The text, for the engine's own newtype.
     #[cfg(feature = "ssr")]
     pub(crate) fn into_text(mut self) -> String {

@@ -5,6 +5,7 @@ use keyfold_domain::workspace::WorkspaceSummary;
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use super::codec::Json;
 #[cfg(feature = "ssr")]
 use super::context;
 use super::context::Theme;
@@ -15,6 +16,8 @@ use super::password_input::PasswordInput;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Viewer {
     pub user: UserRef,
+    /// Up to two letters that stand for them. Made by the server: the browser then needs no table of capital letters.
+    pub initials: String,
     pub instance_admin: bool,
     /// Theirs; of an instance administrator all.
     pub workspaces: Vec<WorkspaceSummary>,
@@ -45,17 +48,18 @@ pub(crate) fn begin(request: &context::RequestContext, session: &keyfold_engine:
 }
 
 /// Who is signed in; `None` if nobody is.
-#[server(endpoint = "get_viewer", prefix = "/_app", input = leptos::server_fn::codec::Json)]
+#[server(endpoint = "get_viewer", prefix = "/_app", input = Json, output = Json)]
 pub async fn get_viewer() -> Result<Option<Viewer>, Fault> {
     use keyfold_domain::policy::Principal;
     let (request, actor) = context::actor()?;
     let Principal::User(person) = &actor.principal else { return Ok(None) };
     let workspaces = context::reply(request.engine.workspaces.list(&actor).await)?;
-    Ok(Some(Viewer { user: person.user.clone(), instance_admin: person.instance_admin, workspaces, theme: request.theme }))
+    let (user, initials) = (person.user.clone(), crate::format::initials(&person.user.display_name));
+    Ok(Some(Viewer { user, initials, instance_admin: person.instance_admin, workspaces, theme: request.theme }))
 }
 
 /// Where `/` leads.
-#[server(endpoint = "get_home", prefix = "/_app", input = leptos::server_fn::codec::Json)]
+#[server(endpoint = "get_home", prefix = "/_app", input = Json, output = Json)]
 pub async fn get_home() -> Result<Home, Fault> {
     let (request, actor) = context::actor()?;
     if actor.user().is_some() {

@@ -3,6 +3,7 @@
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use super::codec::Json;
 use super::fault::Fault;
 use super::password_input::PasswordInput;
 #[cfg(feature = "ssr")]
@@ -19,7 +20,7 @@ pub struct SetupState {
 }
 
 /// Says whether the set-up page exists.
-#[server(endpoint = "get_setup", prefix = "/_app", input = leptos::server_fn::codec::Json)]
+#[server(endpoint = "get_setup", prefix = "/_app", input = Json, output = Json)]
 pub async fn get_setup() -> Result<SetupState, Fault> {
     let request = context::request()?;
     let needed = context::reply(request.engine.setup.is_needed().await)?;

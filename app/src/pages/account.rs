@@ -1,4 +1,3 @@
-use leptos::form::ActionForm;
 use leptos::prelude::*;
 use leptos_meta::Title;
 use leptos_router::NavigateOptions;
@@ -6,7 +5,7 @@ use leptos_router::hooks::use_navigate;
 
 use super::console::ViewerResource;
 use super::not_found::Trouble;
-use crate::components::{Icon, ThemeSwitch};
+use crate::components::{Icon, SendForm, Sending, ThemeSwitch};
 use crate::functions::sessions::{SignOut, Viewer};
 
 /// The person at the screen: who they are here, the theme, signing out.
@@ -40,10 +39,10 @@ pub(crate) fn AccountPage() -> impl IntoView {
 
 #[component]
 fn Account(viewer: Viewer) -> impl IntoView {
-    let sign_out = ServerAction::<SignOut>::new();
+    let sign_out = Sending::to::<SignOut>();
     let navigate = use_navigate();
     Effect::new(move || {
-        if sign_out.value().with(|done| matches!(done, Some(Ok(())))) {
+        if sign_out.is_done() {
             navigate("/sign-in", NavigateOptions::default());
         }
     });
@@ -79,12 +78,12 @@ fn Account(viewer: Viewer) -> impl IntoView {
             </section>
             <section class="account-section">
                 <h2>"Session"</h2>
-                <ActionForm action=sign_out>
+                <SendForm to=sign_out>
                     <button class="button">
                         <Icon name="log-out" />
                         "Sign out"
                     </button>
-                </ActionForm>
+                </SendForm>
             </section>
         </div>
     }

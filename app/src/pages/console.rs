@@ -1,13 +1,12 @@
 //! The frame around the pages of somebody who is signed in, and the one around those of everybody else.
 
 use keyfold_domain::workspace::WorkspaceSummary;
-use leptos::form::ActionForm;
 use leptos::prelude::*;
 use leptos_router::components::Outlet;
 use leptos_router::hooks::{use_location, use_navigate};
 
 use super::not_found::Forward;
-use crate::components::{ChosenTheme, Icon, ThemeSwitch, Toaster, Toasts};
+use crate::components::{ChosenTheme, Icon, SendForm, Sending, ThemeSwitch, Toaster, Toasts};
 use crate::format;
 use crate::functions::context::Theme;
 use crate::functions::fault::Fault;
@@ -87,7 +86,7 @@ fn sign_in_address(next: &str) -> String {
 
 #[component]
 fn TopBar(viewer: Viewer) -> impl IntoView {
-    let Viewer { user, instance_admin: _, workspaces, theme } = viewer;
+    let Viewer { user, initials, instance_admin: _, workspaces, theme } = viewer;
     view! {
         <header class="topbar">
             <div class="topbar-inner">
@@ -100,7 +99,7 @@ fn TopBar(viewer: Viewer) -> impl IntoView {
                 </span>
                 <WorkspaceMenu workspaces />
                 <span class="grow"></span>
-                <AccountMenu name=user.display_name username=user.username theme />
+                <AccountMenu name=user.display_name username=user.username initials theme />
             </div>
         </header>
     }
@@ -156,15 +155,14 @@ fn close_menu(event: web_sys::MouseEvent) {
 }
 
 #[component]
-fn AccountMenu(name: String, username: String, theme: Theme) -> impl IntoView {
-    let sign_out = ServerAction::<SignOut>::new();
+fn AccountMenu(name: String, username: String, initials: String, theme: Theme) -> impl IntoView {
+    let sign_out = Sending::to::<SignOut>();
     let navigate = use_navigate();
     Effect::new(move || {
-        if sign_out.value().with(|done| matches!(done, Some(Ok(())))) {
+        if sign_out.is_done() {
             navigate("/sign-in", leptos_router::NavigateOptions::default());
         }
     });
-    let initials = format::initials(&name);
     view! {
         <button class="menu-button" popovertarget="account-menu">
             <span class="visually-hidden">"Account: "</span>
@@ -184,12 +182,12 @@ fn AccountMenu(name: String, username: String, theme: Theme) -> impl IntoView {
             <p class="menu-title">"Theme"</p>
             <ThemeSwitch theme />
             <hr />
-            <ActionForm action=sign_out>
+            <SendForm to=sign_out>
                 <button class="menu-item">
                     <Icon name="log-out" />
                     <span class="grow">"Sign out"</span>
                 </button>
-            </ActionForm>
+            </SendForm>
         </div>
     }
 }

@@ -1,6 +1,5 @@
 //! Delete: what is lost, and one more question. Final.
 
-use leptos::form::ActionForm;
 use leptos::prelude::*;
 use leptos_router::NavigateOptions;
 use leptos_router::hooks::{use_navigate, use_params_map};
@@ -9,7 +8,7 @@ use super::keys::KeysPageContext;
 use super::keys_table::shown_name;
 use super::not_found::Trouble;
 use crate::components::{
-    Dialog, DialogFoot, FaultNotice, Field, Moment, Notice, Precision, ScopeChips, SubmitButton, Toasts, Tone, describe,
+    Dialog, DialogFoot, FaultNotice, Field, Moment, Notice, Precision, ScopeChips, SendForm, Sending, SubmitButton, Toasts, Tone, describe,
 };
 use crate::format;
 use crate::functions::keys::{DeleteKey, KeyView};
@@ -35,8 +34,8 @@ pub(crate) fn DeleteKeyDialog() -> impl IntoView {
 
 #[component]
 fn DeleteForm(view: KeyView, page: KeysPageContext) -> impl IntoView {
-    let action = ServerAction::<DeleteKey>::new();
-    let fault = Signal::derive(move || action.value().get().and_then(Result::err));
+    let action = Sending::to::<DeleteKey>();
+    let fault = action.fault();
     let error = Signal::derive(move || fault.with(|fault| describe(fault.as_ref(), "confirmation")));
     let name = shown_name(&view.key);
     let in_use = view.is_in_use();
@@ -49,7 +48,7 @@ fn DeleteForm(view: KeyView, page: KeysPageContext) -> impl IntoView {
     let intro = view! { <p>"Whatever still uses it is refused from the next call on. This cannot be undone."</p> };
     view! {
         <Dialog title=format!("Delete {name}?") intro=intro.into_any() leave=page.list narrow=true>
-            <ActionForm action>
+            <SendForm to=action>
                 <div class="dialog-body">
                     <FaultNotice fault fields=&["confirmation"] />
                     <input type="hidden" name="workspace" value=view.workspace.slug.clone() />
@@ -77,9 +76,9 @@ fn DeleteForm(view: KeyView, page: KeysPageContext) -> impl IntoView {
                     <a class="button" href=page.list autofocus=!in_use data-noscroll="">
                         "Keep key"
                     </a>
-                    <SubmitButton label="Delete key" icon="trash-2" pending=action.pending() class="button button-danger" />
+                    <SubmitButton label="Delete key" icon="trash-2" pending=action.pending class="button button-danger" />
                 </DialogFoot>
-            </ActionForm>
+            </SendForm>
         </Dialog>
     }
 }
@@ -108,11 +107,11 @@ fn Impact(view: KeyView) -> impl IntoView {
 }
 
 /// With script: back to the list, and a word about what was done.
-fn after_deleting(action: ServerAction<DeleteKey>, page: KeysPageContext, name: String) {
+fn after_deleting(action: Sending, page: KeysPageContext, name: String) {
     let navigate = use_navigate();
     let toasts = use_context::<Toasts>();
     Effect::new(move || {
-        if action.value().with(|done| matches!(done, Some(Ok(_)))) {
+        if action.is_done() {
             navigate(&page.list.get_untracked(), NavigateOptions { scroll: false, ..NavigateOptions::default() });
             page.changed(None);
             if let Some(toasts) = toasts {

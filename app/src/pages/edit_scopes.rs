@@ -2,7 +2,6 @@
 
 use keyfold_domain::problem::{Problem, ProblemCode};
 use keyfold_domain::scope::{ScopeName, ScopeSet};
-use leptos::form::ActionForm;
 use leptos::prelude::*;
 use leptos_router::NavigateOptions;
 use leptos_router::hooks::{use_navigate, use_params_map};
@@ -13,7 +12,7 @@ use super::keys_table::shown_name;
 use super::not_found::Trouble;
 use crate::browser;
 use crate::components::{
-    Dialog, DialogFoot, FaultNotice, FieldError, Notice, ScopeChips, ScopePicker, SubmitButton, Toasts, Tone, describe,
+    Dialog, DialogFoot, FaultNotice, FieldError, Notice, ScopeChips, ScopePicker, SendForm, Sending, SubmitButton, Toasts, Tone, describe,
 };
 use crate::functions::keys::{KeyView, UpdateKey};
 
@@ -48,8 +47,8 @@ fn ticked(form: &web_sys::HtmlFormElement) -> ScopeSet {
 #[component]
 fn EditScopes(view: KeyView, page: KeysPageContext) -> impl IntoView {
     let KeyView { workspace, key, .. } = view;
-    let action = ServerAction::<UpdateKey>::new();
-    let fault = Signal::derive(move || action.value().get().and_then(Result::err));
+    let action = Sending::to::<UpdateKey>();
+    let fault = action.fault();
     let conflict = move || fault.get().map(|fault| fault.problem).filter(|problem| problem.code == ProblemCode::Conflict);
     let refused = Signal::derive(move || fault.get().filter(|fault| fault.problem.code != ProblemCode::Conflict));
     let error = Signal::derive(move || fault.with(|fault| describe(fault.as_ref(), "scopes")));
@@ -85,7 +84,7 @@ fn EditScopes(view: KeyView, page: KeysPageContext) -> impl IntoView {
     };
     view! {
         <Dialog title="Edit scopes" intro=intro.into_any() leave=page.list>
-            <ActionForm action attr:id="edit-scopes" attr:class="key-form" on:change=follow>
+            <SendForm to=action attr:id="edit-scopes" attr:class="key-form" on:change=follow>
                 <div class="dialog-body">
                     {move || conflict().map(|problem| view! { <Conflict problem page action /> })}
                     <FaultNotice fault=refused fields=&["scopes"] />
@@ -108,19 +107,19 @@ fn EditScopes(view: KeyView, page: KeysPageContext) -> impl IntoView {
                     <a class="button" href=page.list data-noscroll="">
                         "Cancel"
                     </a>
-                    <SubmitButton label="Save scopes" pending=action.pending() />
+                    <SubmitButton label="Save scopes" pending=action.pending />
                 </DialogFoot>
-            </ActionForm>
+            </SendForm>
         </Dialog>
     }
 }
 
 /// With script: back to the list, and a word about what was done.
-fn after_saving(action: ServerAction<UpdateKey>, page: KeysPageContext, name: String, row: String) {
+fn after_saving(action: Sending, page: KeysPageContext, name: String, row: String) {
     let navigate = use_navigate();
     let toasts = use_context::<Toasts>();
     Effect::new(move || {
-        if action.value().with(|done| matches!(done, Some(Ok(_)))) {
+        if action.is_done() {
             navigate(&page.list.get_untracked(), NavigateOptions { scroll: false, ..NavigateOptions::default() });
             page.changed(Some(row.clone()));
             if let Some(toasts) = toasts {
@@ -132,10 +131,10 @@ fn after_saving(action: ServerAction<UpdateKey>, page: KeysPageContext, name: St
 
 /// Somebody was faster. Nothing was saved; the present state is one press away.
 #[component]
-fn Conflict(problem: Problem, page: KeysPageContext, action: ServerAction<UpdateKey>) -> impl IntoView {
+fn Conflict(problem: Problem, page: KeysPageContext, action: Sending) -> impl IntoView {
     let again = move |event: web_sys::MouseEvent| {
         event.prevent_default();
-        action.value().set(None);
+        action.value.set(None);
         page.changes.update(|changes| *changes += 1);
     };
     let here = leptos_router::hooks::use_location().pathname;

@@ -5,15 +5,18 @@ use leptos::__reexports::send_wrapper::SendWrapper;
 use leptos::prelude::*;
 use leptos_meta::Title;
 use leptos_router::NavigateOptions;
-use leptos_router::components::{Form, Outlet};
+use leptos_router::components::Outlet;
 use leptos_router::hooks::{use_navigate, use_params_map, use_query_map};
 
 use super::keys_table::KeysTable;
 use super::not_found::Trouble;
 use crate::browser;
-use crate::components::{EmptyState, Icon, Notice, PAGE_TITLE, SecretReveal, Select, Snippet, Tone};
+use crate::components::{EmptyState, Icon, Notice, PAGE_TITLE, QueryForm, Select, Snippet, Tone};
 use crate::functions::keys::{KeyList, list_keys};
 use crate::key_query;
+
+/// Shows the secret of a new key, with the address of this server in its snippets.
+pub(crate) type Reveal = fn(RwSignal<Option<IssuedKey>>, String) -> AnyView;
 
 /// What the page shares with its dialogs.
 #[derive(Clone, Copy)]
@@ -26,6 +29,8 @@ pub(crate) struct KeysPageContext {
     pub(crate) changes: RwSignal<u32>,
     /// The key that was just made. Its secret lives here and nowhere else.
     pub(crate) issued: RwSignal<Option<IssuedKey>>,
+    /// What shows it. The form of a new key brings it along, so that the list does not carry its code.
+    pub(crate) reveal: StoredValue<Option<Reveal>>,
     /// The element that shall have the keyboard once the list is read again.
     pub(crate) focus: StoredValue<Option<String>>,
 }
@@ -63,7 +68,14 @@ pub(crate) fn KeysPage() -> impl IntoView {
     let workspace = Memo::new(move |_| params.with(|params| params.get("workspace")).unwrap_or_default());
     let filter = Memo::new(move |_| query.with(key_query::filter));
     let list = Signal::derive(move || format!("/w/{}/keys{}", workspace.get(), filter.with(key_query::query)));
-    let page = KeysPageContext { workspace, list, changes: RwSignal::new(0), issued: RwSignal::new(None), focus: StoredValue::new(None) };
+    let page = KeysPageContext {
+        workspace,
+        list,
+        changes: RwSignal::new(0),
+        issued: RwSignal::new(None),
+        reveal: StoredValue::new(None),
+        focus: StoredValue::new(None),
+    };
     provide_context(page);
     let keys = Resource::new_blocking(
         move || (workspace.get(), filter.get(), page.changes.get()),
@@ -89,9 +101,10 @@ pub(crate) fn KeysPage() -> impl IntoView {
                 </Transition>
             </div>
             <Outlet />
-            <Show when=move || page.issued.with(Option::is_some)>
-                <SecretReveal issued=page.issued public_url=public_url.get_untracked() />
-            </Show>
+            {move || {
+                let reveal = page.issued.with(Option::is_some).then(|| page.reveal.get_value()).flatten();
+                reveal.map(|reveal| reveal(page.issued, public_url.get_untracked()))
+            }}
         </main>
     }
     .into_any()
@@ -256,11 +269,11 @@ fn Toolbar(filter: KeyFilter, page: KeysPageContext) -> impl IntoView {
                 {StateFilter::ALL.map(segment).collect_view()}
             </nav>
             <div class="sort">
-                <Form method="GET" action=sort_base>
+                <QueryForm action=sort_base>
                     <Keep name="state" value=sort_filter.state.as_str() usual=StateFilter::Live.as_str() />
                     <Keep name="q" value=sort_filter.search usual="" />
                     <SortSelect order=sort_order />
-                </Form>
+                </QueryForm>
             </div>
         </div>
     }
@@ -283,7 +296,7 @@ fn SearchForm(filter: KeyFilter, base: String, children: Children) -> impl IntoV
     });
     let look = StoredValue::new(look);
     view! {
-        <Form method="GET" action=base>
+        <QueryForm action=base>
             <label class="visually-hidden" for="q">
                 "Search keys"
             </label>
@@ -305,7 +318,7 @@ fn SearchForm(filter: KeyFilter, base: String, children: Children) -> impl IntoV
                 }
             />
             {children()}
-        </Form>
+        </QueryForm>
     }
 }
 

@@ -1,11 +1,12 @@
 //! Add New Key. Without script the form is posted to its own address, which answers with the page of the secret.
 
-use keyfold_domain::key::Expiry;
+use keyfold_domain::key::{Expiry, IssuedKey};
 use keyfold_domain::policy_limits::KeyPolicy;
 use keyfold_domain::problem::{Problem, ProblemCode};
 use keyfold_domain::scope::BUILT_IN;
 use keyfold_domain::time::Timestamp;
 use leptos::prelude::*;
+use leptos::server_fn::ServerFn as _;
 use leptos::task::spawn_local;
 use leptos_router::NavigateOptions;
 use leptos_router::hooks::use_navigate;
@@ -14,12 +15,12 @@ use super::keys::KeysPageContext;
 use super::new_key_fields::{Again, Inactivity, KindCards, Life, Note, Promise};
 use super::not_found::Trouble;
 use crate::browser;
-use crate::components::{Dialog, DialogFoot, FaultNotice, Field, FieldError, ScopePicker, SubmitButton, describe};
+use crate::components::{Dialog, DialogFoot, FaultNotice, Field, FieldError, ScopePicker, SecretReveal, SubmitButton, describe};
 use crate::format::{self, Civil};
 use crate::functions::fault::Fault;
 use crate::functions::keys::{KeyFormView, create_key, get_key_form};
 use crate::functions::password_input::PasswordInput;
-use crate::functions::sessions::step_up;
+use crate::functions::sessions::StepUp;
 use crate::key_form::KeyForm;
 
 const FIELDS: &[&str] = &["name", "kind", "scopes", "expires_at", "expires_on", "inactivity_days", "note", "password"];
@@ -201,6 +202,10 @@ fn NewKey(view: KeyFormView, page: KeysPageContext) -> impl IntoView {
     }
 }
 
+fn reveal(issued: RwSignal<Option<IssuedKey>>, public_url: String) -> AnyView {
+    view! { <SecretReveal issued public_url /> }.into_any()
+}
+
 /// With script the form is sent from here, and the secret shown over the list.
 fn sender(filling: Filling, page: KeysPageContext, idempotency_key: String) -> impl FnMut(web_sys::SubmitEvent) + 'static {
     let navigate = use_navigate();
@@ -219,7 +224,7 @@ fn sender(filling: Filling, page: KeysPageContext, idempotency_key: String) -> i
         let password = filling.password();
         spawn_local(async move {
             let proven = match password {
-                Some(password) => step_up(password).await,
+                Some(password) => browser::post_form(StepUp::PATH, &password.as_form("password")).await.map(drop),
                 None => Ok(()),
             };
             let answer = match proven {
@@ -232,6 +237,7 @@ fn sender(filling: Filling, page: KeysPageContext, idempotency_key: String) -> i
                     let options = NavigateOptions { replace: true, scroll: false, ..NavigateOptions::default() };
                     navigate(&page.list.get_untracked(), options);
                     page.changes.update(|changes| *changes += 1);
+                    page.reveal.set_value(Some(reveal));
                     page.issued.set(Some(issued));
                 }
                 Err(fault) => filling.refuse(fault),

@@ -1,4 +1,3 @@
-use leptos::form::ActionForm;
 use leptos::prelude::*;
 use leptos_meta::Title;
 use leptos_router::NavigateOptions;
@@ -7,7 +6,7 @@ use wasm_bindgen::JsCast;
 
 use super::console::Gate;
 use super::not_found::NotFoundPage;
-use crate::components::{FaultNotice, Field, SubmitButton, describe};
+use crate::components::{FaultNotice, Field, SendForm, Sending, SubmitButton, describe};
 use crate::format;
 use crate::functions::fault::Fault;
 use crate::functions::setup::{CompleteSetup, get_setup};
@@ -57,14 +56,14 @@ fn keep_slug(event: &web_sys::Event) {
 #[component]
 fn SetupForm() -> impl IntoView {
     let token = use_query_map().with_untracked(|query| query.get("token")).unwrap_or_default();
-    let action = ServerAction::<CompleteSetup>::new();
+    let action = Sending::to::<CompleteSetup>();
     let navigate = use_navigate();
     Effect::new(move || {
-        if let Some(Ok(to)) = action.value().get() {
+        if let Some(to) = action.destination() {
             navigate(&to, NavigateOptions { replace: true, ..NavigateOptions::default() });
         }
     });
-    let fault = Signal::derive(move || action.value().get().and_then(Result::err));
+    let fault = action.fault();
     Effect::new(move || {
         if let Some(field) = fault.get().and_then(|fault: Fault| fault.problem.field) {
             crate::browser::focus(&field);
@@ -75,7 +74,7 @@ fn SetupForm() -> impl IntoView {
     view! {
         <Gate title="Set up Keyfold" intro="Your account and the first workspace. People and more workspaces can come later.">
             <div class="panel gate-card gate-wide" on:input=|event| keep_slug(&event)>
-                <ActionForm action>
+                <SendForm to=action>
                     <FaultNotice fault fields=FIELDS />
                     <TokenField token error=error("token") />
                     <fieldset>
@@ -94,8 +93,8 @@ fn SetupForm() -> impl IntoView {
                             <Field name="workspace_slug" label="Short name" hint="Stands in addresses: /w/short-name" value=typed("workspace_slug") required=true maxlength=40 error=error("workspace_slug") />
                         </div>
                     </fieldset>
-                    <SubmitButton label="Create account and workspace" pending=action.pending() class="button button-primary button-wide" />
-                </ActionForm>
+                    <SubmitButton label="Create account and workspace" pending=action.pending class="button button-primary button-wide" />
+                </SendForm>
             </div>
         </Gate>
     }

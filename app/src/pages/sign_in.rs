@@ -1,4 +1,3 @@
-use leptos::form::ActionForm;
 use leptos::prelude::*;
 use leptos_meta::Title;
 use leptos_router::NavigateOptions;
@@ -6,7 +5,7 @@ use leptos_router::hooks::{use_navigate, use_query_map};
 
 use super::console::Gate;
 use super::not_found::Forward;
-use crate::components::{FaultNotice, Field, SubmitButton, describe};
+use crate::components::{FaultNotice, Field, SendForm, Sending, SubmitButton, describe};
 use crate::functions::sessions::{Home, SignIn, get_home, local_path};
 
 /// Username or e-mail and password.
@@ -16,14 +15,14 @@ pub(crate) fn SignInPage() -> impl IntoView {
     let home = Resource::new_blocking(|| (), |()| get_home());
     let query = use_query_map();
     let next = move || query.with_untracked(|query| query.get("next")).filter(|next| local_path(next).is_some()).unwrap_or_default();
-    let sign_in = ServerAction::<SignIn>::new();
+    let sign_in = Sending::to::<SignIn>();
     let navigate = use_navigate();
     Effect::new(move || {
-        if let Some(Ok(to)) = sign_in.value().get() {
+        if let Some(to) = sign_in.destination() {
             navigate(&to, NavigateOptions { replace: true, ..NavigateOptions::default() });
         }
     });
-    let fault = Signal::derive(move || sign_in.value().get().and_then(Result::err));
+    let fault = sign_in.fault();
     let login = fault.with_untracked(|fault| fault.as_ref().map(|fault| fault.typed("login")).unwrap_or_default());
     view! {
         <Title text="Sign in · Keyfold" />
@@ -41,7 +40,7 @@ pub(crate) fn SignInPage() -> impl IntoView {
         </Suspense>
         <Gate title="Sign in to Keyfold">
             <div class="panel gate-card">
-                <ActionForm action=sign_in>
+                <SendForm to=sign_in>
                     <FaultNotice fault fields=&["login", "password"] />
                     <input type="hidden" name="next" value=next() />
                     <Field
@@ -61,8 +60,8 @@ pub(crate) fn SignInPage() -> impl IntoView {
                         required=true
                         error=Signal::derive(move || fault.with(|fault| describe(fault.as_ref(), "password")))
                     />
-                    <SubmitButton label="Sign in" pending=sign_in.pending() class="button button-primary button-wide" />
-                </ActionForm>
+                    <SubmitButton label="Sign in" pending=sign_in.pending class="button button-primary button-wide" />
+                </SendForm>
             </div>
         </Gate>
     }

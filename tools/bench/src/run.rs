@@ -169,7 +169,7 @@ fn method(args: &Args) -> String {
          \x20 line in the change log are on disk, in workspaces that grow to 1,000 keys. *fdatasync* is one page of 4 KiB written and\n\
          \x20 synced at a time, in the same folder. *Plain inserts* are single-row transactions by pgbench, with as many clients.\n\
          - *Start* is from starting the process to the first 200 of `/v1/whoami`, the middle of 5, files in the system's cache.\n\
-         - *Memory* is VmRSS three seconds after that. The weight of the site is what the server sends for its sign-in page.\n",
+         - *Memory* is VmRSS three seconds after that. The weight of the site is what the server sends.\n",
         args.seconds,
         args.rounds,
         whole(f64::from(args.keys / 10)),

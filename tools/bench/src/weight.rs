@@ -1,4 +1,4 @@
-//! The weight of what a browser loads for its first page, as the server sends it, and of the binary.
+//! The weight of what a browser loads, as the server sends it, and of the binary.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -11,31 +11,51 @@ use crate::http;
 use crate::report::Row;
 use crate::say;
 
-/// A page that anybody may see.
+/// A page that anybody may see. Every page names the same files, and the list of keys needs no others.
 const PAGE: &str = "/sign-in";
+const WASM: &str = ".wasm";
+const SCRIPT: &str = ".js";
 /// What is weighed: its name, its ending, what is wanted.
-const KINDS: [(&str, &str, &str); 3] =
-    [("WebAssembly", ".wasm", "≤ 200 KiB"), ("JavaScript", ".js", "≤ 12 KiB"), ("Styles", ".css", "≤ 15 KiB")];
+const KINDS: [(&str, &str, &str); 3] = [
+    ("WebAssembly of the list of keys", WASM, "≤ 200 KiB"),
+    ("JavaScript of every page", SCRIPT, "≤ 12 KiB"),
+    ("Styles of every page", ".css", "≤ 15 KiB"),
+];
 
-/// Asks the server for everything its first page names.
+/// Asks the server for everything its pages name, and for what their script fetches later.
 pub(crate) async fn of_site(addr: SocketAddr) -> Result<Vec<Row>> {
     say("weight of the site");
     let page = http::get(addr, PAGE, "Accept: text/html\r\n").await?;
     ensure!(page.status == 200, "GET {PAGE} is answered with {}", page.status);
     let page = String::from_utf8(page.body).context("the page is not text")?;
+    let named = assets(&page);
     let mut rows = Vec::new();
-    for (name, ending, goal) in KINDS {
-        let (mut plain, mut brotli, mut files) = (0, 0, 0u32);
-        for path in assets(&page).into_iter().filter(|path| path.ends_with(ending)) {
-            plain += fetched(addr, path, "identity").await?;
-            brotli += fetched(addr, path, "br").await?;
-            files += 1;
+    for (what, ending, goal) in KINDS {
+        let paths = named.iter().filter(|path| path.ends_with(ending)).map(|path| (*path).to_owned()).collect();
+        rows.push(weigh(addr, what.to_owned(), paths, goal).await?);
+    }
+    for script in named.iter().filter(|path| path.ends_with(SCRIPT)) {
+        let script = http::get(addr, script, "").await?;
+        let script = String::from_utf8(script.body).context("the script is not text")?;
+        for part in parts(&script) {
+            let name = part.split('.').next().unwrap_or(part);
+            rows.push(weigh(addr, format!("WebAssembly fetched later: {name}"), vec![format!("/pkg/{part}")], "").await?);
         }
-        let weight = if files == 0 { "not in this build".to_owned() } else { format!("{} brotli", size(float(brotli))) };
-        let beside = if files == 0 { String::new() } else { format!("{} uncompressed", size(float(plain))) };
-        rows.push(Row { what: format!("{name} of the first page"), keyfold: weight, beside, goal, ..Row::default() });
     }
     Ok(rows)
+}
+
+async fn weigh(addr: SocketAddr, what: String, paths: Vec<String>, goal: &'static str) -> Result<Row> {
+    if paths.is_empty() {
+        return Ok(Row::alone(what, "not in this build".to_owned(), goal));
+    }
+    let (mut plain, mut brotli) = (0, 0);
+    for path in &paths {
+        plain += fetched(addr, path, "identity").await?;
+        brotli += fetched(addr, path, "br").await?;
+    }
+    let (weight, beside) = (format!("{} brotli", size(float(brotli))), format!("{} uncompressed", size(float(plain))));
+    Ok(Row { what, keyfold: weight, beside, goal, ..Row::default() })
 }
 
 /// The binary, with the site inside.
@@ -56,9 +76,21 @@ fn assets(page: &str) -> BTreeSet<&str> {
     starts.map(|rest| &rest[..rest.find(|c: char| !(c.is_ascii_alphanumeric() || "/._-".contains(c))).unwrap_or(rest.len())]).collect()
 }
 
+/// The names of the files of WebAssembly that a script fetches besides its own.
+fn parts(script: &str) -> BTreeSet<&str> {
+    let quoted = script.split('"').filter_map(|text| text.strip_prefix("./"));
+    quoted.filter(|name| name.ends_with(WASM)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_script_fetches_later_is_found_once() {
+        let script = r#"fetch(new URL("./split_a.0f.wasm", import.meta.url)); again("./split_a.0f.wasm"); import("./b.js")"#;
+        assert_eq!(parts(script).into_iter().collect::<Vec<_>>(), ["split_a.0f.wasm"]);
+    }
 
     #[test]
     fn every_built_file_of_a_page_is_found_once() {

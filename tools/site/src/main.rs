@@ -11,7 +11,9 @@ mod bundle;
 mod compress;
 mod manifest;
 mod output;
+mod split;
 mod style;
+mod trim;
 
 use std::io::Write as _;
 use std::process::ExitCode;

@@ -80,13 +80,20 @@ fn fingerprint(options: &Options) -> Result<String> {
 fn write(options: &Options, site: &Path, work: &Path) -> Result<Manifest> {
     // The cheap parts first: a mistake in them should not wait for the dear one.
     let mut writer = Writer { site, compress: options.wasm_opt.is_some(), files: Vec::new() };
-    let css = writer.hashed("css", style::bundle(Path::new(STYLE))?.as_bytes())?;
+    let css = writer.hashed(bundle::NAME, "css", style::bundle(Path::new(STYLE))?.as_bytes())?;
     for name in bundle::files_below(Path::new(PUBLIC))? {
         writer.add(&format!("/{name}"), &bundle::read(&Path::new(PUBLIC).join(&name))?, false)?;
     }
     let bundle = bundle::make(options, work)?;
-    let js = writer.hashed("js", &bundle.javascript)?;
-    let wasm = writer.hashed("wasm", &bundle.wasm)?;
+    let mut javascript = bundle.javascript;
+    for (name, bytes) in &bundle.parts {
+        let path = writer.hashed(name, "wasm", bytes)?;
+        let (asked, named) = (format!("\"./{name}.wasm\""), path.replace("/pkg/", "./"));
+        ensure!(javascript.contains(&asked), "the script does not ask for {name}");
+        javascript = javascript.replace(&asked, &format!("\"{named}\""));
+    }
+    let js = writer.hashed(bundle::NAME, "js", javascript.as_bytes())?;
+    let wasm = writer.hashed(bundle::NAME, "wasm", &bundle.wasm)?;
     for (name, bytes) in &bundle.snippets {
         writer.add(&format!("/pkg/{name}"), bytes, false)?;
     }
@@ -102,8 +109,8 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    fn hashed(&mut self, extension: &str, bytes: &[u8]) -> Result<String> {
-        let path = hashed_path(bundle::NAME, extension, bytes);
+    fn hashed(&mut self, name: &str, extension: &str, bytes: &[u8]) -> Result<String> {
+        let path = hashed_path(name, extension, bytes);
         self.add(&path, bytes, true)?;
         Ok(path)
     }
@@ -200,7 +207,7 @@ mod tests {
         let mut writer = Writer { site: &folder, compress: true, files: Vec::new() };
         let text = b"Disallow: /\n".repeat(50);
         writer.add("/robots.txt", &text, false).unwrap();
-        let path = writer.hashed("css", b"a{}").unwrap();
+        let path = writer.hashed(bundle::NAME, "css", b"a{}").unwrap();
 
         let [robots, css] = writer.files.as_slice() else { unreachable!("two files were added") };
         assert_eq!((robots.path.as_str(), robots.immutable, robots.size), ("/robots.txt", false, text.len()));
