@@ -72,9 +72,11 @@ export const test = base.extend<TestFixtures, WorkerFixtures>({
     { auto: true },
   ],
 
-  context: async ({ context, guard }, use) => {
+  // After the servers, so that it is before them that the browser stops asking.
+  context: async ({ context, guard, startServer: _ }, use) => {
     guard.watch(context);
     await use(context);
+    await context.close();
   },
 
   place: async ({ server }, use) => {
@@ -89,7 +91,7 @@ export const test = base.extend<TestFixtures, WorkerFixtures>({
     await use(page);
   },
 
-  open: async ({ browser, guard }, use) => {
+  open: async ({ browser, guard, startServer: _ }, use) => {
     const contexts: BrowserContext[] = [];
     await use(async (options) => {
       const context = await browser.newContext(options);

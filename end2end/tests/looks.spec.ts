@@ -33,7 +33,8 @@ async function visitUsed(page: Page, keys: string): Promise<void> {
   }).toPass();
 }
 
-test('set-up, empty and with errors', async ({ page, startServer }) => {
+test('set-up, empty and with errors', async ({ page, startServer, guard }) => {
+  guard.expect(/status of 400/);
   const server = await startServer();
   await visit(page, server.setUpLink);
   await examine(page, 'set-up');
