@@ -7,7 +7,7 @@
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-forgetful=(-c fsync=off -c synchronous_commit=off -c full_page_writes=off)
+forgetful=(-c fsync=off -c full_page_writes=off)
 if [ "${1:-}" = --durable ]; then
     forgetful=()
     shift

@@ -12,6 +12,9 @@ pub enum Error {
     /// The store cannot answer now; nothing was changed that was not acknowledged. Try again.
     #[error("the store is not available: {0}")]
     Unavailable(String),
+    /// The store gave the transaction up before anything of it was kept: it may be tried again as it is.
+    #[error("the store gave a transaction up: {0}")]
+    Interrupted(String),
     /// A fault of ours or data that makes no sense. Details are for the log only.
     #[error("{0}")]
     Internal(String),
@@ -57,7 +60,7 @@ impl Error {
     pub fn problem(&self) -> Problem {
         match self {
             Self::Refused(problem) => problem.clone(),
-            Self::Unavailable(_) => Problem {
+            Self::Unavailable(_) | Self::Interrupted(_) => Problem {
                 retry_after: Some(1),
                 ..Problem::new(ProblemCode::Unavailable, "The data store cannot answer at the moment. Nothing was lost; try again.")
             },
@@ -71,7 +74,7 @@ impl Error {
     pub fn source_text(&self) -> Option<&str> {
         match self {
             Self::Refused(_) => None,
-            Self::Unavailable(text) | Self::Internal(text) => Some(text),
+            Self::Unavailable(text) | Self::Interrupted(text) | Self::Internal(text) => Some(text),
         }
     }
 }
@@ -94,11 +97,26 @@ impl From<sqlx::Error> for Error {
             sqlx::Error::RowNotFound | sqlx::Error::ColumnDecode { .. } | sqlx::Error::ColumnNotFound(_) | sqlx::Error::Decode(_) => {
                 Self::Internal(error.to_string())
             }
+            sqlx::Error::Database(database) if database.code().is_some_and(|code| is_interruption(&code)) => {
+                Self::Interrupted(error.to_string())
+            }
             // Constraint breaches that a use case expects are mapped where they can happen; the rest are ours.
             sqlx::Error::Database(database) if database.kind() != sqlx::error::ErrorKind::Other => Self::Internal(error.to_string()),
             _ => Self::Unavailable(error.to_string()),
         }
     }
+}
+
+/// SQLSTATEs after which nothing of the transaction is kept, and which may be gone at the next try: it lost to another one
+/// (40001, 40P01), or the server ended it or the connection (57P01 to 57P03, class 08).
+/// See <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
+fn is_interruption(code: &str) -> bool {
+    is_lost_race(code) || matches!(code, "57P01" | "57P02" | "57P03") || code.starts_with("08")
+}
+
+/// Did the transaction lose to another one? The only interruptions after which a failed commit is known to have failed.
+pub(crate) fn is_lost_race(code: &str) -> bool {
+    matches!(code, "40001" | "40P01")
 }
 
 /// Did the statement break a unique constraint?

@@ -29,8 +29,8 @@ use crate::service::users::Users;
 use crate::service::verify::Verifier;
 use crate::service::workspaces::Workspaces;
 use crate::service::{self, Core, FLUSH_EVERY};
-use crate::store::db::{Conn, DatabaseUrl, Db, sqlite_reader, sqlite_writer};
-use crate::store::{meta, migrate};
+use crate::store::db::{Conn, DatabaseUrl, Db, sqlite_reader, sqlite_writer, unfit_postgres};
+use crate::store::{meta, migrate, place};
 
 /// Connections that read, and on PostgreSQL also write.
 const CONNECTIONS: u32 = 8;
@@ -77,6 +77,15 @@ pub enum OpenError {
     /// The lock file cannot be made or locked.
     #[error("the lock file {path} cannot be used: {why}", path = .0.display(), why = .1)]
     Lock(PathBuf, std::io::Error),
+    /// The file lies where locks do not hold.
+    #[error(
+        "{path} is on a network file system ({kind}), where two servers could not be kept apart and the file would be damaged. Use a disk of this machine, or PostgreSQL",
+        path = .0.display(), kind = .1
+    )]
+    Network(PathBuf, &'static str),
+    /// A PostgreSQL server that is not up to it.
+    #[error("{0}")]
+    Unfit(&'static str),
     /// The database was written by a newer Keyfold.
     #[error("the database has schema {0}, and this Keyfold knows only up to {known}. Use the newer Keyfold, or restore a backup from before the upgrade", known = migrate::NEWEST)]
     Newer(i64),
@@ -115,11 +124,15 @@ pub struct Readiness {
     pub ready: bool,
     /// What is missing, for the operator.
     pub why: Vec<String>,
+    /// What works and will not for long, for the operator.
+    pub soon: Vec<String>,
 }
 
 struct Shared {
     core: Arc<Core>,
     jobs: Mutex<Vec<JoinHandle<()>>>,
+    /// The SQLite file.
+    file: Option<PathBuf>,
     /// Held as long as the engine lives.
     _lock: Option<File>,
 }
@@ -155,6 +168,10 @@ impl Engine {
             DatabaseUrl::Postgres(url) => (open_postgres(url, options.role).await?, None),
         };
         check_pepper(&db, &macs, options.role).await?;
+        let file = match options.database {
+            DatabaseUrl::Sqlite(path) => Some(path),
+            DatabaseUrl::Postgres(_) => None,
+        };
         let hashes_at_once = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let core = Arc::new(Core {
             limits: SignInLimits::new(&options.clock),
@@ -168,10 +185,10 @@ impl Engine {
             db,
         });
         core.follower.catch_up(&core.db, &core.keyset).await?;
-        Ok(Self::over(core, lock))
+        Ok(Self::over(core, file, lock))
     }
 
-    fn over(core: Arc<Core>, lock: Option<File>) -> Self {
+    fn over(core: Arc<Core>, file: Option<PathBuf>, lock: Option<File>) -> Self {
         let shared = || Arc::clone(&core);
         Self {
             setup: Setup { core: shared() },
@@ -182,7 +199,7 @@ impl Engine {
             keys: Keys { core: shared() },
             verifier: Verifier { core: shared() },
             audit: Audit { core: shared() },
-            shared: Arc::new(Shared { core, jobs: Mutex::new(Vec::new()), _lock: lock }),
+            shared: Arc::new(Shared { core, jobs: Mutex::new(Vec::new()), file, _lock: lock }),
         }
     }
 
@@ -233,7 +250,12 @@ impl Engine {
         if !self.verifier.is_ready() {
             why.push("the keys in memory may be out of date".to_owned());
         }
-        Readiness { ready: why.is_empty(), why }
+        Readiness { ready: why.is_empty(), why, soon: self.lack_of_room().into_iter().collect() }
+    }
+
+    fn lack_of_room(&self) -> Option<String> {
+        let path = self.shared.file.as_deref()?;
+        place::lack_of_room(path).unwrap_or_else(|error| Some(format!("the folder of the database cannot be looked at: {error}")))
     }
 
     /// Stops the jobs, writes what is waiting and closes the database.
@@ -256,6 +278,10 @@ async fn open_sqlite(path: &Path, role: OpenRole) -> Result<(Db, Option<File>), 
         reader.close().await?;
         return Ok((Db::sqlite(path, sqlite_writer(path).await?, CONNECTIONS), None));
     }
+    // What is wrong with the folder will be said by whoever opens the file in it.
+    if let Ok(Some(kind)) = place::network_file_system(path) {
+        return Err(OpenError::Network(path.to_owned(), kind));
+    }
     let mut lock_path = path.as_os_str().to_owned();
     lock_path.push(".lock");
     let lock_path = PathBuf::from(lock_path);
@@ -275,6 +301,9 @@ async fn open_sqlite(path: &Path, role: OpenRole) -> Result<(Db, Option<File>), 
 }
 
 async fn open_postgres(url: &str, role: OpenRole) -> Result<Db, OpenError> {
+    if let Some(why) = unfit_postgres(url).await? {
+        return Err(OpenError::Unfit(why));
+    }
     let db = Db::postgres(url, CONNECTIONS).await?;
     let mut reader = db.reader().await?;
     if role == OpenRole::Look {

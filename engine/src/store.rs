@@ -10,6 +10,7 @@ pub(crate) mod keys;
 pub(crate) mod listing;
 pub(crate) mod meta;
 pub(crate) mod migrate;
+pub(crate) mod place;
 pub(crate) mod sessions;
 pub(crate) mod users;
 pub(crate) mod workspaces;

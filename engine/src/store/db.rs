@@ -1,17 +1,21 @@
 //! The two engines behind one face. A statement is written once; the `on!` macro expands it for each engine.
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use sqlx::error::DatabaseError;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, PgConnection, PgPool, Postgres, Sqlite, SqliteConnection, SqlitePool};
 
+use tokio::time::{sleep, timeout};
+
 use super::writer::Writer;
-use crate::error::Error;
+use crate::error::{Error, is_lost_race};
 
 /// Where the data is.
 #[derive(Clone, PartialEq, Eq)]
@@ -103,6 +107,8 @@ pub(crate) enum Db {
 
 /// How long a statement may wait for a lock or a connection.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How often a transaction on PostgreSQL is tried in all.
+const TRIES: u32 = 3;
 
 fn sqlite_options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
@@ -138,6 +144,36 @@ pub(crate) async fn sqlite_reader(path: &Path) -> Result<SqliteConnection, Error
     Ok(options.connect().await?)
 }
 
+fn postgres_options(url: &str) -> Result<PgConnectOptions, Error> {
+    Ok(PgConnectOptions::from_str(url)
+        .map_err(|_| Error::Unavailable("the PostgreSQL URL cannot be read".into()))?
+        .options([("statement_timeout", "5000"), ("lock_timeout", "2000"), ("idle_in_transaction_session_timeout", "10000")])
+        .application_name("keyfold")
+        .disable_statement_logging())
+}
+
+/// Why a PostgreSQL server cannot be used, if it cannot. Asked before there is a pool, which would only try again.
+pub(crate) async fn unfit_postgres(url: &str) -> Result<Option<&'static str>, Error> {
+    let mut connection = timeout(PATIENCE, postgres_options(url)?.connect())
+        .await
+        .map_err(|_| Error::Unavailable("PostgreSQL does not answer".into()))??;
+    let found = unfit(&mut connection).await?;
+    connection.close().await?;
+    Ok(found)
+}
+
+async fn unfit(conn: &mut PgConnection) -> Result<Option<&'static str>, sqlx::Error> {
+    let sql = "SELECT pg_is_in_recovery(), current_setting('synchronous_commit')";
+    let (standby, commit): (bool, String) = sqlx::query_as(sql).fetch_one(conn).await?;
+    Ok(if standby {
+        Some("this PostgreSQL server is a standby, which cannot write. Give the address of the primary")
+    } else if commit == "off" {
+        Some("PostgreSQL has synchronous_commit = off, and would lose what it has acknowledged. Set it to on, for this user at least")
+    } else {
+        None
+    })
+}
+
 impl Db {
     /// The readers and the writer's task over an opened and migrated SQLite file.
     pub(crate) fn sqlite(path: &Path, writer: SqliteConnection, readers: u32) -> Self {
@@ -148,12 +184,18 @@ impl Db {
 
     /// A pool of PostgreSQL connections with the bounds every statement has to keep.
     pub(crate) async fn postgres(url: &str, connections: u32) -> Result<Self, Error> {
-        let options = PgConnectOptions::from_str(url)
-            .map_err(|_| Error::Unavailable("the PostgreSQL URL cannot be read".into()))?
-            .options([("statement_timeout", "5000"), ("lock_timeout", "2000"), ("idle_in_transaction_session_timeout", "10000")])
-            .application_name("keyfold")
-            .disable_statement_logging();
-        let pool = PgPoolOptions::new().max_connections(connections).acquire_timeout(PATIENCE).connect_with(options).await?;
+        let pool = PgPoolOptions::new()
+            .max_connections(connections)
+            .acquire_timeout(PATIENCE)
+            // After a failover the address may lead to another server.
+            .after_connect(|conn, _| {
+                Box::pin(async move {
+                    let unfit = unfit(conn).await?;
+                    unfit.map_or(Ok(()), |why| Err(sqlx::Error::Configuration(why.into())))
+                })
+            })
+            .connect_with(postgres_options(url)?)
+            .await?;
         Ok(Self::Postgres(pool))
     }
 
@@ -168,7 +210,7 @@ impl Db {
     /// Runs `work` in a write transaction of its own and returns once that is durable; an error leaves nothing behind.
     ///
     /// On SQLite transactions that wait at the same moment share one commit, each behind a savepoint of its own. On
-    /// PostgreSQL a transaction that lost to another one (40001, 40P01) is tried again, so `work` may run more than once.
+    /// PostgreSQL a transaction that was interrupted is tried again, so `work` may run more than once.
     pub(crate) async fn write<T, W>(&self, work: W) -> Result<T, Error>
     where
         T: Send + 'static,
@@ -177,11 +219,12 @@ impl Db {
         match self {
             Self::Sqlite { writer, .. } => writer.run(work).await,
             Self::Postgres(pool) => {
-                for _ in 0..2 {
+                for failures in 1..TRIES {
                     match write_once(pool, &work).await {
-                        Err(Error::Unavailable(why)) if why.contains("40001") || why.contains("40P01") => {}
+                        Err(Error::Interrupted(why)) => tracing::debug!(why, failures, "a transaction is tried again"),
                         done => return done,
                     }
+                    sleep(pause(failures)).await;
                 }
                 write_once(pool, &work).await
             }
@@ -205,19 +248,24 @@ where
     W: for<'c> Fn(Conn<'c>) -> BoxFuture<'c, Result<T, Error>>,
 {
     let mut connection = pool.acquire().await?;
-    let mut transaction = connection.begin().await.map_err(with_sqlstate)?;
+    let mut transaction = connection.begin().await?;
     // Dropped without a commit, the transaction rolls back.
     let done = work(Conn::Postgres(&mut transaction)).await?;
-    transaction.commit().await.map_err(with_sqlstate)?;
+    transaction.commit().await.map_err(|error| {
+        let lost = error.as_database_error().and_then(DatabaseError::code).is_some_and(|code| is_lost_race(&code));
+        match error.into() {
+            // The commit may have arrived, and only its answer not.
+            Error::Interrupted(why) if !lost => Error::Unavailable(why),
+            error => error,
+        }
+    })?;
     Ok(done)
 }
 
-/// Keeps the SQLSTATE in the text, where the retry looks for it.
-fn with_sqlstate(error: sqlx::Error) -> Error {
-    match error.as_database_error().and_then(sqlx::error::DatabaseError::code) {
-        Some(code) => Error::Unavailable(format!("{code}: {error}")),
-        None => error.into(),
-    }
+/// How long to wait before the next try: longer each time, and not as long as whoever failed at the same moment.
+fn pause(failures: u32) -> Duration {
+    let jitter = RandomState::new().hash_one(failures) % 20;
+    Duration::from_millis(10) * failures + Duration::from_millis(jitter)
 }
 
 #[cfg(test)]

@@ -6,18 +6,22 @@
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use sqlx::{Connection, Executor, SqliteConnection};
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::task::JoinHandle;
+use tokio::time::sleep;
 
 use super::db::Conn;
 use crate::error::Error;
 
 /// The most units of work in one commit: bounds how long the first of them waits.
 const GROUP: usize = 64;
+/// After so long without work the WAL is moved into the database file, so that a copy of the file alone is nearly all.
+const IDLE: Duration = Duration::from_secs(30);
 /// Units of work that may wait; callers beyond wait for room.
 const BACKLOG: usize = 1024;
 
@@ -77,6 +81,7 @@ impl Writer {
 
 async fn serve(mut connection: SqliteConnection, mut inbox: mpsc::Receiver<Job>, closing: Arc<tokio::sync::Notify>) {
     let mut group = Vec::with_capacity(GROUP);
+    let mut moved = true;
     loop {
         tokio::select! {
             biased;
@@ -85,14 +90,24 @@ async fn serve(mut connection: SqliteConnection, mut inbox: mpsc::Receiver<Job>,
                 inbox.close();
                 continue;
             }
+            () = sleep(IDLE), if !moved => {
+                move_wal(&mut connection).await;
+                moved = true;
+                continue;
+            }
         }
+        moved = false;
         commit_group(&mut connection, std::mem::take(&mut group)).await;
     }
-    if let Err(error) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").await {
-        tracing::warn!(%error, "the WAL could not be moved into the database file; the next start does it");
-    }
+    move_wal(&mut connection).await;
     if let Err(error) = connection.close().await {
         tracing::warn!(%error, "the database file could not be closed cleanly");
+    }
+}
+
+async fn move_wal(connection: &mut SqliteConnection) {
+    if let Err(error) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").await {
+        tracing::warn!(%error, "the WAL could not be moved into the database file; a later try does it");
     }
 }
 
@@ -137,4 +152,33 @@ async fn run_one(connection: &mut SqliteConnection, job: &Job) -> Outcome {
     let end = if outcome.is_ok() { "RELEASE work" } else { "ROLLBACK TO work; RELEASE work" };
     connection.execute(end).await?;
     outcome
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::db::{on, sqlite_writer};
+
+    #[tokio::test]
+    async fn after_a_while_without_work_the_wal_is_empty() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keyfold.db");
+        let wal = || std::fs::metadata(folder.path().join("keyfold.db-wal")).map_or(0, |found| found.len());
+        let writer = Writer::start(sqlite_writer(&path).await.unwrap());
+        let made = writer.run(|mut conn| {
+            Box::pin(async move {
+                on!(&mut conn, raw => sqlx::query("CREATE TABLE t (x INTEGER)").execute(&mut **raw).await?.rows_affected());
+                Ok(())
+            })
+        });
+        made.await.unwrap();
+        assert!(wal() > 0);
+        tokio::time::pause();
+        tokio::time::advance(IDLE * 2).await;
+        while wal() > 0 {
+            // SQLite works on a thread of its own, for which no clock is held.
+            tokio::task::yield_now().await;
+        }
+        writer.close().await;
+    }
 }

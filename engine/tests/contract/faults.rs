@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use keyfold_domain::key::{InactiveReason, KeyState};
 use keyfold_domain::verdict::Code;
 use keyfold_engine::testing::{SeededEntropy, open};
-use keyfold_engine::{Engine, EngineOptions, OpenError, OpenRole, Pepper};
+use keyfold_engine::{DatabaseUrl, Engine, EngineOptions, OpenError, OpenRole, Pepper};
+use sqlx::{Connection as _, Executor as _};
 
-use crate::support::{Instance, On, on_both};
+use crate::support::{Instance, On, on_both, operator};
 
 fn options(instance: &Instance, pepper: u8, role: OpenRole) -> EngineOptions {
     EngineOptions {
@@ -86,6 +88,42 @@ on_both! {
         assert_eq!(looking.verifier.whoami(key.secret.expose(), None).unwrap().code, Code::Valid);
         assert!(matches!(Engine::open(options(&instance, 8, OpenRole::Look)).await, Err(OpenError::WrongPepper(_))));
     }
+}
+
+#[tokio::test]
+async fn a_transaction_that_lost_to_another_is_tried_again() {
+    let Some(instance) = Instance::open(On::Postgres).await else { return };
+    let DatabaseUrl::Postgres(url) = &instance.database else { unreachable!() };
+    let (acme, ada) = instance.workspace("acme", "ada").await;
+    let key = instance.key(&ada, &acme.id, "CI").await.key;
+    let mut other = sqlx::PgConnection::connect(url).await.unwrap();
+    let lock_key = format!("BEGIN; SELECT 1 FROM keys WHERE id = '{}' FOR UPDATE", key.id);
+    other.execute(sqlx::AssertSqlSafe(lock_key)).await.unwrap();
+    let (engine, workspace, id) = (instance.engine.clone(), acme.id.clone(), key.id.clone());
+    let stopping = tokio::spawn(async move { engine.keys.deactivate(&ada, &workspace, &id, "").await });
+    // It has the chain now and waits for the key. Whoever waits for longer finds out that both wait in a circle, and gives up.
+    let waits = "SELECT count(*) FROM pg_stat_activity WHERE pg_backend_pid() = ANY(pg_blocking_pids(pid))";
+    while sqlx::query_scalar::<_, i64>(waits).fetch_one(&mut other).await.unwrap() == 0 {
+        tokio::task::yield_now().await;
+    }
+    let lock_chain = format!("SELECT 1 FROM audit_chains WHERE chain = '{}' FOR UPDATE", acme.id);
+    other.execute(sqlx::AssertSqlSafe(lock_chain)).await.unwrap();
+    other.execute("COMMIT").await.unwrap();
+    let stopped = stopping.await.unwrap().unwrap();
+    assert_eq!((stopped.state, stopped.version), (KeyState::Inactive(InactiveReason::Deactivated), key.version + 1));
+    let report = instance.engine.audit.verify_chains(&operator()).await.unwrap();
+    assert_eq!(report.broken, None);
+}
+
+#[tokio::test]
+async fn a_server_that_forgets_what_it_acknowledged_is_refused() {
+    let Some(instance) = Instance::open(On::Postgres).await else { return };
+    let DatabaseUrl::Postgres(url) = &instance.database else { unreachable!() };
+    let joint = if url.contains('?') { '&' } else { '?' };
+    let forgetful = DatabaseUrl::Postgres(format!("{url}{joint}options=-c%20synchronous_commit%3Doff"));
+    let options = EngineOptions { database: forgetful, ..options(&instance, 7, OpenRole::Serve) };
+    let Err(refused) = Engine::open(options).await else { panic!("opened") };
+    assert!(matches!(refused, OpenError::Unfit(_)) && refused.to_string().contains("synchronous_commit"), "{refused}");
 }
 
 #[tokio::test]

@@ -127,6 +127,8 @@ async fn store(config: &Config) -> Vec<Finding> {
         Err(CliError::Closed) => return Vec::new(),
     };
     let database = Finding::new("database", Outcome::Good, format!("{}, {} keys", config.database_url, engine.keys_in_memory()));
+    let soon = engine.readiness().await.soon;
+    let room = soon.into_iter().map(|why| Finding::new("room", Outcome::Note, format!("{why}. Make room before it is full")));
     let audit = match engine.audit.verify_chains(&operator()).await {
         Ok(report) => match report.broken {
             None => Finding::new("audit log", Outcome::Good, format!("{} events in {} chains", report.events, report.chains)),
@@ -142,7 +144,7 @@ async fn store(config: &Config) -> Vec<Finding> {
         Err(error) => Finding::new("set-up", Outcome::Bad, error.to_string()),
     };
     engine.close().await;
-    vec![database, audit, setup]
+    [database, audit, setup].into_iter().chain(room).collect()
 }
 
 async fn server(config: &Config) -> Finding {

@@ -22,24 +22,21 @@ pub(super) async fn alive() -> impl IntoResponse {
 
 /// The server can do its work, and is not about to stop.
 pub(super) async fn ready(State(state): State<AppState>) -> impl IntoResponse {
-    let (code, status) = if state.is_draining() {
-        (StatusCode::SERVICE_UNAVAILABLE, "stopping")
-    } else if is_ready(&state).await {
-        (StatusCode::OK, "ready")
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "not_ready")
-    };
+    let (code, status) = if state.is_draining() { (StatusCode::SERVICE_UNAVAILABLE, "stopping") } else { look(&state).await };
     (code, Json(json!({ "status": status })))
 }
 
-async fn is_ready(state: &AppState) -> bool {
-    match timeout(PATIENCE, state.engine.readiness()).await {
-        Ok(found) => {
-            if !found.ready {
-                tracing::warn!(why = found.why.join("; "), "not ready");
-            }
-            found.ready
-        }
-        Err(_) => false,
+async fn look(state: &AppState) -> (StatusCode, &'static str) {
+    const NOT_READY: (StatusCode, &str) = (StatusCode::SERVICE_UNAVAILABLE, "not_ready");
+    let Ok(found) = timeout(PATIENCE, state.engine.readiness()).await else { return NOT_READY };
+    if !found.ready {
+        tracing::warn!(why = found.why.join("; "), "not ready");
+        NOT_READY
+    } else if found.soon.is_empty() {
+        (StatusCode::OK, "ready")
+    } else {
+        // It does its work, so nobody should take it out of service; but somebody should look at it.
+        tracing::warn!(why = found.soon.join("; "), "degraded");
+        (StatusCode::OK, "degraded")
     }
 }
