@@ -143,6 +143,10 @@ export class Server {
   /** Runs a command of the same binary beside the running server, and returns what it prints on standard output. */
   async cli(args: string[], input = ''): Promise<string> {
     const running = promisify(execFile)(binary(), args, { cwd: this.folder, env: { ...this.environment, KEYFOLD_LOG_LEVEL: 'warn' } });
+    // A command that needs no input may be gone before it was offered any.
+    running.child.stdin?.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE' || input !== '') throw error;
+    });
     running.child.stdin?.end(input);
     return (await running).stdout.trim();
   }

@@ -10,6 +10,7 @@ use keyfold_domain::time::Timestamp;
 use keyfold_domain::token::Prefix;
 use sqlx::Connection as _;
 use sqlx::migrate::MigrateError;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
@@ -131,6 +132,8 @@ pub struct Readiness {
 struct Shared {
     core: Arc<Core>,
     jobs: Mutex<Vec<JoinHandle<()>>>,
+    /// Ends the jobs between two rounds, also when it is dropped.
+    stop: watch::Sender<bool>,
     /// The SQLite file.
     file: Option<PathBuf>,
     /// Held as long as the engine lives.
@@ -199,7 +202,7 @@ impl Engine {
             keys: Keys { core: shared() },
             verifier: Verifier { core: shared() },
             audit: Audit { core: shared() },
-            shared: Arc::new(Shared { core, jobs: Mutex::new(Vec::new()), file, _lock: lock }),
+            shared: Arc::new(Shared { core, jobs: Mutex::new(Vec::new()), stop: watch::Sender::new(false), file, _lock: lock }),
         }
     }
 
@@ -225,7 +228,8 @@ impl Engine {
 
     /// Starts the background jobs of a server: following the change log, writing counts, forgetting what is old.
     pub fn start_jobs(&self) {
-        let jobs = [tokio::spawn(follow(Arc::clone(&self.shared.core))), tokio::spawn(write_counts(Arc::clone(&self.shared.core)))];
+        let (core, stop) = (|| Arc::clone(&self.shared.core), || self.shared.stop.subscribe());
+        let jobs = [tokio::spawn(follow(core(), stop())), tokio::spawn(write_counts(core(), stop()))];
         self.shared.jobs.lock().unwrap_or_else(PoisonError::into_inner).extend(jobs);
     }
 
@@ -260,8 +264,13 @@ impl Engine {
 
     /// Stops the jobs, writes what is waiting and closes the database.
     pub async fn close(&self) {
-        for job in self.shared.jobs.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
-            job.abort();
+        let jobs = std::mem::take(&mut *self.shared.jobs.lock().unwrap_or_else(PoisonError::into_inner));
+        self.shared.stop.send_replace(true);
+        for job in jobs {
+            // One that is in the middle of something finishes it: given up, it would lose the counts that it carries.
+            if let Err(error) = job.await {
+                tracing::error!(%error, "a background job ended badly");
+            }
         }
         if let Err(error) = self.flush_usage().await {
             tracing::error!(%error, "some counts of uses could not be written and are lost");
@@ -360,13 +369,16 @@ async fn check_pepper(db: &Db, macs: &Macs, role: OpenRole) -> Result<(), OpenEr
 }
 
 /// Applies what others write to the change log, and stops the verifier when it cannot.
-async fn follow(core: Arc<Core>) {
+async fn follow(core: Arc<Core>, mut stop: watch::Receiver<bool>) {
     let mut ticks = interval(POLL_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut last_seen = Instant::now();
     let mut failing = false;
     loop {
-        ticks.tick().await;
+        tokio::select! {
+            _ = ticks.tick() => {}
+            _ = stop.changed() => return,
+        }
         let asked_at = Instant::now();
         let error = match timeout(POLL_PATIENCE, core.follower.catch_up(&core.db, &core.keyset)).await {
             Ok(Ok(())) => None,
@@ -393,11 +405,14 @@ async fn follow(core: Arc<Core>) {
 }
 
 /// Writes counts of uses every few seconds; cleans up now and then.
-async fn write_counts(core: Arc<Core>) {
+async fn write_counts(core: Arc<Core>, mut stop: watch::Receiver<bool>) {
     let mut ticks = interval(FLUSH_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     for round in 0u64.. {
-        ticks.tick().await;
+        tokio::select! {
+            _ = ticks.tick() => {}
+            _ = stop.changed() => return,
+        }
         if let Err(error) = service::flush(&core).await {
             tracing::warn!(%error, "counts of uses could not be written; they are kept for the next try");
         }

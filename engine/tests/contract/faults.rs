@@ -1,6 +1,7 @@
 //! Restarts, wrong peppers, second servers, forged rows.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use keyfold_domain::key::{InactiveReason, KeyState};
 use keyfold_domain::verdict::Code;
@@ -36,6 +37,25 @@ on_both! {
         assert_eq!(again.verifier.whoami(ended.secret.expose(), None).unwrap().code, Code::NotFound);
         assert_eq!(again.keys.get(&ada, &acme.id, &kept.key.id).await.unwrap().total_calls, 2);
         again.close().await;
+        drop(folder);
+    }
+
+    async fn a_stop_in_the_middle_of_a_flush_loses_no_count(instance) {
+        let (acme, ada) = instance.workspace("acme", "ada").await;
+        let key = instance.key(&ada, &acme.id, "CI").await;
+        let Instance { mut engine, clock, database, folder } = instance;
+        for round in 0..6u64 {
+            for _ in 0..10 {
+                engine.verifier.whoami(key.secret.expose(), None).unwrap();
+            }
+            // The first flush begins at once.
+            engine.start_jobs();
+            tokio::time::sleep(Duration::from_micros(round * 400)).await;
+            engine.close().await;
+            drop(engine);
+            engine = open(database.clone(), &clock, 10 + round).await.unwrap();
+        }
+        assert_eq!(engine.keys.get(&ada, &acme.id, &key.key.id).await.unwrap().total_calls, 60);
         drop(folder);
     }
 
