@@ -326,11 +326,10 @@ async fn open_postgres(url: &str, role: OpenRole) -> Result<Db, OpenError> {
 }
 
 async fn upgrade(conn: &mut Conn<'_>, allowed: bool) -> Result<(), OpenError> {
-    match migrate::current(conn).await? {
-        Some(version) if version > migrate::NEWEST => Err(OpenError::Newer(version)),
-        Some(version) if version == migrate::NEWEST => Ok(()),
-        _ if !allowed => Err(OpenError::UpgradeUnderServer),
-        _ => migrate::run(conn).await.map_err(OpenError::Migrate),
+    match look(conn).await {
+        Err(OpenError::Older | OpenError::Empty) if allowed => migrate::run(conn).await.map_err(OpenError::Migrate),
+        Err(OpenError::Older | OpenError::Empty) => Err(OpenError::UpgradeUnderServer),
+        done => done,
     }
 }
 

@@ -3,10 +3,7 @@
 //! Nothing here touches the database, opens a tracing span or waits for anything but the request's own body. Everything
 //! else is handed on untouched.
 
-use std::future::poll_fn;
 use std::net::IpAddr;
-use std::pin::pin;
-use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -135,11 +132,6 @@ where
     if !problem::is_json(headers) {
         return Err(Problem::new(ProblemCode::UnsupportedMediaType, "Send the body as `Content-Type: application/json`."));
     }
-    let mut whole = pin!(problem::whole_body(body));
-    // Nearly every body is there with its head: only for one that is not a timer is set.
-    if let Poll::Ready(read) = poll_fn(|context| Poll::Ready(whole.as_mut().poll(context))).await {
-        return read;
-    }
     let late = |_| Problem::new(ProblemCode::Invalid, "The body did not arrive in time.");
-    timeout(BODY_TIME, whole).await.map_err(late)?
+    timeout(BODY_TIME, problem::whole_body(body)).await.map_err(late)?
 }

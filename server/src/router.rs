@@ -27,7 +27,7 @@ use keyfold_domain::problem::{Problem, ProblemCode};
 use leptos_axum::LeptosRoutes as _;
 
 pub(crate) use answer::AnswerBody;
-pub(crate) use headers::harden;
+pub(crate) use headers::{NO_SNIFF, NO_STORE, harden};
 pub use service::{AppService, app_service};
 
 use crate::auth::{identify, same_origin_only};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use keyfold_domain::policy::{ActingKey, Action, Actor, Decision, Principal, RequestInfo, key_can};
 use keyfold_domain::scope::KeyKind;
+use keyfold_domain::time::Timestamp;
 use keyfold_domain::token;
 use keyfold_domain::verdict::{Code, Key, Moment, Question, ResourceRef, judge};
 use keyfold_domain::workspace::Role;
@@ -55,32 +56,34 @@ impl Verifier {
         let question = Question { client_ip, ..Question::default() };
         Ok(match self.find(secret)? {
             Err(code) => Answer { code, key: None },
-            Ok(entry) => self.answer(entry, &question),
+            Ok(entry) => self.answer(entry, &question, self.core.now()),
         })
     }
 
     /// The verdict on a presented key, for a caller whose own key holds the scope `verify`. `Unauthenticated` and
     /// `Forbidden` are about the caller; the presented key is always answered for with a code.
     pub fn verify(&self, caller: &str, request: &VerifyRequest<'_>) -> Result<Answer, Error> {
-        let (asking, role) = self.acting(caller, None)?;
+        let now = self.core.now();
+        let (asking, role) = self.acting(caller, None, now)?;
         let workspace = &asking.record.workspace_id;
         if key_can(role, &asking.record.effective, Action::VerifyKey) != Decision::Allow {
             return Err(Error::forbidden("Verifying needs a management key with the scope verify."));
         }
-        self.count(&asking);
+        self.core.keyset.count(&asking, now);
         let question = Question { scope: request.scope, resource: request.resource, client_ip: request.client_ip };
         Ok(match self.find(request.key)? {
             Err(code) => Answer { code, key: None },
             // The same answer as for a key that was never there.
             Ok(entry) if entry.record.workspace_id != *workspace => Answer { code: Code::NotFound, key: None },
-            Ok(entry) => self.answer(entry, &question),
+            Ok(entry) => self.answer(entry, &question, now),
         })
     }
 
     /// The actor behind a management key presented as a credential.
     pub fn authenticate(&self, secret: &str, request: &RequestInfo) -> Result<Actor, Error> {
-        let (entry, role) = self.acting(secret, request.ip)?;
-        self.count(&entry);
+        let now = self.core.now();
+        let (entry, role) = self.acting(secret, request.ip, now)?;
+        self.core.keyset.count(&entry, now);
         let record = &entry.record;
         let acting = ActingKey {
             id: record.id.clone(),
@@ -94,10 +97,10 @@ impl Verifier {
     }
 
     /// The management key with that secret, and its owner's role. Not counted as a use: the caller may still be refused.
-    fn acting(&self, secret: &str, client_ip: Option<IpAddr>) -> Result<(Entry, Role), Error> {
+    fn acting(&self, secret: &str, client_ip: Option<IpAddr>, now: Timestamp) -> Result<(Entry, Role), Error> {
         let entry = self.find(secret)?.map_err(|code| Error::unauthenticated(code.explanation()))?;
         let question = Question { client_ip, ..Question::default() };
-        match self.judge(&entry, &question) {
+        match Self::judge(&entry, &question, now) {
             Code::Valid => {}
             code => return Err(Error::unauthenticated(code.explanation())),
         }
@@ -121,21 +124,17 @@ impl Verifier {
         Ok(core.keyset.find(&core.macs.key(secret)).ok_or(Code::NotFound))
     }
 
-    /// The verdict on a key, now. A yes is a use.
-    fn answer(&self, entry: Entry, question: &Question<'_>) -> Answer {
-        let code = self.judge(&entry, question);
+    /// The verdict on a key. A yes is a use.
+    fn answer(&self, entry: Entry, question: &Question<'_>, now: Timestamp) -> Answer {
+        let code = Self::judge(&entry, question, now);
         if code == Code::Valid {
-            self.count(&entry);
+            self.core.keyset.count(&entry, now);
         }
         Answer { code, key: Some(entry.record) }
     }
 
-    fn judge(&self, entry: &Entry, question: &Question<'_>) -> Code {
-        let moment = Moment { last_used_at: entry.usage.last_used_at(), grace_ms: GRACE_MS, ..Moment::at(self.core.now()) };
+    fn judge(entry: &Entry, question: &Question<'_>, now: Timestamp) -> Code {
+        let moment = Moment { last_used_at: entry.usage.last_used_at(), grace_ms: GRACE_MS, ..Moment::at(now) };
         judge(&entry.record, question, &moment)
-    }
-
-    fn count(&self, entry: &Entry) {
-        self.core.keyset.count(entry, self.core.now());
     }
 }

@@ -14,13 +14,11 @@ use keyfold_engine::Answer;
 use super::bodies::VerdictBody;
 use super::written;
 use crate::problem::{ProblemResponse, logged};
-use crate::router::AnswerBody;
+use crate::router::{AnswerBody, NO_SNIFF, NO_STORE};
 use crate::telemetry::RequestId;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const INVALID_KEY: HeaderValue = HeaderValue::from_static("Bearer realm=\"Keyfold\", error=\"invalid_token\"");
-const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
-const NO_SNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Room for the description of a usual key, so that writing it does not grow the buffer.
 const USUAL_BODY: usize = 640;

@@ -10,7 +10,6 @@ use axum::http::header::CONTENT_LENGTH;
 use axum::http::{HeaderName, HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::Response;
-use bytes::BytesMut;
 use futures_util::FutureExt as _;
 use http_body_util::BodyExt as _;
 use keyfold_domain::policy::RequestInfo;
@@ -77,15 +76,10 @@ async fn guarded(area: Area, answer: impl Future<Output = Response>) -> Response
     // Boxed, so that it can be dropped where a panic is caught: a page takes its owner and all that hangs on it along.
     let mut whole = Box::pin(async {
         let (parts, mut body) = answer.await.into_parts();
-        let mut bytes = BytesMut::new();
-        while let Some(frame) = body.frame().await {
-            if let Ok(data) = frame?.into_data() {
-                bytes.extend_from_slice(&data);
-            }
-        }
+        let bytes = (&mut body).collect().await?.to_bytes();
         // The answer is there, and what goes wrong while the rest is tidied away does not make it worse.
         drop_quietly(body);
-        Ok::<_, axum::Error>(Response::from_parts(parts, Body::from(bytes.freeze())))
+        Ok::<_, axum::Error>(Response::from_parts(parts, Body::from(bytes)))
     });
     // A handler that panicked is gone with all it held; what it shares with others is guarded by locks that survive.
     let outcome = timeout(ANSWER_TIME, AssertUnwindSafe(whole.as_mut()).catch_unwind()).await;
