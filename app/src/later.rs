@@ -9,7 +9,7 @@ use leptos_router::LazyRoute;
 use leptos_router::hooks::use_location;
 
 use crate::browser;
-use crate::pages::{AccountPage, DeleteKeyDialog, EditScopesDialog, HomePage, NewKeyDialog, SetupPage, SignInPage};
+use crate::pages::{AccountPage, DeleteKeyDialog, EditScopesDialog, HomePage, NewKeyDialog, PlacePage, SetupPage, SignInPage, SystemPage};
 
 macro_rules! later {
     ($($route:ident: $page:ident from $file:ident by $make:ident, $fetch:ident;)*) => {$(
@@ -47,6 +47,8 @@ later! {
     NewKey: NewKeyDialog from dialogs by new_key, fetch_new_key;
     EditScopes: EditScopesDialog from dialogs by edit_scopes, fetch_edit_scopes;
     DeleteKey: DeleteKeyDialog from dialogs by delete_key, fetch_delete_key;
+    Place: PlacePage from places by place, fetch_place;
+    System: SystemPage from system by system, fetch_system;
 }
 
 /// Where the reader is going.
@@ -73,10 +75,13 @@ pub(crate) async fn fetch(path: &str) -> Result<(), SplitLoaderError> {
         [] => fetch_home().await,
         ["setup"] => fetch_setup().await,
         ["sign-in"] => fetch_sign_in().await,
-        ["account"] => fetch_account().await,
+        ["account", ..] => fetch_account().await,
+        ["system", ..] => fetch_system().await,
         ["w", _, "keys", "new"] => fetch_new_key().await,
         ["w", _, "keys", _, "scopes"] => fetch_edit_scopes().await,
         ["w", _, "keys", _, "delete"] => fetch_delete_key().await,
+        ["w", _, "keys"] => Ok(()),
+        ["w", _, _, ..] => fetch_place().await,
         _ => Ok(()),
     }
 }

@@ -10,10 +10,12 @@ mod keys_table;
 mod new_key;
 mod new_key_fields;
 mod not_found;
+mod place;
 #[cfg(feature = "ssr")]
 pub mod secret_once;
 mod setup;
 mod sign_in;
+mod system;
 
 pub(crate) use account::AccountPage;
 pub(crate) use console::Console;
@@ -23,8 +25,10 @@ pub(crate) use home::HomePage;
 pub(crate) use keys::KeysPage;
 pub(crate) use new_key::NewKeyDialog;
 pub(crate) use not_found::NotFoundPage;
+pub(crate) use place::PlacePage;
 pub(crate) use setup::SetupPage;
 pub(crate) use sign_in::SignInPage;
+pub(crate) use system::SystemPage;
 
 use keyfold_domain::problem::Problem;
 

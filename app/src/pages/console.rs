@@ -1,6 +1,6 @@
 //! The frame around the pages of somebody who is signed in, and the one around those of everybody else.
 
-use keyfold_domain::workspace::WorkspaceSummary;
+use keyfold_domain::workspace::{Role, WorkspaceSummary};
 use leptos::prelude::*;
 use leptos_router::components::Outlet;
 use leptos_router::hooks::{use_location, use_navigate};
@@ -84,9 +84,15 @@ fn sign_in_address(next: &str) -> String {
     format!("/sign-in?next={}", format::query_part(next))
 }
 
+/// The pages of a workspace: address, title, and whether only those see it who manage the workspace.
+const PLACES: &[(&str, &str, bool)] = &[("keys", "API keys", false)];
+/// The pages of an instance administrator: address and title.
+const SYSTEM: &[(&str, &str)] = &[];
+
 #[component]
 fn TopBar(viewer: Viewer) -> impl IntoView {
-    let Viewer { user, initials, instance_admin: _, workspaces, theme } = viewer;
+    let Viewer { user, initials, instance_admin, workspaces, theme } = viewer;
+    let places = StoredValue::new((instance_admin, workspaces.clone()));
     view! {
         <header class="topbar">
             <div class="topbar-inner">
@@ -97,12 +103,50 @@ fn TopBar(viewer: Viewer) -> impl IntoView {
                 <span class="slash" aria-hidden="true">
                     "/"
                 </span>
-                <WorkspaceMenu workspaces />
+                <WorkspaceMenu workspaces instance_admin />
                 <span class="grow"></span>
                 <AccountMenu name=user.display_name username=user.username initials theme />
             </div>
+            <Places places />
         </header>
     }
+}
+
+/// The bar of the pages beside the present one.
+#[component]
+fn Places(places: StoredValue<(bool, Vec<WorkspaceSummary>)>) -> impl IntoView {
+    let path = use_location().pathname;
+    let links = move || {
+        let path = path.get();
+        let (instance_admin, workspaces) = places.get_value();
+        if let Some(slug) = slug_of(&path) {
+            let role = workspaces.iter().find(|place| place.slug == slug).and_then(|place| place.role);
+            let manages = instance_admin || role >= Some(Role::Admin);
+            let offered = PLACES.iter().filter(|(_, _, managers)| manages || !managers);
+            return offered.map(|(page, title, _)| (format!("/w/{slug}/{page}"), *title)).collect();
+        }
+        let system = instance_admin && path.starts_with("/system");
+        SYSTEM.iter().filter(|_| system).map(|(page, title)| (format!("/system/{page}"), *title)).collect::<Vec<_>>()
+    };
+    let bar = move || {
+        let links = links();
+        (links.len() > 1).then(|| {
+            let link = |(href, title): (String, &'static str)| {
+                let here = path.with(|path| path.strip_prefix(&href).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')));
+                view! {
+                    <a href=href aria-current=here.then_some("page")>
+                        {title}
+                    </a>
+                }
+            };
+            view! {
+                <nav class="places" aria-label="Pages">
+                    {links.into_iter().map(link).collect_view()}
+                </nav>
+            }
+        })
+    };
+    bar
 }
 
 /// The short name of the workspace in an address, `/w/<slug>/…`.
@@ -111,14 +155,14 @@ fn slug_of(path: &str) -> Option<&str> {
 }
 
 #[component]
-fn WorkspaceMenu(workspaces: Vec<WorkspaceSummary>) -> impl IntoView {
+fn WorkspaceMenu(workspaces: Vec<WorkspaceSummary>, instance_admin: bool) -> impl IntoView {
     let path = use_location().pathname;
     let workspaces = StoredValue::new(workspaces);
     let is_here = move |slug: &str| path.with(|path| slug_of(path) == Some(slug));
     let current = move || {
         let name =
             workspaces.with_value(|all| all.iter().find(|workspace| is_here(&workspace.slug)).map(|workspace| workspace.name.clone()));
-        name.unwrap_or_else(|| "Workspaces".into())
+        name.unwrap_or_else(|| if path.with(|path| path.starts_with("/system")) { "System dashboard".into() } else { "Workspaces".into() })
     };
     let item = move |workspace: WorkspaceSummary| {
         let slug = workspace.slug.clone();
@@ -139,6 +183,18 @@ fn WorkspaceMenu(workspaces: Vec<WorkspaceSummary>) -> impl IntoView {
         <nav class="menu" id="workspace-menu" popover="auto" aria-label="Workspaces" on:click=close_menu>
             <p class="menu-title">"Your workspaces"</p>
             {workspaces.with_value(|all| all.iter().cloned().map(item).collect_view())}
+            {SYSTEM
+                .first()
+                .filter(|_| instance_admin)
+                .map(|(page, _)| {
+                    view! {
+                        <hr />
+                        <a class="menu-item" href=format!("/system/{page}")>
+                            <Icon name="shield-check" />
+                            <span class="grow">"System dashboard"</span>
+                        </a>
+                    }
+                })}
         </nav>
     }
 }

@@ -1,0 +1,34 @@
+//! The pages of a workspace besides its list of keys: `/w/<workspace>/<page>`, and the dialogs below each. They share one
+//! route, so that the first download carries one and not one each.
+
+use leptos::prelude::*;
+use leptos_router::hooks::use_params_map;
+
+use super::NotFoundPage;
+
+/// What the pages of a workspace know of their address. Pages find it in the context.
+#[derive(Clone, Copy)]
+pub(crate) struct PlaceContext {
+    /// The workspace's short name.
+    pub(crate) workspace: Memo<String>,
+    /// The second part below the page, the id of a thing for instance; empty if there is none.
+    pub(crate) id: Memo<String>,
+    /// The third part, what to do with the thing; empty if there is none.
+    pub(crate) act: Memo<String>,
+}
+
+/// A part of the address; empty if it has none.
+pub(crate) fn address_part(name: &'static str) -> Memo<String> {
+    let params = use_params_map();
+    Memo::new(move |_| params.with(|params| params.get(name)).unwrap_or_default())
+}
+
+/// The page that the address names.
+#[component]
+pub(crate) fn PlacePage() -> impl IntoView {
+    let page = address_part("page");
+    provide_context(PlaceContext { workspace: address_part("workspace"), id: address_part("id"), act: address_part("act") });
+    move || match page.get().as_str() {
+        _ => view! { <NotFoundPage /> }.into_any(),
+    }
+}

@@ -1,0 +1,26 @@
+//! The pages of an instance administrator: `/system/<page>`, and the dialogs below each. One route, as for the pages of a
+//! workspace.
+
+use leptos::prelude::*;
+
+use super::NotFoundPage;
+use super::place::address_part;
+
+/// What these pages know of their address. Pages find it in the context.
+#[derive(Clone, Copy)]
+pub(crate) struct SystemContext {
+    /// The part below the page, the id of a thing for instance; empty if there is none.
+    pub(crate) id: Memo<String>,
+    /// The part below that, what to do with the thing; empty if there is none.
+    pub(crate) act: Memo<String>,
+}
+
+/// The page that the address names.
+#[component]
+pub(crate) fn SystemPage() -> impl IntoView {
+    let page = address_part("page");
+    provide_context(SystemContext { id: address_part("id"), act: address_part("act") });
+    move || match page.get().as_str() {
+        _ => view! { <NotFoundPage /> }.into_any(),
+    }
+}
