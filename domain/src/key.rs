@@ -186,6 +186,8 @@ pub struct KeySummary {
     pub stopped_at: Option<Timestamp>,
     /// Why it was deactivated, in the words of who did it.
     pub stopped_reason: Option<String>,
+    /// Who deactivated or deleted it, as a name; `None` if it was not, or before this was kept.
+    pub stopped_by: Option<String>,
 }
 
 /// A key with its secret: the answer to creation, and the only carrier of a secret that can be serialised.

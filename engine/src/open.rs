@@ -303,6 +303,12 @@ async fn open_sqlite(path: &Path, role: OpenRole) -> Result<(Db, Option<File>), 
         Err(TryLockError::Error(error)) => return Err(OpenError::Lock(lock_path, error)),
     };
     let mut writer = sqlite_writer(path).await?;
+    if let (true, Some(schema)) = (locked, migrate::current(&mut Conn::Sqlite(&mut writer)).await?)
+        && schema < migrate::NEWEST
+    {
+        let copy = migrate::keep_copy(&mut writer, path, schema).await?;
+        tracing::info!(copy = %copy.display(), "the database is brought to this version; a copy of it as it was is kept");
+    }
     upgrade(&mut Conn::Sqlite(&mut writer), locked).await?;
     // A command gives the lock back: it only kept others away from the upgrade.
     let lock = (role == OpenRole::Serve).then_some(lock);

@@ -69,10 +69,7 @@ impl Keys {
             require_proof(core, actor)?;
         }
         let secret = token::generate(&core.prefix, new.kind, &mut core.rng());
-        let created_by = match &actor.principal {
-            Principal::Operator => "command line".to_owned(),
-            _ => actor.user().map(|user| user.username.clone()).unwrap_or_default(),
-        };
+        let created_by = name_of(actor);
         let insert = KeyInsert {
             id: KeyId::generate(now, &mut core.rng()),
             workspace: workspace.clone(),
@@ -178,11 +175,12 @@ impl Keys {
     /// Stops a key until it is activated again. Stopping a stopped key changes nothing.
     pub async fn deactivate(&self, actor: &Actor, workspace: &WorkspaceId, id: &KeyId, reason: &str) -> Result<KeySummary, Error> {
         let reason = name::optional_name("reason", reason)?;
-        let now = self.core.now();
+        let (now, by) = (self.core.now(), name_of(actor));
         self.change(actor, workspace, id, (Action::DeactivateKey, "key.deactivate"), move |row| {
             if row.deactivated_at.is_none() {
                 row.deactivated_at = Some(now.as_millis());
                 row.deactivated_reason = Some(reason.clone());
+                row.stopped_by = Some(by.clone());
             }
             Ok(())
         })
@@ -195,6 +193,7 @@ impl Keys {
         self.change(actor, workspace, id, (Action::ActivateKey, "key.activate"), move |row| {
             row.deactivated_at = None;
             row.deactivated_reason = None;
+            row.stopped_by = None;
             row.activated_at = Some(now.as_millis());
             Ok(())
         })
@@ -203,9 +202,10 @@ impl Keys {
 
     /// Ends a key for good: its secret never works again. The record stays.
     pub async fn delete(&self, actor: &Actor, workspace: &WorkspaceId, id: &KeyId) -> Result<KeySummary, Error> {
-        let now = self.core.now();
+        let (now, by) = (self.core.now(), name_of(actor));
         self.change(actor, workspace, id, (Action::DeleteKey, "key.delete"), move |row| {
             row.deleted_at = Some(now.as_millis());
+            row.stopped_by = Some(by.clone());
             Ok(())
         })
         .await
@@ -256,6 +256,14 @@ impl Keys {
             .await?;
         core.reach(seq).await?;
         present(core, &row)
+    }
+}
+
+/// What an actor is called in a record that outlives them.
+fn name_of(actor: &Actor) -> String {
+    match &actor.principal {
+        Principal::Operator => "command line".to_owned(),
+        _ => actor.user().map(|user| user.username.clone()).unwrap_or_default(),
     }
 }
 
@@ -311,7 +319,7 @@ fn settings(row: &KeyRow) -> Value {
     json!({
         "name": row.name, "scopes": row.scopes, "expires_at": row.expires_at, "inactivity_days": row.inactivity_days,
         "note": row.note, "deactivated_at": row.deactivated_at, "deactivated_reason": row.deactivated_reason,
-        "deleted_at": row.deleted_at, "version": row.version,
+        "deleted_at": row.deleted_at, "stopped_by": row.stopped_by, "version": row.version,
     })
 }
 

@@ -37,6 +37,7 @@ pub(crate) struct KeyRow {
     pub(crate) activated_at: Option<i64>,
     pub(crate) deactivated_at: Option<i64>,
     pub(crate) deactivated_reason: Option<String>,
+    pub(crate) stopped_by: Option<String>,
     pub(crate) deleted_at: Option<i64>,
     pub(crate) last_used_at: Option<i64>,
     pub(crate) total_calls: i64,
@@ -51,7 +52,7 @@ macro_rules! select_keys {
         concat!(
             "SELECT k.id, k.workspace_id, w.slug, k.owner_id, u.username, u.display_name, u.active AS owner_active, m.role, \
              k.created_by, k.name, k.folded_name, k.kind, k.scopes, k.expires_at, k.inactivity_days, k.note, k.created_at, \
-             k.activated_at, k.deactivated_at, k.deactivated_reason, k.deleted_at, k.last_used_at, k.total_calls, k.version, \
+             k.activated_at, k.deactivated_at, k.deactivated_reason, k.stopped_by, k.deleted_at, k.last_used_at, k.total_calls, k.version, \
              s.mac, s.hint \
              FROM keys k \
              JOIN workspaces w ON w.id = k.workspace_id \
@@ -116,6 +117,7 @@ impl KeyRow {
             note: self.note.clone(),
             stopped_at: record.deleted_at.or(record.deactivated_at),
             stopped_reason: self.deactivated_reason.clone().filter(|reason| !reason.is_empty()),
+            stopped_by: self.stopped_by.clone(),
         })
     }
 }
@@ -193,7 +195,7 @@ pub(crate) async fn count_live(conn: &mut Conn<'_>, workspace: &WorkspaceId, own
 /// it did; the version grows by one.
 pub(crate) async fn update(conn: &mut Conn<'_>, row: &KeyRow) -> Result<bool, sqlx::Error> {
     let sql = "UPDATE keys SET name = $3, folded_name = $4, scopes = $5, expires_at = $6, inactivity_days = $7, note = $8,
-        activated_at = $9, deactivated_at = $10, deactivated_reason = $11, deleted_at = $12, version = version + 1
+        activated_at = $9, deactivated_at = $10, deactivated_reason = $11, deleted_at = $12, stopped_by = $13, version = version + 1
         WHERE id = $1 AND version = $2";
     on!(conn, raw => sqlx::query(sql)
         .bind(&row.id)
@@ -208,6 +210,7 @@ pub(crate) async fn update(conn: &mut Conn<'_>, row: &KeyRow) -> Result<bool, sq
         .bind(row.deactivated_at)
         .bind(row.deactivated_reason.as_deref())
         .bind(row.deleted_at)
+        .bind(row.stopped_by.as_deref())
         .execute(&mut **raw)
         .await
         .map(|done| done.rows_affected() == 1))

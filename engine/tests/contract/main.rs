@@ -7,4 +7,5 @@ mod faults;
 mod keys;
 mod people;
 mod support;
+mod upgrade;
 mod verify;

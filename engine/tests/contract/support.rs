@@ -68,6 +68,33 @@ impl Instance {
         Some(Self { engine, clock, database, folder })
     }
 
+    /// An instance whose database another version made, as a dump of it says.
+    pub(crate) async fn from_dump(on: On, sqlite: &'static str, postgres: &'static str) -> Option<Self> {
+        use sqlx::{ConnectOptions, Connection, Executor};
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Arc::new(MockClock::new(NOW));
+        let path = folder.path().join("keyfold.db");
+        let database = match on {
+            On::Sqlite => {
+                let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&path).create_if_missing(true);
+                let mut connection = options.connect().await.unwrap();
+                connection.execute(sqlite).await.unwrap();
+                connection.close().await.unwrap();
+                DatabaseUrl::Sqlite(path)
+            }
+            On::Postgres => {
+                let database = fresh_schema(&postgres_url()?).await.unwrap();
+                let DatabaseUrl::Postgres(url) = &database else { unreachable!() };
+                let mut connection = sqlx::PgConnection::connect(url).await.unwrap();
+                connection.execute(postgres).await.unwrap();
+                connection.close().await.unwrap();
+                database
+            }
+        };
+        let engine = open(database.clone(), &clock, 1).await.unwrap();
+        Some(Self { engine, clock, database, folder })
+    }
+
     /// A second process on the same database, as a command beside the server would be.
     pub(crate) async fn beside(&self) -> Engine {
         use keyfold_engine::{EngineOptions, OpenRole, Pepper};

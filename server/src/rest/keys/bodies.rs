@@ -241,6 +241,9 @@ pub(crate) struct KeyBody {
     /// Why it was deactivated, in the words of who did it.
     #[schema(required)]
     stopped_reason: Option<String>,
+    /// Who deactivated or deleted it, by name; `null` if nobody did.
+    #[schema(required, example = json!(null))]
+    stopped_by: Option<String>,
 }
 
 impl KeyBody {
@@ -282,6 +285,7 @@ impl From<KeySummary> for KeyBody {
             note: key.note,
             stopped_at: key.stopped_at.map(Moment),
             stopped_reason: key.stopped_reason,
+            stopped_by: key.stopped_by,
         }
     }
 }
