@@ -5,6 +5,7 @@ pub mod account;
 pub mod codec;
 pub mod context;
 pub mod fault;
+pub mod key_changes;
 pub mod keys;
 pub mod password_input;
 pub mod sessions;

@@ -1,6 +1,6 @@
 //! What the form of a new key sends, with script or without it, and what it means.
 
-use keyfold_domain::key::{Expiry, NewKey};
+use keyfold_domain::key::{Expiry, KeySummary, MAX_INACTIVITY_DAYS, NewKey};
 use keyfold_domain::policy_limits::KeyPolicy;
 use keyfold_domain::problem::Problem;
 use keyfold_domain::scope::{self, KeyKind, ScopeSet};
@@ -15,6 +15,8 @@ pub const LIVES: [u32; 5] = [7, 30, 90, 180, 365];
 pub const INTERVALS: [u32; 3] = [30, 60, 90];
 /// The value of the choice "custom date".
 pub const ON_DATE: &str = "date";
+/// The value of the choice "another number of days".
+pub const CUSTOM: &str = "custom";
 /// The value of the choice "never".
 pub const NEVER: &str = "never";
 
@@ -34,8 +36,10 @@ pub struct KeyForm {
     pub expires_on: String,
     /// The end of that day where the viewer is, if script could tell; else the day ends in UTC.
     pub expires_at: Option<Timestamp>,
-    /// A number of days, or empty.
+    /// A number of days, [`CUSTOM`], or empty for no interval.
     pub inactivity_days: String,
+    /// The number of days of [`CUSTOM`].
+    pub inactivity_custom: String,
     /// A note for people.
     pub note: String,
 }
@@ -46,6 +50,28 @@ impl KeyForm {
         let life = policy.default_expiry_days.unwrap_or(90).min(policy.max_expiry_days.unwrap_or(u32::MAX));
         let expiry = if LIVES.contains(&life) { life.to_string() } else { String::new() };
         Self { kind: KeyKind::Secret.as_str().into(), expiry, ..Self::default() }
+    }
+
+    /// The form of another key with the settings of one that is there. Its name is not a setting, and its life starts anew.
+    pub fn like(key: &KeySummary, policy: &KeyPolicy) -> Self {
+        let (inactivity_days, inactivity_custom) = Self::interval_fields(key.inactivity_days);
+        Self {
+            kind: key.kind.as_str().into(),
+            scopes: key.scopes.iter().map(ToString::to_string).collect(),
+            inactivity_days,
+            inactivity_custom,
+            note: key.note.clone(),
+            ..Self::offered(policy)
+        }
+    }
+
+    /// How an inactivity interval stands in the form: the choice and the number beside it.
+    pub fn interval_fields(days: Option<u32>) -> (String, String) {
+        match days {
+            Some(days) if INTERVALS.contains(&days) => (days.to_string(), String::new()),
+            Some(days) => (CUSTOM.into(), days.to_string()),
+            None => (String::new(), String::new()),
+        }
     }
 
     /// Reads the pairs of a submitted form; names it does not know are left out.
@@ -60,6 +86,7 @@ impl KeyForm {
                 "expires_on" => form.expires_on = value,
                 "expires_at" => form.expires_at = value.parse().ok().map(Timestamp::from_millis),
                 "inactivity_days" => form.inactivity_days = value,
+                "inactivity_custom" => form.inactivity_custom = value,
                 "note" => form.note = value,
                 _ => {}
             }
@@ -101,12 +128,22 @@ impl KeyForm {
     pub fn new_key(&self) -> Result<NewKey, Problem> {
         let kind = KeyKind::from_name(&self.kind).ok_or_else(|| Problem::invalid("kind", "Choose what kind of key it shall be."))?;
         named_scopes(&self.scopes)?;
-        let inactivity_days = match self.inactivity_days.as_str() {
-            "" => None,
-            days => Some(days.parse().map_err(|_| Problem::invalid("inactivity_days", "Choose a number of days, or none."))?),
-        };
+        let inactivity_days = interval(&self.inactivity_days, &self.inactivity_custom)?;
         let (name, note) = (self.name.clone(), self.note.clone());
         NewKey { name, kind, scopes: self.scope_set(), expires_at: self.expiry()?, inactivity_days, note, owner: None }.checked()
+    }
+}
+
+/// The inactivity interval that a choice and, for [`CUSTOM`], the number beside it mean, in days; `None` for none.
+pub fn interval(choice: &str, custom: &str) -> Result<Option<u32>, Problem> {
+    match choice {
+        "" => Ok(None),
+        CUSTOM => {
+            let days = custom.trim().parse().ok().filter(|days| (1..=MAX_INACTIVITY_DAYS).contains(days));
+            let wrong = || Problem::invalid("inactivity_custom", format!("Enter a number of days from 1 to {MAX_INACTIVITY_DAYS}."));
+            days.map(Some).ok_or_else(wrong)
+        }
+        days => days.parse().map(Some).map_err(|_| Problem::invalid("inactivity_days", "Choose a number of days, or none.")),
     }
 }
 
@@ -168,6 +205,17 @@ mod tests {
         assert_eq!(field(&[("kind", "secret"), ("scopes", "chat"), ("expiry", "date")]), "expires_on");
         assert_eq!(field(&[("kind", "secret"), ("scopes", "chat"), ("expiry", "-1")]), "expires_at");
         assert_eq!(field(&[("kind", "secret"), ("scopes", "chat"), ("inactivity_days", "0")]), "inactivity_days");
+    }
+
+    #[test]
+    fn an_interval_of_ones_own_is_a_number_of_days() {
+        assert_eq!(interval("", "17"), Ok(None));
+        assert_eq!(interval("60", ""), Ok(Some(60)));
+        assert_eq!(interval(CUSTOM, " 45 "), Ok(Some(45)));
+        for bad in ["", "0", "-3", "3651", "4.5", "many"] {
+            assert_eq!(interval(CUSTOM, bad).unwrap_err().field.as_deref(), Some("inactivity_custom"), "{bad}");
+        }
+        assert!(interval("often", "").is_err());
     }
 
     #[test]

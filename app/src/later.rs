@@ -9,7 +9,9 @@ use leptos_router::LazyRoute;
 use leptos_router::hooks::use_location;
 
 use crate::browser;
-use crate::pages::{AccountPage, DeleteKeyDialog, EditScopesDialog, HomePage, NewKeyDialog, PlacePage, SetupPage, SignInPage, SystemPage};
+use crate::pages::{
+    AccountPage, DeleteKeyDialog, EditScopesDialog, HomePage, KeyPage, NewKeyDialog, PlacePage, SetupPage, SignInPage, SystemPage,
+};
 
 macro_rules! later {
     ($($route:ident: $page:ident from $file:ident by $make:ident, $fetch:ident;)*) => {$(
@@ -47,6 +49,7 @@ later! {
     NewKey: NewKeyDialog from dialogs by new_key, fetch_new_key;
     EditScopes: EditScopesDialog from dialogs by edit_scopes, fetch_edit_scopes;
     DeleteKey: DeleteKeyDialog from dialogs by delete_key, fetch_delete_key;
+    Key: KeyPage from key by key, fetch_key;
     Place: PlacePage from places by place, fetch_place;
     System: SystemPage from system by system, fetch_system;
 }
@@ -81,6 +84,7 @@ pub(crate) async fn fetch(path: &str) -> Result<(), SplitLoaderError> {
         ["w", _, "keys", _, "scopes"] => fetch_edit_scopes().await,
         ["w", _, "keys", _, "delete"] => fetch_delete_key().await,
         ["w", _, "keys"] => Ok(()),
+        ["w", _, "keys", ..] => fetch_key().await,
         ["w", _, _, ..] => fetch_place().await,
         _ => Ok(()),
     }

@@ -38,15 +38,16 @@ pub fn App() -> impl IntoView {
                 <Route path=path!("/setup") view={Lazy::<later::Setup>::new()} ssr=SsrMode::Async />
                 <Route path=path!("/sign-in") view={Lazy::<later::SignIn>::new()} ssr=SsrMode::Async />
                 <ParentRoute path=path!("") view=Console ssr=SsrMode::Async>
-                    <Route path=path!("/account/:act?/:id?") view={Lazy::<later::Account>::new()} ssr=SsrMode::Async />
-                    <Route path=path!("/system/:page?/:id?/:act?") view={Lazy::<later::System>::new()} ssr=SsrMode::Async />
+                    <Route path=path!("/account/*rest") view={Lazy::<later::Account>::new()} ssr=SsrMode::Async />
+                    <Route path=path!("/system/*rest") view={Lazy::<later::System>::new()} ssr=SsrMode::Async />
                     <ParentRoute path=path!("/w/:workspace/keys") view=KeysPage ssr=SsrMode::Async>
                         <Route path=path!("") view=|| () ssr=SsrMode::Async />
                         <Route path=path!("/new") view={Lazy::<later::NewKey>::new()} ssr=SsrMode::Async />
                         <Route path=path!("/:id/scopes") view={Lazy::<later::EditScopes>::new()} ssr=SsrMode::Async />
                         <Route path=path!("/:id/delete") view={Lazy::<later::DeleteKey>::new()} ssr=SsrMode::Async />
                     </ParentRoute>
-                    <Route path=path!("/w/:workspace/:page/:id?/:act?") view={Lazy::<later::Place>::new()} ssr=SsrMode::Async />
+                    <Route path=path!("/w/:workspace/keys/:id/*rest") view={Lazy::<later::Key>::new()} ssr=SsrMode::Async />
+                    <Route path=path!("/w/:workspace/*rest") view={Lazy::<later::Place>::new()} ssr=SsrMode::Async />
                 </ParentRoute>
             </Routes>
         </Router>

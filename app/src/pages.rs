@@ -1,10 +1,14 @@
 //! One file per screen.
 
 mod account;
+mod conflict;
 mod console;
 mod delete_key;
 mod edit_scopes;
 mod home;
+mod key;
+mod key_acts;
+mod key_banner;
 mod keys;
 mod keys_table;
 mod new_key;
@@ -22,6 +26,7 @@ pub(crate) use console::Console;
 pub(crate) use delete_key::DeleteKeyDialog;
 pub(crate) use edit_scopes::EditScopesDialog;
 pub(crate) use home::HomePage;
+pub(crate) use key::KeyPage;
 pub(crate) use keys::KeysPage;
 pub(crate) use new_key::NewKeyDialog;
 pub(crate) use not_found::NotFoundPage;

@@ -7,7 +7,7 @@ mod refusal;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Response, StatusCode};
+use axum::http::{HeaderMap, Response};
 use keyfold_app::SiteAssets;
 use keyfold_app::functions::context::{RequestContext, THEME_COOKIE, Theme};
 use keyfold_domain::policy::{Actor, RequestInfo};
@@ -54,11 +54,8 @@ fn request_context(state: &AppState, actor: Actor, headers: &HeaderMap) -> Reque
     }
 }
 
-/// The page that says that there is no such page.
-pub(crate) async fn not_found(state: &AppState, request: Request) -> Response<Body> {
-    let mut response = leptos_axum::render_app_async_with_context(provide_request(state), shell(state))(request).await;
-    if response.status() == StatusCode::OK {
-        *response.status_mut() = StatusCode::NOT_FOUND;
-    }
-    response
+/// The page of an address that no route of ours names. What the renderer's own routes do not say exactly comes here too;
+/// it knows by itself which addresses have no page.
+pub(crate) async fn rendered(state: &AppState, request: Request) -> Response<Body> {
+    leptos_axum::render_app_async_with_context(provide_request(state), shell(state))(request).await
 }

@@ -115,7 +115,7 @@ fn files() -> Router<AppState> {
 async fn nothing_here(State(state): State<AppState>, request: Request) -> Response<Body> {
     match Area::of(&request) {
         area @ (Area::Api | Area::Function) => refuse(area, &Problem::not_found()),
-        Area::Page if *request.method() == Method::GET || *request.method() == Method::HEAD => pages::not_found(&state, request).await,
+        Area::Page if *request.method() == Method::GET || *request.method() == Method::HEAD => pages::rendered(&state, request).await,
         Area::Page => refuse(Area::Page, &Problem::not_found()),
     }
 }

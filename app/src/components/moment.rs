@@ -9,6 +9,8 @@ use crate::format::{self, Civil};
 pub(crate) enum Precision {
     /// `19 Feb 2027`.
     Day,
+    /// `19 Feb 2027, 23:59`.
+    Minute,
     /// `2 h ago`.
     Distance(Timestamp),
 }
@@ -16,6 +18,7 @@ pub(crate) enum Precision {
 fn text(precision: Precision, at: Timestamp, civil: &Civil) -> String {
     match precision {
         Precision::Day => format::date(civil),
+        Precision::Minute => format::date_time(civil),
         Precision::Distance(now) => format::relative(at, now),
     }
 }

@@ -13,12 +13,19 @@ pub(crate) enum Tone {
 
 /// Something to know, in the flow of the page.
 #[component]
-pub(crate) fn Notice(tone: Tone, children: Children) -> impl IntoView {
+pub(crate) fn Notice(
+    tone: Tone,
+    /// Bad, but no news: nothing calls for attention.
+    #[prop(optional)]
+    quiet: bool,
+    children: Children,
+) -> impl IntoView {
     let (class, icon, role) = match tone {
         Tone::Good => ("notice notice-good", "circle-check", "status"),
         Tone::Warn => ("notice notice-warn", "triangle-alert", "note"),
         Tone::Bad => ("notice notice-bad", "triangle-alert", "alert"),
     };
+    let role = if quiet { "note" } else { role };
     view! {
         <div class=class role=role>
             <Icon name=icon />

@@ -40,6 +40,8 @@ impl KeyList {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyFormView {
     pub workspace: WorkspaceSummary,
+    /// The form as it is offered first: with the settings of another key, or as the rules say.
+    pub offered: KeyForm,
     /// A form that was refused, to be shown again.
     pub submitted: Option<SubmittedKeyForm>,
     /// Makes a second post of the same form harmless.
@@ -52,6 +54,12 @@ pub struct KeyFormView {
 pub struct KeyView {
     pub workspace: WorkspaceSummary,
     pub key: KeySummary,
+    /// The viewer may change it.
+    pub may_change: bool,
+    /// The viewer may let it work again after it was stopped.
+    pub may_activate: bool,
+    /// The viewer may make another one like it.
+    pub may_copy: bool,
     pub now: Timestamp,
 }
 
@@ -81,13 +89,17 @@ pub async fn list_keys(workspace: String, filter: KeyFilter) -> Result<KeyList, 
     Ok(KeyList { keys, me, manages_all, may_create, public_url: request.public_url.clone(), now: request.now(), workspace })
 }
 
-/// What the form of a new key needs to know.
+/// What the form of a new key needs to know. `from` is the key whose settings it shall start with, if any.
 #[server(endpoint = "get_key_form", prefix = "/_app", input = Json, output = Json)]
-pub async fn get_key_form(workspace: String) -> Result<KeyFormView, Fault> {
+pub async fn get_key_form(workspace: String, #[server(default)] from: Option<KeyId>) -> Result<KeyFormView, Fault> {
     let (request, actor) = context::actor()?;
     let workspace = context::reply(request.engine.workspaces.get(&actor, &workspace).await)?;
+    let offered = match from {
+        Some(id) => KeyForm::like(&context::reply(request.engine.keys.get(&actor, &workspace.id, &id).await)?, &workspace.key_policy),
+        None => KeyForm::offered(&workspace.key_policy),
+    };
     let idempotency_key = format!("{}-{}", request.now().as_millis(), actor.request.id);
-    Ok(KeyFormView { workspace, submitted: use_context(), idempotency_key, now: request.now() })
+    Ok(KeyFormView { workspace, offered, submitted: use_context(), idempotency_key, now: request.now() })
 }
 
 /// One key.
@@ -96,7 +108,24 @@ pub async fn get_key(workspace: String, id: KeyId) -> Result<KeyView, Fault> {
     let (request, actor) = context::actor()?;
     let workspace = context::reply(request.engine.workspaces.get(&actor, &workspace).await)?;
     let key = context::reply(request.engine.keys.get(&actor, &workspace.id, &id).await)?;
-    Ok(KeyView { workspace, key, now: request.now() })
+    Ok(key_view(&actor, workspace, key, request.now()))
+}
+
+/// A key, and what the actor may do with it. Only the services decide; this tells the page what to offer.
+#[cfg(feature = "ssr")]
+fn key_view(actor: &policy::Actor, workspace: WorkspaceSummary, key: KeySummary, now: Timestamp) -> KeyView {
+    let live = key.state != keyfold_domain::key::KeyState::Deleted;
+    let object = policy::Object::Key { workspace: &workspace.id, owner: &key.owner.id, id: Some(&key.id) };
+    let may = |action| policy::can(actor, action, &object) == policy::Decision::Allow;
+    let creates = may(policy::Action::CreateKey) && (workspace.key_policy.members_may_create || actor.sees_all_keys(&workspace.id));
+    KeyView {
+        may_change: live && may(policy::Action::UpdateKey),
+        may_activate: live && may(policy::Action::ActivateKey),
+        may_copy: creates,
+        workspace,
+        key,
+        now,
+    }
 }
 
 /// Creates a key and hands out its secret, once. (Without script the form is posted to the page's own address instead.)
@@ -128,7 +157,7 @@ pub async fn delete_key(workspace: String, id: KeyId, #[server(default)] confirm
     let (request, actor) = context::actor()?;
     let place = context::reply(request.engine.workspaces.get(&actor, &workspace).await)?;
     let key = context::reply(request.engine.keys.get(&actor, &place.id, &id).await)?;
-    let view = KeyView { workspace: place, key, now: request.now() };
+    let view = key_view(&actor, place, key, request.now());
     if view.is_in_use() && confirmation.trim() != view.confirmation() {
         return context::reply(Err(Problem::invalid("confirmation", "This is not its name. The key is in use, so type it to be sure.")));
     }

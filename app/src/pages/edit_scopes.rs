@@ -1,18 +1,19 @@
 //! Edit scopes: what the key gains and loses is shown before it is saved.
 
-use keyfold_domain::problem::{Problem, ProblemCode};
+use keyfold_domain::problem::ProblemCode;
 use keyfold_domain::scope::{ScopeName, ScopeSet};
 use leptos::prelude::*;
 use leptos_router::NavigateOptions;
 use leptos_router::hooks::{use_navigate, use_params_map};
 use wasm_bindgen::JsCast;
 
+use super::conflict::Conflict;
 use super::keys::KeysPageContext;
 use super::keys_table::shown_name;
 use super::not_found::Trouble;
 use crate::browser;
 use crate::components::{
-    Dialog, DialogFoot, FaultNotice, FieldError, Notice, ScopeChips, ScopePicker, SendForm, Sending, SubmitButton, Toasts, Tone, describe,
+    Dialog, DialogFoot, FaultNotice, FieldError, ScopeChips, ScopePicker, SendForm, Sending, SubmitButton, Toasts, describe,
 };
 use crate::functions::keys::{KeyView, UpdateKey};
 
@@ -127,33 +128,6 @@ fn after_saving(action: Sending, page: KeysPageContext, name: String, row: Strin
             }
         }
     });
-}
-
-/// Somebody was faster. Nothing was saved; the present state is one press away.
-#[component]
-fn Conflict(problem: Problem, page: KeysPageContext, action: Sending) -> impl IntoView {
-    let again = move |event: web_sys::MouseEvent| {
-        event.prevent_default();
-        action.value.set(None);
-        page.changes.update(|changes| *changes += 1);
-    };
-    let here = leptos_router::hooks::use_location().pathname;
-    // A newer version can be loaded; a key that was deleted stays so.
-    let newer = problem.field.as_deref() == Some("version");
-    let text = if newer { "Somebody changed this key meanwhile.".to_owned() } else { problem.message };
-    view! {
-        <Notice tone=Tone::Bad>
-            {text} " Nothing was saved. "
-            {newer
-                .then(|| {
-                    view! {
-                        <a href=here on:click=again>
-                            "Load its present scopes"
-                        </a>
-                    }
-                })}
-        </Notice>
-    }
 }
 
 /// What the key could not do before, and what it can no longer do; implied scopes count.

@@ -31,11 +31,34 @@ pub(crate) struct KeysPageContext {
     pub(crate) issued: RwSignal<Option<IssuedKey>>,
     /// What shows it. The form of a new key brings it along, so that the list does not carry its code.
     pub(crate) reveal: StoredValue<Option<Reveal>>,
+    /// The address of this server, for the snippets beside a secret.
+    pub(crate) public_url: StoredValue<String>,
     /// The element that shall have the keyboard once the list is read again.
     pub(crate) focus: StoredValue<Option<String>>,
 }
 
 impl KeysPageContext {
+    /// Of a page at that address, on which nothing was done yet.
+    pub(crate) fn new(workspace: Memo<String>, list: Signal<String>) -> Self {
+        Self {
+            workspace,
+            list,
+            changes: RwSignal::new(0),
+            issued: RwSignal::new(None),
+            reveal: StoredValue::new(None),
+            public_url: StoredValue::new(String::new()),
+            focus: StoredValue::new(None),
+        }
+    }
+
+    /// The secret that was just made, as long as it has to be seen.
+    pub(crate) fn revealed(self) -> impl Fn() -> Option<AnyView> + Copy + Send + 'static {
+        move || {
+            let reveal = self.issued.with(Option::is_some).then(|| self.reveal.get_value()).flatten();
+            reveal.map(|reveal| reveal(self.issued, self.public_url.get_value()))
+        }
+    }
+
     /// Reads the list again after a change; then the keyboard goes to the element with that id, or to the heading.
     pub(crate) fn changed(self, focus: Option<String>) {
         self.focus.set_value(Some(focus.unwrap_or_else(|| PAGE_TITLE.to_owned())));
@@ -43,7 +66,7 @@ impl KeysPageContext {
     }
 
     /// Puts the keyboard where the last change wanted it, if nothing else has taken it.
-    fn settle(self) {
+    pub(super) fn settle(self) {
         let Some(id) = self.focus.try_update_value(Option::take).flatten() else { return };
         request_animation_frame(move || {
             if browser::focused().is_none() && !browser::focus(&id) {
@@ -68,25 +91,12 @@ pub(crate) fn KeysPage() -> impl IntoView {
     let workspace = Memo::new(move |_| params.with(|params| params.get("workspace")).unwrap_or_default());
     let filter = Memo::new(move |_| query.with(key_query::filter));
     let list = Signal::derive(move || format!("/w/{}/keys{}", workspace.get(), filter.with(key_query::query)));
-    let page = KeysPageContext {
-        workspace,
-        list,
-        changes: RwSignal::new(0),
-        issued: RwSignal::new(None),
-        reveal: StoredValue::new(None),
-        focus: StoredValue::new(None),
-    };
+    let page = KeysPageContext::new(workspace, list);
     provide_context(page);
     let keys = Resource::new_blocking(
         move || (workspace.get(), filter.get(), page.changes.get()),
         |(workspace, filter, _)| list_keys(workspace, filter),
     );
-    let public_url = RwSignal::new(String::new());
-    Effect::new(move || {
-        if let Some(Ok(list)) = keys.get() {
-            public_url.set(list.public_url);
-        }
-    });
     view! {
         <Title text="API keys · Keyfold" />
         <main class="page" id="main" tabindex="-1">
@@ -101,10 +111,7 @@ pub(crate) fn KeysPage() -> impl IntoView {
                 </Transition>
             </div>
             <Outlet />
-            {move || {
-                let reveal = page.issued.with(Option::is_some).then(|| page.reveal.get_value()).flatten();
-                reveal.map(|reveal| reveal(page.issued, public_url.get_untracked()))
-            }}
+            {page.revealed()}
         </main>
     }
     .into_any()
@@ -113,6 +120,7 @@ pub(crate) fn KeysPage() -> impl IntoView {
 #[component]
 fn Keys(list: KeyList, filter: Memo<KeyFilter>, page: KeysPageContext) -> impl IntoView {
     Effect::new(move || page.settle());
+    page.public_url.set_value(list.public_url.clone());
     let filter = filter.get_untracked();
     let narrowed = !filter.search.is_empty() || filter.state != StateFilter::Live || filter.cursor.is_some();
     let empty = list.keys.items.is_empty();

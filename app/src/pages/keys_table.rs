@@ -103,13 +103,14 @@ fn Row(key: KeySummary, may_change: bool, list: KeyList, page: KeysPageContext) 
     let name = shown_name(&key);
     let name_class = if key.name.is_empty() { "key-name faint" } else { "key-name" };
     let now = list.now;
+    let own_page = page.workspace.with_untracked(|slug| format!("/w/{slug}/keys/{}", key.id));
     let owner = if list.manages_all { key.owner.display_name.clone() } else { String::new() };
     view! {
         <tr>
             <th scope="row">
-                <span class=name_class title=name.clone()>
+                <a class=name_class title=name.clone() href=own_page>
                     {name.clone()}
-                </span>
+                </a>
                 <span class="key-hint" translate="no">
                     {key.hint.clone()}
                 </span>

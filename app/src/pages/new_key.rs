@@ -1,5 +1,6 @@
 //! Add New Key. Without script the form is posted to its own address, which answers with the page of the secret.
 
+use keyfold_domain::ids::KeyId;
 use keyfold_domain::key::{Expiry, IssuedKey};
 use keyfold_domain::policy_limits::KeyPolicy;
 use keyfold_domain::problem::{Problem, ProblemCode};
@@ -9,7 +10,7 @@ use leptos::prelude::*;
 use leptos::server_fn::ServerFn as _;
 use leptos::task::spawn_local;
 use leptos_router::NavigateOptions;
-use leptos_router::hooks::use_navigate;
+use leptos_router::hooks::{use_navigate, use_query_map};
 
 use super::keys::KeysPageContext;
 use super::new_key_fields::{Again, Inactivity, KindCards, Life, Note, Promise};
@@ -23,12 +24,14 @@ use crate::functions::password_input::PasswordInput;
 use crate::functions::sessions::StepUp;
 use crate::key_form::KeyForm;
 
-const FIELDS: &[&str] = &["name", "kind", "scopes", "expires_at", "expires_on", "inactivity_days", "note", "password"];
+const FIELDS: &[&str] = &["name", "kind", "scopes", "expires_at", "expires_on", "inactivity_days", "inactivity_custom", "note", "password"];
 
 #[component]
 pub(crate) fn NewKeyDialog() -> impl IntoView {
     let page = expect_context::<KeysPageContext>();
-    let view = Resource::new_blocking(move || page.workspace.get(), get_key_form);
+    // The key whose settings are copied. What is no id names nothing.
+    let from = use_query_map().with_untracked(|query| query.get("from")).and_then(|id| id.parse::<KeyId>().ok());
+    let view = Resource::new_blocking(move || page.workspace.get(), move |workspace| get_key_form(workspace, from.clone()));
     view! {
         <Suspense>
             {move || Suspend::new(async move {
@@ -61,12 +64,36 @@ pub(super) struct Filling {
 }
 
 impl Filling {
+    /// The form as it is shown first, and why it was refused before, if it was.
+    pub(super) fn new(form: KeyForm, fault: Option<Fault>, policy: KeyPolicy, now: Timestamp) -> Self {
+        let asks = fault.as_ref().is_some_and(|fault| asks_for_password(&fault.problem));
+        Self {
+            form: RwSignal::new(form),
+            fault: RwSignal::new(fault),
+            pending: RwSignal::new(false),
+            now: RwSignal::new(now),
+            zone: RwSignal::new(None),
+            asks: RwSignal::new(asks),
+            policy: StoredValue::new(policy),
+        }
+    }
+
+    /// Once the page is alive: what the browser knows of the viewer's zone, and of fields it filled in itself.
+    pub(super) fn wake(self, id: &'static str) {
+        Effect::new(move || {
+            self.zone.set(browser::zone());
+            if let Some(element) = document().get_element_by_id(id).map(wasm_bindgen::JsCast::unchecked_into) {
+                self.read(&element);
+            }
+        });
+    }
+
     pub(super) fn error(self, field: &'static str) -> Signal<Option<String>> {
         Signal::derive(move || self.fault.with(|fault| describe(fault.as_ref(), field)))
     }
 
     /// Reads the form again. A date becomes the end of that day where the viewer is.
-    fn read(self, element: &web_sys::HtmlFormElement) {
+    pub(super) fn read(self, element: &web_sys::HtmlFormElement) {
         let mut form = KeyForm::from_pairs(browser::form_pairs(element));
         form.expires_at = Civil::end_of_day(&form.expires_on).and_then(|day| browser::end_of_local_day(&day));
         self.form.set(form);
@@ -120,26 +147,12 @@ impl Filling {
 
 #[component]
 fn NewKey(view: KeyFormView, page: KeysPageContext) -> impl IntoView {
-    let KeyFormView { workspace, submitted, idempotency_key, now } = view;
+    let KeyFormView { workspace, offered, submitted, idempotency_key, now } = view;
     let policy = workspace.key_policy.clone();
-    let (form, problem) = submitted.map_or((KeyForm::offered(&policy), None), |sent| (sent.form, Some(sent.problem)));
-    let asks = problem.as_ref().is_some_and(asks_for_password);
+    let (form, problem) = submitted.map_or((offered, None), |sent| (sent.form, Some(sent.problem)));
     let shown = form.clone();
-    let filling = Filling {
-        form: RwSignal::new(form),
-        fault: RwSignal::new(problem.map(Fault::from)),
-        pending: RwSignal::new(false),
-        now: RwSignal::new(now),
-        zone: RwSignal::new(None),
-        asks: RwSignal::new(asks),
-        policy: StoredValue::new(policy.clone()),
-    };
-    Effect::new(move || {
-        filling.zone.set(browser::zone());
-        if let Some(element) = document().get_element_by_id("new-key").map(wasm_bindgen::JsCast::unchecked_into) {
-            filling.read(&element);
-        }
-    });
+    let filling = Filling::new(form, problem.map(Fault::from), policy.clone(), now);
+    filling.wake("new-key");
     let place = workspace.name.clone();
     let action = format!("/w/{}/keys/new", workspace.slug);
     let send = sender(filling, page, idempotency_key.clone());

@@ -8,7 +8,7 @@ use leptos::prelude::*;
 use super::new_key::Filling;
 use crate::components::{Field, FieldError, Icon, Select};
 use crate::format::{self, Civil};
-use crate::key_form::{INTERVALS, KeyForm, LIVES, NEVER, ON_DATE, ability};
+use crate::key_form::{CUSTOM, INTERVALS, KeyForm, LIVES, NEVER, ON_DATE, ability};
 
 const fn kind_words(kind: KeyKind) -> (&'static str, &'static str) {
     match kind {
@@ -98,28 +98,38 @@ pub(super) fn Life(filling: Filling, shown: KeyForm, policy: KeyPolicy, now: Tim
     }
 }
 
+/// After how long without use the key stops: never, some days, or days of one's own.
 #[component]
 pub(super) fn Inactivity(filling: Filling, shown: KeyForm) -> impl IntoView {
     let chosen = shown.inactivity_days;
+    let option = move |value: String, label: String| {
+        let selected = value == chosen;
+        view! {
+            <option value=value selected=selected>
+                {label}
+            </option>
+        }
+    };
     view! {
         <div class="field">
             <label class="field-label" for="inactivity_days">
                 "If nobody uses it"
             </label>
             <Select name="inactivity_days" id="inactivity_days" described_by="inactivity-hint inactivity-error">
-                <option value="" selected=chosen.is_empty()>
-                    "It keeps working"
-                </option>
-                {INTERVALS
-                    .map(|days| {
-                        view! {
-                            <option value=days.to_string() selected=days.to_string() == chosen>
-                                {format!("Stops after {days} days")}
-                            </option>
-                        }
-                    })
-                    .collect_view()}
+                {option(String::new(), "It keeps working".into())}
+                {INTERVALS.map(|days| option(days.to_string(), format!("Stops after {days} days"))).collect_view()}
+                {option(CUSTOM.into(), "Stops after some other time …".into())}
             </Select>
+            <div class="on-custom">
+                <Field
+                    name="inactivity_custom"
+                    label="Days without use"
+                    kind="number"
+                    value=shown.inactivity_custom
+                    min="1".to_owned()
+                    error=filling.error("inactivity_custom")
+                />
+            </div>
             <span class="field-hint" id="inactivity-hint">
                 "A forgotten key is a risk without a use."
             </span>

@@ -17,17 +17,23 @@ pub(crate) struct PlaceContext {
     pub(crate) act: Memo<String>,
 }
 
-/// A part of the address; empty if it has none.
-pub(crate) fn address_part(name: &'static str) -> Memo<String> {
+/// A named part of the address; empty if it has none.
+pub(crate) fn named_part(name: &'static str) -> Memo<String> {
     let params = use_params_map();
     Memo::new(move |_| params.with(|params| params.get(name)).unwrap_or_default())
+}
+
+/// The part of the address at that place among those that its route leaves open; empty if it has none there.
+pub(crate) fn open_part(at: usize) -> Memo<String> {
+    let rest = named_part("rest");
+    Memo::new(move |_| rest.with(|rest| rest.split('/').nth(at).unwrap_or_default().to_owned()))
 }
 
 /// The page that the address names.
 #[component]
 pub(crate) fn PlacePage() -> impl IntoView {
-    let page = address_part("page");
-    provide_context(PlaceContext { workspace: address_part("workspace"), id: address_part("id"), act: address_part("act") });
+    let page = open_part(0);
+    provide_context(PlaceContext { workspace: named_part("workspace"), id: open_part(1), act: open_part(2) });
     move || match page.get().as_str() {
         _ => view! { <NotFoundPage /> }.into_any(),
     }

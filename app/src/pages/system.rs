@@ -4,7 +4,7 @@
 use leptos::prelude::*;
 
 use super::NotFoundPage;
-use super::place::address_part;
+use super::place::open_part;
 
 /// What these pages know of their address. Pages find it in the context.
 #[derive(Clone, Copy)]
@@ -18,8 +18,8 @@ pub(crate) struct SystemContext {
 /// The page that the address names.
 #[component]
 pub(crate) fn SystemPage() -> impl IntoView {
-    let page = address_part("page");
-    provide_context(SystemContext { id: address_part("id"), act: address_part("act") });
+    let page = open_part(0);
+    provide_context(SystemContext { id: open_part(1), act: open_part(2) });
     move || match page.get().as_str() {
         _ => view! { <NotFoundPage /> }.into_any(),
     }

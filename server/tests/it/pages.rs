@@ -34,6 +34,8 @@ async fn every_page_has_a_title() {
         (Actor::Admin, "/w/acme/keys/new".to_owned()),
         (Actor::Admin, format!("/w/acme/keys/{key}/scopes")),
         (Actor::Admin, format!("/w/acme/keys/{key}/delete")),
+        (Actor::Admin, format!("/w/acme/keys/{key}")),
+        (Actor::Admin, format!("/w/acme/keys/{key}/edit/expiry")),
         (Actor::Admin, "/account".to_owned()),
         (Actor::Admin, "/nowhere".to_owned()),
         (Actor::Admin, "/w/nowhere/keys".to_owned()),
@@ -58,10 +60,17 @@ async fn every_page_has_a_title() {
 async fn a_dialog_about_a_key_that_is_not_there_is_not_found() {
     let app = App::new().await;
     for id in ["x", "key_", "key_0000000000000000000000", "kf_sec_0", "%00"] {
-        for dialog in ["scopes", "delete"] {
-            let answer = app.as_(Actor::Admin, Call::get(format!("/w/acme/keys/{id}/{dialog}")).header("accept", "text/html")).await;
+        for dialog in ["", "/scopes", "/delete", "/edit/name", "/edit/expiry"] {
+            let answer = app.as_(Actor::Admin, Call::get(format!("/w/acme/keys/{id}{dialog}")).header("accept", "text/html")).await;
             assert_eq!(answer.code(), 404, "{id} {dialog}");
         }
+    }
+    let key = app.key(Actor::KeyOwner, KeyKind::Secret, &["chat"]).await.key.id;
+    for act in ["name", "scopes", "expiry", "interval", "deactivate", "activate", "delete"] {
+        app.as_(Actor::Admin, Call::get(format!("/w/acme/keys/{key}/edit/{act}")).header("accept", "text/html")).await.expect(200);
+    }
+    for nowhere in ["edit/nothing", "other", "other/name"] {
+        app.as_(Actor::Admin, Call::get(format!("/w/acme/keys/{key}/{nowhere}")).header("accept", "text/html")).await.expect(404);
     }
 }
 

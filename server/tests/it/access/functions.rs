@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Row, Statuses};
+use super::{Row, Statuses, Target};
 use crate::support::{Call, PASSWORD};
 
 fn ask(function: &str, arguments: &Value) -> Call {
@@ -11,6 +11,11 @@ fn ask(function: &str, arguments: &Value) -> Call {
 
 fn form(function: &str, fields: &[(&str, &str)]) -> Call {
     Call::post(format!("/_app/{function}")).form(fields)
+}
+
+/// The fields that name the key.
+fn one(target: &Target) -> [(&str, &str); 2] {
+    [("workspace", "acme"), ("id", &target.key)]
 }
 
 fn complete_setup() -> Call {
@@ -60,6 +65,12 @@ pub(super) fn rows() -> Vec<Row> {
             people([401, 403, 200, 200, 200, 404, 400, 403])),
         row("/_app/update_key",
             |target| form("update_key", &[("workspace", "acme"), ("id", &target.key), ("version", "1"), ("scopes[0]", "chat")]), one_key),
+        row("/_app/rename_key", |target| form("rename_key", &[&one(target)[..], &[("version", "1"), ("name", "x")]].concat()), one_key),
+        row("/_app/change_expiry", |target| form("change_expiry", &[&one(target)[..], &[("version", "1"), ("expiry", "30")]].concat()), one_key),
+        row("/_app/change_interval",
+            |target| form("change_interval", &[&one(target)[..], &[("version", "1"), ("inactivity_days", "30")]].concat()), one_key),
+        row("/_app/deactivate_key", |target| form("deactivate_key", &one(target)), one_key),
+        row("/_app/activate_key", |target| form("activate_key", &one(target)), people([401, 404, 404, 403, 200, 404, 200, 404])),
         row("/_app/delete_key", |target| form("delete_key", &[("workspace", "acme"), ("id", &target.key)]), one_key),
     ]
 }

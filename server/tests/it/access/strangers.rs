@@ -113,6 +113,11 @@ async fn the_pages_functions_tell_strangers_no_more_than_the_api() {
             Call::post("/_app/get_key").json(&json!({"workspace": workspace, "id": id})),
             Call::post("/_app/update_key").form(&[&named[..], &[("version", "1"), ("scopes[0]", "chat")]].concat()),
             Call::post("/_app/delete_key").form(&named),
+            Call::post("/_app/rename_key").form(&[&named[..], &[("version", "1"), ("name", "mine")]].concat()),
+            Call::post("/_app/change_expiry").form(&[&named[..], &[("version", "1"), ("expiry", "7")]].concat()),
+            Call::post("/_app/change_interval").form(&[&named[..], &[("version", "1"), ("inactivity_days", "30")]].concat()),
+            Call::post("/_app/deactivate_key").form(&named),
+            Call::post("/_app/activate_key").form(&named),
             Call::post("/_app/list_keys").json(&json!({"workspace": workspace, "filter": {}})),
             Call::post("/_app/create_key")
                 .json(&json!({"workspace": workspace, "form": {"kind": "secret", "scopes": ["chat"]}, "idempotency_key": "1"})),
@@ -125,7 +130,7 @@ async fn the_pages_functions_tell_strangers_no_more_than_the_api() {
             assert_eq!(seen.0, 404);
             assert_eq!(seen, look(&app, actor, missing).await, "{actor:?}");
         }
-        for call in asked("acme", id).into_iter().take(3) {
+        for call in asked("acme", id).into_iter().take(8) {
             assert_eq!(look(&app, actor, call).await.0, 404);
         }
     }

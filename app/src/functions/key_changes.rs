@@ -1,0 +1,100 @@
+//! Changes of one setting of a key each, as the dialogs of its own page send them.
+
+use keyfold_domain::ids::KeyId;
+use keyfold_domain::key::KeySummary;
+use leptos::prelude::*;
+
+use super::fault::Fault;
+#[cfg(feature = "ssr")]
+use {
+    super::context,
+    crate::key_form::{self, KeyForm},
+    keyfold_domain::key::KeyPatch,
+    keyfold_domain::problem::Problem,
+    keyfold_domain::time::Timestamp,
+};
+
+/// Makes a change to a key of that version, and leads a form without script back to the key's page.
+#[cfg(feature = "ssr")]
+async fn change(
+    workspace: &str,
+    id: &KeyId,
+    version: i64,
+    patch: Result<KeyPatch, Problem>,
+    typed: &[(&str, &str)],
+    done: &str,
+) -> Result<KeySummary, Fault> {
+    let (request, actor) = context::actor()?;
+    let place = context::reply(request.engine.workspaces.get(&actor, workspace).await)?;
+    let patch = KeyPatch { version: Some(version), ..context::reply_to_form(patch, typed)? };
+    let key = context::reply_to_form(request.engine.keys.update(&actor, &place.id, id, patch).await, typed)?;
+    context::go_to(&format!("/w/{}/keys/{id}?done={done}", place.slug));
+    Ok(key)
+}
+
+/// Gives a key another name and another note.
+#[server(endpoint = "rename_key", prefix = "/_app")]
+pub async fn rename_key(
+    workspace: String,
+    id: KeyId,
+    version: i64,
+    #[server(default)] name: String,
+    #[server(default)] note: String,
+) -> Result<KeySummary, Fault> {
+    let typed = [("name", name.as_str()), ("note", &note)];
+    let patch = KeyPatch { name: Some(name.clone()), note: Some(note.clone()), ..KeyPatch::default() };
+    change(&workspace, &id, version, Ok(patch), &typed, "name").await
+}
+
+/// Gives a key another end.
+#[server(endpoint = "change_expiry", prefix = "/_app")]
+pub async fn change_expiry(
+    workspace: String,
+    id: KeyId,
+    version: i64,
+    expiry: String,
+    #[server(default)] expires_on: String,
+    #[server(default)] expires_at: String,
+) -> Result<KeySummary, Fault> {
+    let typed = [("expiry", expiry.as_str()), ("expires_on", &expires_on)];
+    let at = expires_at.parse().ok().map(Timestamp::from_millis);
+    let form = KeyForm { expiry: expiry.clone(), expires_on: expires_on.clone(), expires_at: at, ..KeyForm::default() };
+    let patch = form.expiry().map(|end| KeyPatch { expires_at: Some(end), ..KeyPatch::default() });
+    change(&workspace, &id, version, patch, &typed, "expiry").await
+}
+
+/// Gives a key another inactivity interval, or none.
+#[server(endpoint = "change_interval", prefix = "/_app")]
+pub async fn change_interval(
+    workspace: String,
+    id: KeyId,
+    version: i64,
+    #[server(default)] inactivity_days: String,
+    #[server(default)] inactivity_custom: String,
+) -> Result<KeySummary, Fault> {
+    let typed = [("inactivity_days", inactivity_days.as_str()), ("inactivity_custom", &inactivity_custom)];
+    let days = key_form::interval(&inactivity_days, &inactivity_custom);
+    let patch = days.map(|days| KeyPatch { inactivity_days: Some(days), ..KeyPatch::default() });
+    change(&workspace, &id, version, patch, &typed, "interval").await
+}
+
+/// Stops a key until somebody activates it again.
+#[server(endpoint = "deactivate_key", prefix = "/_app")]
+pub async fn deactivate_key(workspace: String, id: KeyId, #[server(default)] reason: String) -> Result<KeySummary, Fault> {
+    let (request, actor) = context::actor()?;
+    let place = context::reply(request.engine.workspaces.get(&actor, &workspace).await)?;
+    let done = request.engine.keys.deactivate(&actor, &place.id, &id, &reason).await;
+    let key = context::reply_to_form(done, &[("reason", &reason)])?;
+    context::go_to(&format!("/w/{}/keys/{id}?done=deactivated", place.slug));
+    Ok(key)
+}
+
+/// Lets a stopped key work again.
+#[server(endpoint = "activate_key", prefix = "/_app")]
+pub async fn activate_key(workspace: String, id: KeyId) -> Result<KeySummary, Fault> {
+    let (request, actor) = context::actor()?;
+    let place = context::reply(request.engine.workspaces.get(&actor, &workspace).await)?;
+    let key = context::reply(request.engine.keys.activate(&actor, &place.id, &id).await)?;
+    context::go_to(&format!("/w/{}/keys/{id}?done=activated", place.slug));
+    Ok(key)
+}
