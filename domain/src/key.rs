@@ -134,9 +134,10 @@ pub enum InactiveReason {
     OwnerDisabled,
 }
 
-/// Whether a key works, derived from its record and the time.
+/// Whether a key works, derived from its record and the time. Serialised as one word: the browser's reader of anything more
+/// would weigh kibibytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "state", content = "reason")]
+#[serde(into = "&'static str", try_from = "String")]
 pub enum KeyState {
     /// It works.
     Active,
@@ -144,6 +145,49 @@ pub enum KeyState {
     Inactive(InactiveReason),
     /// It is gone for good; the record stays.
     Deleted,
+}
+
+impl KeyState {
+    /// Every state.
+    pub const ALL: [Self; 6] = [
+        Self::Active,
+        Self::Inactive(InactiveReason::Deactivated),
+        Self::Inactive(InactiveReason::Expired),
+        Self::Inactive(InactiveReason::Dormant),
+        Self::Inactive(InactiveReason::OwnerDisabled),
+        Self::Deleted,
+    ];
+
+    /// The word it is serialised as.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Inactive(InactiveReason::Deactivated) => "deactivated",
+            Self::Inactive(InactiveReason::Expired) => "expired",
+            Self::Inactive(InactiveReason::Dormant) => "dormant",
+            Self::Inactive(InactiveReason::OwnerDisabled) => "owner_disabled",
+            Self::Deleted => "deleted",
+        }
+    }
+}
+
+impl From<KeyState> for &'static str {
+    fn from(state: KeyState) -> Self {
+        state.as_str()
+    }
+}
+
+/// The word names no state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a state of a key")]
+pub struct InvalidKeyState;
+
+impl TryFrom<String> for KeyState {
+    type Error = InvalidKeyState;
+
+    fn try_from(word: String) -> Result<Self, InvalidKeyState> {
+        Self::ALL.into_iter().find(|state| state.as_str() == word).ok_or(InvalidKeyState)
+    }
 }
 
 /// A key as lists show it.
@@ -166,7 +210,6 @@ pub struct KeySummary {
     /// The masked secret, `kf_sec_…rOY1`.
     pub hint: String,
     /// Whether it works now.
-    #[serde(flatten)]
     pub state: KeyState,
     /// When it was made.
     pub created_at: Timestamp,
@@ -348,6 +391,16 @@ mod tests {
         assert_eq!(field(NewKey { scopes: ScopeSet::default(), ..good.clone() }), "scopes");
         assert_eq!(field(NewKey { kind: KeyKind::Publishable, ..good.clone() }), "scopes");
         assert_eq!(field(NewKey { inactivity_days: Some(0), ..good }), "inactivity_days");
+    }
+
+    #[test]
+    fn every_state_is_one_word_and_comes_back() {
+        for state in KeyState::ALL {
+            let written = serde_json::to_string(&state).unwrap();
+            assert_eq!(written, format!("\"{}\"", state.as_str()));
+            assert_eq!(serde_json::from_str::<KeyState>(&written).unwrap(), state);
+        }
+        assert!(serde_json::from_str::<KeyState>("\"inactive\"").is_err());
     }
 
     #[test]

@@ -65,7 +65,7 @@ impl std::borrow::Borrow<str> for ScopeName {
 
 /// What sort of key it is. Fixed at creation, visible in the secret, and a bound on the scopes it may ever hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(into = "&'static str", try_from = "String")]
 pub enum KeyKind {
     /// For servers: any scope but the management scopes.
     Secret,
@@ -73,6 +73,25 @@ pub enum KeyKind {
     Publishable,
     /// May also hold the management scopes; acts as its owner and never beyond the owner's present rights.
     Management,
+}
+
+/// The word names no kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not the name of a kind")]
+pub struct InvalidKeyKind;
+
+impl From<KeyKind> for &'static str {
+    fn from(kind: KeyKind) -> Self {
+        kind.as_str()
+    }
+}
+
+impl TryFrom<String> for KeyKind {
+    type Error = InvalidKeyKind;
+
+    fn try_from(word: String) -> Result<Self, InvalidKeyKind> {
+        Self::from_name(&word).ok_or(InvalidKeyKind)
+    }
 }
 
 impl KeyKind {

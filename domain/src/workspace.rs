@@ -7,7 +7,7 @@ use crate::policy_limits::KeyPolicy;
 
 /// What a member is in a workspace, weakest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(into = "&'static str", try_from = "String")]
 pub enum Role {
     /// Looks at what is theirs.
     Viewer,
@@ -17,6 +17,25 @@ pub enum Role {
     Admin,
     /// An admin who cannot be removed by other admins.
     Owner,
+}
+
+/// The word names no role.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not the name of a role")]
+pub struct InvalidRole;
+
+impl From<Role> for &'static str {
+    fn from(role: Role) -> Self {
+        role.as_str()
+    }
+}
+
+impl TryFrom<String> for Role {
+    type Error = InvalidRole;
+
+    fn try_from(word: String) -> Result<Self, InvalidRole> {
+        Self::from_name(&word).ok_or(InvalidRole)
+    }
 }
 
 impl Role {

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::codec::Json;
 use super::context::SubmittedKeyForm;
 use super::fault::Fault;
+use super::workspaces::Place;
 use crate::key_form::KeyForm;
 #[cfg(feature = "ssr")]
 use {super::context, crate::key_form, keyfold_domain::key::KeyPatch, keyfold_domain::policy, keyfold_domain::problem::Problem};
@@ -17,7 +18,7 @@ use {super::context, crate::key_form, keyfold_domain::key::KeyPatch, keyfold_dom
 /// One page of keys, and what the viewer may do with them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyList {
-    pub workspace: WorkspaceSummary,
+    pub workspace: Place,
     pub keys: Page<KeySummary>,
     pub me: UserId,
     /// Sees everybody's keys, and may change them.
@@ -86,7 +87,15 @@ pub async fn list_keys(workspace: String, filter: KeyFilter) -> Result<KeyList, 
     let manages_all = actor.sees_all_keys(&workspace.id);
     let may_create = policy::can(&actor, policy::Action::CreateKey, &object) == policy::Decision::Allow
         && (manages_all || workspace.key_policy.members_may_create);
-    Ok(KeyList { keys, me, manages_all, may_create, public_url: request.public_url.clone(), now: request.now(), workspace })
+    Ok(KeyList {
+        keys,
+        me,
+        manages_all,
+        may_create,
+        public_url: request.public_url.clone(),
+        now: request.now(),
+        workspace: workspace.into(),
+    })
 }
 
 /// What the form of a new key needs to know. `from` is the key whose settings it shall start with, if any.

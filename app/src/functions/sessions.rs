@@ -1,7 +1,6 @@
 //! Signing in and out, and who is signed in.
 
 use keyfold_domain::user::UserRef;
-use keyfold_domain::workspace::WorkspaceSummary;
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +10,7 @@ use super::context;
 use super::context::Theme;
 use super::fault::Fault;
 use super::password_input::PasswordInput;
+use super::workspaces::Place;
 
 /// The person at the screen, and what the frame around every page shows of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,7 +20,7 @@ pub struct Viewer {
     pub initials: String,
     pub instance_admin: bool,
     /// Theirs; of an instance administrator all.
-    pub workspaces: Vec<WorkspaceSummary>,
+    pub workspaces: Vec<Place>,
     pub theme: Theme,
 }
 
@@ -53,7 +53,7 @@ pub async fn get_viewer() -> Result<Option<Viewer>, Fault> {
     use keyfold_domain::policy::Principal;
     let (request, actor) = context::actor()?;
     let Principal::User(person) = &actor.principal else { return Ok(None) };
-    let workspaces = context::reply(request.engine.workspaces.list(&actor).await)?;
+    let workspaces = context::reply(request.engine.workspaces.list(&actor).await)?.into_iter().map(Place::from).collect();
     let (user, initials) = (person.user.clone(), crate::format::initials(&person.user.display_name));
     Ok(Some(Viewer { user, initials, instance_admin: person.instance_admin, workspaces, theme: request.theme }))
 }

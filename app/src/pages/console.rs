@@ -1,6 +1,6 @@
 //! The frame around the pages of somebody who is signed in, and the one around those of everybody else.
 
-use keyfold_domain::workspace::{Role, WorkspaceSummary};
+use keyfold_domain::workspace::Role;
 use leptos::prelude::*;
 use leptos_router::components::Outlet;
 use leptos_router::hooks::{use_location, use_navigate};
@@ -11,6 +11,7 @@ use crate::format;
 use crate::functions::context::Theme;
 use crate::functions::fault::Fault;
 use crate::functions::sessions::{SignOut, Viewer, get_viewer};
+use crate::functions::workspaces::Place;
 
 /// Who is signed in, for the pages inside the frame.
 pub(crate) type ViewerResource = Resource<Result<Option<Viewer>, Fault>>;
@@ -114,7 +115,7 @@ fn TopBar(viewer: Viewer) -> impl IntoView {
 
 /// The bar of the pages beside the present one.
 #[component]
-fn Places(places: StoredValue<(bool, Vec<WorkspaceSummary>)>) -> impl IntoView {
+fn Places(places: StoredValue<(bool, Vec<Place>)>) -> impl IntoView {
     let path = use_location().pathname;
     let links = move || {
         let path = path.get();
@@ -155,7 +156,7 @@ fn slug_of(path: &str) -> Option<&str> {
 }
 
 #[component]
-fn WorkspaceMenu(workspaces: Vec<WorkspaceSummary>, instance_admin: bool) -> impl IntoView {
+fn WorkspaceMenu(workspaces: Vec<Place>, instance_admin: bool) -> impl IntoView {
     let path = use_location().pathname;
     let workspaces = StoredValue::new(workspaces);
     let is_here = move |slug: &str| path.with(|path| slug_of(path) == Some(slug));
@@ -164,7 +165,7 @@ fn WorkspaceMenu(workspaces: Vec<WorkspaceSummary>, instance_admin: bool) -> imp
             workspaces.with_value(|all| all.iter().find(|workspace| is_here(&workspace.slug)).map(|workspace| workspace.name.clone()));
         name.unwrap_or_else(|| if path.with(|path| path.starts_with("/system")) { "System dashboard".into() } else { "Workspaces".into() })
     };
-    let item = move |workspace: WorkspaceSummary| {
+    let item = move |workspace: Place| {
         let slug = workspace.slug.clone();
         let here = Signal::derive(move || is_here(&slug));
         view! {
