@@ -26,6 +26,8 @@ pub struct KeyList {
     /// May create keys, and change their own.
     pub may_create: bool,
     pub public_url: String,
+    /// Which keys end soon, in words; `None` if none does, or on a page that shows only a part of the keys.
+    pub ending: Option<String>,
     /// The moment by which states and distances in time are told.
     pub now: Timestamp,
 }
@@ -87,7 +89,9 @@ pub async fn list_keys(workspace: String, filter: KeyFilter) -> Result<KeyList, 
     let manages_all = actor.sees_all_keys(&workspace.id);
     let may_create = policy::can(&actor, policy::Action::CreateKey, &object) == policy::Decision::Allow
         && (manages_all || workspace.key_policy.members_may_create);
+    let ending = if filter == KeyFilter::default() { soon_over(&request, &actor, &workspace).await? } else { None };
     Ok(KeyList {
+        ending,
         keys,
         me,
         manages_all,
@@ -95,6 +99,39 @@ pub async fn list_keys(workspace: String, filter: KeyFilter) -> Result<KeyList, 
         public_url: request.public_url.clone(),
         now: request.now(),
         workspace: workspace.into(),
+    })
+}
+
+/// From how near an end on people are warned: 14 days.
+#[cfg(feature = "ssr")]
+const SOON_MS: i64 = 14 * keyfold_domain::time::DAY_MS;
+
+/// Which keys that the actor sees end soon, in words.
+#[cfg(feature = "ssr")]
+async fn soon_over(
+    request: &context::RequestContext,
+    actor: &policy::Actor,
+    workspace: &WorkspaceSummary,
+) -> Result<Option<String>, Fault> {
+    use keyfold_domain::key::{KeySort, StateFilter};
+    const NAMED: usize = 3;
+    let limit = u32::try_from(NAMED).unwrap_or_default() + 1;
+    let first = KeyFilter { state: StateFilter::Active, sort: KeySort::Expires, descending: false, limit, ..KeyFilter::default() };
+    let page = context::reply(request.engine.keys.list(actor, &workspace.id, &first).await)?;
+    let now = request.now();
+    let ends = |key: &KeySummary| key.expires_at.filter(|at| at.millis_since(now) < SOON_MS);
+    let ending: Vec<String> = page
+        .items
+        .iter()
+        .filter_map(|key| {
+            let name = if key.name.is_empty() { &key.hint } else { &key.name };
+            Some(format!("“{name}” {}", crate::format::relative(ends(key)?, now)))
+        })
+        .collect();
+    Ok(match ending.len() {
+        0 => None,
+        all if all > NAMED => Some(format!("{} and others later", ending[..NAMED].join(", "))),
+        _ => Some(crate::format::listed(&ending)),
     })
 }
 

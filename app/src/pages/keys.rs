@@ -140,6 +140,21 @@ fn Keys(list: KeyList, filter: Memo<KeyFilter>, page: KeysPageContext) -> impl I
             {(may_create && (!empty || narrowed)).then(|| view! { <AddKey page /> })}
         </div>
         <Done />
+        {list
+            .ending
+            .clone()
+            .map(|ending| {
+                view! {
+                    <div class="done">
+                        <Notice tone=Tone::Warn>
+                            <strong>"Ends soon: "</strong>
+                            <span class="break">{ending}</span>
+                            ". "
+                            <a href=move || format!("/w/{}/keys?state=active&sort=expires", page.workspace.get())>"Show them first"</a>
+                        </Notice>
+                    </div>
+                }
+            })}
         {(!empty || narrowed).then(|| view! { <Toolbar filter=filter.clone() page /> })}
         {match (empty, narrowed) {
             (true, false) => view! { <Teach may_create public_url=list.public_url page /> }.into_any(),

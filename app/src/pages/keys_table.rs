@@ -160,7 +160,13 @@ fn End(key: KeySummary, now: Timestamp) -> impl IntoView {
     match key.expires_at {
         Some(at) => {
             let left = at.millis_since(now);
-            let class = if key.state == KeyState::Active && left < SOON_MS { "warn" } else { "" };
+            let class = match left {
+                _ if key.state != KeyState::Active => "",
+                left if left < DAY_MS => "soon soon-now",
+                left if left < 7 * DAY_MS => "soon",
+                left if left < SOON_MS => "warn",
+                _ => "",
+            };
             view! {
                 <span class="two-lines">
                     <Moment at precision=Precision::Day />
