@@ -1,6 +1,6 @@
 //! What the form of a new key sends, with script or without it, and what it means.
 
-use keyfold_domain::key::{Expiry, KeySummary, MAX_INACTIVITY_DAYS, NewKey};
+use keyfold_domain::key::{Expiry, Inactivity, KeySummary, MAX_INACTIVITY_DAYS, NewKey};
 use keyfold_domain::policy_limits::KeyPolicy;
 use keyfold_domain::problem::Problem;
 use keyfold_domain::scope::{self, KeyKind, ScopeSet};
@@ -19,6 +19,8 @@ pub const ON_DATE: &str = "date";
 pub const CUSTOM: &str = "custom";
 /// The value of the choice "never".
 pub const NEVER: &str = "never";
+/// The value of the choice of no inactivity interval.
+pub const OFF: &str = "off";
 
 /// The fields as they were typed and ticked. Carries no secret, so it may be shown again beside an error.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,7 +38,7 @@ pub struct KeyForm {
     pub expires_on: String,
     /// The end of that day where the viewer is, if script could tell; else the day ends in UTC.
     pub expires_at: Option<Timestamp>,
-    /// A number of days, [`CUSTOM`], or empty for no interval.
+    /// A number of days, [`CUSTOM`], [`OFF`], or empty for the workspace's default.
     pub inactivity_days: String,
     /// The number of days of [`CUSTOM`].
     pub inactivity_custom: String,
@@ -49,7 +51,8 @@ impl KeyForm {
     pub fn offered(policy: &KeyPolicy) -> Self {
         let life = policy.default_expiry_days.unwrap_or(90).min(policy.max_expiry_days.unwrap_or(u32::MAX));
         let expiry = if LIVES.contains(&life) { life.to_string() } else { String::new() };
-        Self { kind: KeyKind::Secret.as_str().into(), expiry, ..Self::default() }
+        let (inactivity_days, inactivity_custom) = Self::interval_fields(policy.default_inactivity_days);
+        Self { kind: KeyKind::Secret.as_str().into(), expiry, inactivity_days, inactivity_custom, ..Self::default() }
     }
 
     /// The form of another key with the settings of one that is there. Its name is not a setting, and its life starts anew.
@@ -70,7 +73,7 @@ impl KeyForm {
         match days {
             Some(days) if INTERVALS.contains(&days) => (days.to_string(), String::new()),
             Some(days) => (CUSTOM.into(), days.to_string()),
-            None => (String::new(), String::new()),
+            None => (OFF.into(), String::new()),
         }
     }
 
@@ -128,7 +131,10 @@ impl KeyForm {
     pub fn new_key(&self) -> Result<NewKey, Problem> {
         let kind = KeyKind::from_name(&self.kind).ok_or_else(|| Problem::invalid("kind", "Choose what kind of key it shall be."))?;
         named_scopes(&self.scopes)?;
-        let inactivity_days = interval(&self.inactivity_days, &self.inactivity_custom)?;
+        let inactivity_days = match self.inactivity_days.as_str() {
+            "" => Inactivity::Default,
+            choice => interval(choice, &self.inactivity_custom)?.map_or(Inactivity::Off, Inactivity::Days),
+        };
         let (name, note) = (self.name.clone(), self.note.clone());
         NewKey { name, kind, scopes: self.scope_set(), expires_at: self.expiry()?, inactivity_days, note, owner: None }.checked()
     }
@@ -137,7 +143,7 @@ impl KeyForm {
 /// The inactivity interval that a choice and, for [`CUSTOM`], the number beside it mean, in days; `None` for none.
 pub fn interval(choice: &str, custom: &str) -> Result<Option<u32>, Problem> {
     match choice {
-        "" => Ok(None),
+        "" | OFF => Ok(None),
         CUSTOM => {
             let days = custom.trim().parse().ok().filter(|days| (1..=MAX_INACTIVITY_DAYS).contains(days));
             let wrong = || Problem::invalid("inactivity_custom", format!("Enter a number of days from 1 to {MAX_INACTIVITY_DAYS}."));
@@ -210,6 +216,7 @@ mod tests {
     #[test]
     fn an_interval_of_ones_own_is_a_number_of_days() {
         assert_eq!(interval("", "17"), Ok(None));
+        assert_eq!(interval(OFF, "17"), Ok(None));
         assert_eq!(interval("60", ""), Ok(Some(60)));
         assert_eq!(interval(CUSTOM, " 45 "), Ok(Some(45)));
         for bad in ["", "0", "-3", "3651", "4.5", "many"] {
@@ -257,6 +264,21 @@ mod tests {
         assert_eq!(KeyForm::offered(&policy).expiry, "90");
         assert_eq!(KeyForm::offered(&KeyPolicy { max_expiry_days: Some(30), ..policy.clone() }).expiry, "30");
         assert_eq!(KeyForm::offered(&KeyPolicy { max_expiry_days: Some(20), ..policy }).expiry, "");
+    }
+
+    #[test]
+    fn nothing_said_off_and_a_number_are_three_intervals() {
+        let days = |text: &str| {
+            form(&[("kind", "secret"), ("scopes", "chat"), ("inactivity_days", text)]).new_key().map(|key| key.inactivity_days)
+        };
+        assert_eq!(days(""), Ok(Inactivity::Default));
+        assert_eq!(days("off"), Ok(Inactivity::Off));
+        assert_eq!(days("30"), Ok(Inactivity::Days(30)));
+        assert_eq!(days("0").unwrap_err().field.as_deref(), Some("inactivity_days"));
+        assert_eq!(KeyForm::offered(&KeyPolicy::default()).inactivity_days, "off");
+        let policy = KeyPolicy { default_inactivity_days: Some(45), ..KeyPolicy::default() };
+        let offered = KeyForm::offered(&policy);
+        assert_eq!((offered.inactivity_days.as_str(), offered.inactivity_custom.as_str()), (CUSTOM, "45"));
     }
 
     #[test]

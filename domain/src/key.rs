@@ -32,6 +32,29 @@ pub enum Expiry {
     At(Timestamp),
 }
 
+/// After how long without a use a new key shall go dormant.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Inactivity {
+    /// As the workspace's rules say.
+    #[default]
+    Default,
+    /// Never.
+    Off,
+    /// After that many days.
+    Days(u32),
+}
+
+impl Inactivity {
+    /// The days that are asked for by number.
+    pub const fn days(self) -> Option<u32> {
+        match self {
+            Self::Days(days) => Some(days),
+            Self::Default | Self::Off => None,
+        }
+    }
+}
+
 /// A key to be created.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -46,9 +69,9 @@ pub struct NewKey {
     /// When it ends.
     #[serde(default)]
     pub expires_at: Expiry,
-    /// It goes dormant when unused for that many days; `None` for never.
+    /// After how many days without a use it goes dormant.
     #[serde(default)]
-    pub inactivity_days: Option<u32>,
+    pub inactivity_days: Inactivity,
     /// A note for people.
     #[serde(default)]
     pub note: String,
@@ -61,7 +84,7 @@ impl NewKey {
     /// A new key with text fields in their accepted form, or the first input at fault. Expiry is for the workspace's rules.
     pub fn checked(self) -> Result<Self, Problem> {
         self.scopes.check(self.kind).map_err(|refusal| Problem::invalid("scopes", sentence(&refusal)))?;
-        check_inactivity(self.inactivity_days)?;
+        check_inactivity(self.inactivity_days.days())?;
         Ok(Self { name: name::optional_name("name", &self.name)?, note: name::note("note", &self.note)?, ..self })
     }
 }
@@ -380,7 +403,7 @@ mod tests {
             kind: KeyKind::Secret,
             scopes: scopes.clone(),
             expires_at: Expiry::Default,
-            inactivity_days: Some(30),
+            inactivity_days: Inactivity::Days(30),
             note: "a\r\nb".into(),
             owner: None,
         };
@@ -390,7 +413,7 @@ mod tests {
         assert_eq!(field(NewKey { name: "\u{202e}".into(), ..good.clone() }), "name");
         assert_eq!(field(NewKey { scopes: ScopeSet::default(), ..good.clone() }), "scopes");
         assert_eq!(field(NewKey { kind: KeyKind::Publishable, ..good.clone() }), "scopes");
-        assert_eq!(field(NewKey { inactivity_days: Some(0), ..good }), "inactivity_days");
+        assert_eq!(field(NewKey { inactivity_days: Inactivity::Days(0), ..good }), "inactivity_days");
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! building. It is pure: no I/O, no clock, no source of randomness of its own, and it compiles to WebAssembly.
 #![warn(missing_docs)]
 
+pub mod audit;
 pub mod base62;
 pub mod ids;
 pub mod key;

@@ -131,8 +131,14 @@ pub enum Action {
     CreateWorkspace,
     /// Make a user, list users.
     ManageUsers,
+    /// Read the audit log. A member reads what concerns them.
+    ReadAudit,
+    /// Take the audit log away as a file.
+    ExportAudit,
     /// Check the audit chains.
     VerifyAudit,
+    /// Change the rules for keys, or see whom a change would concern.
+    ChangePolicy,
 }
 
 /// On what.
@@ -177,9 +183,12 @@ const fn needs(action: Action) -> (Role, Role, Option<&'static str>) {
         }
         Action::ActivateKey => (Role::Admin, Role::Admin, Some("keys:write")),
         Action::VerifyKey => (Role::Member, Role::Member, Some("verify")),
-        Action::AddMember => (Role::Admin, Role::Admin, None),
+        Action::ReadAudit => (Role::Member, Role::Member, Some("audit:read")),
+        Action::ExportAudit | Action::VerifyAudit => (Role::Admin, Role::Admin, Some("audit:read")),
+        // A key that could loosen the rules could give itself a longer life.
+        Action::AddMember | Action::ChangePolicy => (Role::Admin, Role::Admin, None),
         // Of the instance only; in a workspace not even its owner.
-        Action::CreateWorkspace | Action::ManageUsers | Action::VerifyAudit => (Role::Owner, Role::Owner, None),
+        Action::CreateWorkspace | Action::ManageUsers => (Role::Owner, Role::Owner, None),
     }
 }
 
@@ -322,11 +331,43 @@ mod tests {
     #[test]
     fn the_instance_is_for_its_administrators_and_the_operator() {
         let operator = Actor { principal: Principal::Operator, request: RequestInfo::default() };
-        for action in [Action::CreateWorkspace, Action::ManageUsers, Action::VerifyAudit] {
+        for action in [
+            Action::CreateWorkspace,
+            Action::ManageUsers,
+            Action::ReadAudit,
+            Action::ExportAudit,
+            Action::VerifyAudit,
+            Action::ChangePolicy,
+        ] {
             assert_eq!(can(&operator, action, &Object::Instance), Decision::Allow);
             assert_eq!(can(&person(None, true), action, &Object::Instance), Decision::Allow);
             assert_eq!(can(&person(Some(Role::Owner), false), action, &Object::Instance), Decision::Forbid);
-            assert_eq!(can(&key_of(Role::Owner, &["keys:write", "verify"]), action, &Object::Instance), Decision::Forbid);
+            assert_eq!(can(&key_of(Role::Owner, &["keys:write", "verify", "audit:read"]), action, &Object::Instance), Decision::Forbid);
+        }
+    }
+
+    #[test]
+    fn the_log_is_open_to_members_its_whole_to_admins_and_the_rules_to_people_alone() {
+        use Decision::{Allow, Forbid, Hide};
+        let (here, there) = (id("wsp_", '1'), id("wsp_", '2'));
+        let actions = [Action::ReadAudit, Action::ExportAudit, Action::VerifyAudit, Action::ChangePolicy];
+        for (actor, expected) in [
+            (person(Some(Role::Viewer), false), [Forbid; 4]),
+            (person(Some(Role::Member), false), [Allow, Forbid, Forbid, Forbid]),
+            (person(Some(Role::Admin), false), [Allow; 4]),
+            (person(Some(Role::Owner), false), [Allow; 4]),
+            (person(None, true), [Allow; 4]),
+            (person(None, false), [Hide; 4]),
+            (key_of(Role::Owner, &["audit:read"]), [Allow, Allow, Allow, Forbid]),
+            (key_of(Role::Member, &["audit:read"]), [Allow, Forbid, Forbid, Forbid]),
+            (key_of(Role::Viewer, &["audit:read"]), [Forbid; 4]),
+            (key_of(Role::Owner, &["keys:read", "keys:write", "members:read", "verify"]), [Forbid; 4]),
+        ] {
+            for (action, expected) in actions.into_iter().zip(expected) {
+                assert_eq!(can(&actor, action, &Object::Workspace(&here)), expected, "{action:?} {actor:?}");
+                let elsewhere = can(&actor, action, &Object::Workspace(&there));
+                assert_eq!(elsewhere == Allow, actor.role_in(&there).is_some(), "{action:?} {actor:?}");
+            }
         }
     }
 

@@ -24,8 +24,10 @@ use crate::password::Hasher;
 use crate::service::audit::Audit;
 use crate::service::keys::Keys;
 use crate::service::members::Members;
+use crate::service::policies::Policies;
 use crate::service::sessions::Sessions;
 use crate::service::setup::Setup;
+use crate::service::sweep::{SWEEP_EVERY, Swept, sweep};
 use crate::service::users::Users;
 use crate::service::verify::Verifier;
 use crate::service::workspaces::Workspaces;
@@ -153,6 +155,8 @@ pub struct Engine {
     pub workspaces: Workspaces,
     /// Who belongs to a workspace.
     pub members: Members,
+    /// The rules for keys.
+    pub policies: Policies,
     /// API keys.
     pub keys: Keys,
     /// Verdicts on presented keys.
@@ -199,6 +203,7 @@ impl Engine {
             users: Users { core: shared() },
             workspaces: Workspaces { core: shared() },
             members: Members { core: shared() },
+            policies: Policies { core: shared() },
             keys: Keys { core: shared() },
             verifier: Verifier { core: shared() },
             audit: Audit { core: shared() },
@@ -229,7 +234,8 @@ impl Engine {
     /// Starts the background jobs of a server: following the change log, writing counts, forgetting what is old.
     pub fn start_jobs(&self) {
         let (core, stop) = (|| Arc::clone(&self.shared.core), || self.shared.stop.subscribe());
-        let jobs = [tokio::spawn(follow(core(), stop())), tokio::spawn(write_counts(core(), stop()))];
+        let jobs =
+            [tokio::spawn(follow(core(), stop())), tokio::spawn(write_counts(core(), stop())), tokio::spawn(record_ends(core(), stop()))];
         self.shared.jobs.lock().unwrap_or_else(PoisonError::into_inner).extend(jobs);
     }
 
@@ -241,6 +247,11 @@ impl Engine {
     /// Writes every count that is waiting, now.
     pub async fn flush_usage(&self) -> Result<(), Error> {
         service::flush(&self.shared.core).await
+    }
+
+    /// Puts what time has brought about since the last time into the audit log, now.
+    pub async fn sweep(&self) -> Result<Swept, Error> {
+        sweep(&self.shared.core).await
     }
 
     /// Can it serve? Asks the database, for at most a second.
@@ -425,6 +436,21 @@ async fn write_counts(core: Arc<Core>, mut stop: watch::Receiver<bool>) {
             && let Err(error) = service::housekeep(&core).await
         {
             tracing::warn!(%error, "old entries could not be removed");
+        }
+    }
+}
+
+/// Puts keys that have expired or fallen dormant into the audit log, every minute.
+async fn record_ends(core: Arc<Core>, mut stop: watch::Receiver<bool>) {
+    let mut ticks = interval(SWEEP_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            _ = stop.changed() => return,
+        }
+        if let Err(error) = sweep(&core).await {
+            tracing::warn!(%error, "the ends of keys could not be recorded; they are at the next sweep");
         }
     }
 }

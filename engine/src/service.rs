@@ -1,11 +1,15 @@
 //! The use cases, one file per noun: policy, then validation, then one transaction with its audit event.
 
 pub(crate) mod audit;
+mod audit_chain;
+pub(crate) mod audit_log;
 pub(crate) mod keys;
 mod keys_write;
 pub(crate) mod members;
+pub(crate) mod policies;
 pub(crate) mod sessions;
 pub(crate) mod setup;
+pub(crate) mod sweep;
 mod usage;
 pub(crate) mod users;
 pub(crate) mod verify;

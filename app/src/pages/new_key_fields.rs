@@ -8,7 +8,7 @@ use leptos::prelude::*;
 use super::new_key::Filling;
 use crate::components::{Field, FieldError, Icon, Select};
 use crate::format::{self, Civil};
-use crate::key_form::{CUSTOM, INTERVALS, KeyForm, LIVES, NEVER, ON_DATE, ability};
+use crate::key_form::{CUSTOM, INTERVALS, KeyForm, LIVES, NEVER, OFF, ON_DATE, ability};
 
 const fn kind_words(kind: KeyKind) -> (&'static str, &'static str) {
     match kind {
@@ -59,7 +59,11 @@ pub(super) fn Life(filling: Filling, shown: KeyForm, policy: KeyPolicy, now: Tim
     let by_rule = (!LIVES.iter().any(|days| days.to_string() == shown.expiry) || shown.expiry.is_empty()).then(|| {
         option(
             String::new(),
-            policy.max_expiry_days.map_or("As the workspace says".into(), |days| format!("In {days} days, the most allowed")),
+            match (policy.default_expiry_days, policy.max_expiry_days) {
+                (Some(days), _) if days <= most => format!("In {days} days, as the workspace says"),
+                (_, Some(days)) => format!("In {days} days, the most allowed"),
+                _ => "As the workspace says".to_owned(),
+            },
         )
     });
     let sentence = move || match filling.end() {
@@ -116,7 +120,7 @@ pub(super) fn Inactivity(filling: Filling, shown: KeyForm) -> impl IntoView {
                 "If nobody uses it"
             </label>
             <Select name="inactivity_days" id="inactivity_days" described_by="inactivity-hint inactivity-error">
-                {option(String::new(), "It keeps working".into())}
+                {option(OFF.into(), "It keeps working".into())}
                 {INTERVALS.map(|days| option(days.to_string(), format!("Stops after {days} days"))).collect_view()}
                 {option(CUSTOM.into(), "Stops after some other time …".into())}
             </Select>

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use keyfold_domain::audit::INSTANCE_CHAIN;
 use keyfold_domain::policy::{Action, Actor, Object, Principal};
 use keyfold_domain::time::Timestamp;
 use serde::Serialize;
@@ -12,14 +13,9 @@ use serde_json::Value;
 
 use super::Core;
 use crate::error::Error;
-use crate::mac::{MAC_LEN, Macs};
+use crate::mac::Macs;
 use crate::store::audit as store;
 use crate::store::db::Conn;
-
-/// The chain of what belongs to no workspace.
-const INSTANCE: &str = "instance";
-/// Events read at once while checking.
-const BATCH: i64 = 1000;
 
 /// An event about to be written.
 #[derive(Clone)]
@@ -77,7 +73,7 @@ impl Event {
     /// Something done in a workspace (`Some`) or on the instance.
     pub(crate) fn done(at: Timestamp, actor: &Actor, workspace: Option<&str>, action: &str, object: &str) -> Self {
         Self {
-            chain: workspace.unwrap_or(INSTANCE).to_owned(),
+            chain: workspace.unwrap_or(INSTANCE_CHAIN).to_owned(),
             at,
             actor: Who::of(actor),
             action: action.to_owned(),
@@ -85,6 +81,22 @@ impl Event {
             result: "done",
             ip: actor.request.ip.map(|ip| ip.to_canonical().to_string()),
             request_id: actor.request.id.clone(),
+            before: None,
+            after: None,
+        }
+    }
+
+    /// Something that came to pass in a workspace without anybody's doing.
+    pub(crate) fn noticed(at: Timestamp, workspace: &str, action: &str, object: &str) -> Self {
+        Self {
+            chain: workspace.to_owned(),
+            at,
+            actor: Who { kind: "system", id: String::new(), name: "Keyfold".to_owned() },
+            action: action.to_owned(),
+            object: object.to_owned(),
+            result: "done",
+            ip: None,
+            request_id: String::new(),
             before: None,
             after: None,
         }
@@ -156,104 +168,8 @@ pub(crate) async fn record(core: &Core, event: Event) -> Result<(), Error> {
         .await
 }
 
-/// What a check of every chain found.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ChainReport {
-    /// How many chains there are.
-    pub chains: u64,
-    /// How many events were checked.
-    pub events: u64,
-    /// The first link that does not hold; `None` if all do.
-    pub broken: Option<BrokenLink>,
-}
-
-/// Where a chain is broken.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct BrokenLink {
-    /// The chain: a workspace's id, or `instance`.
-    pub chain: String,
-    /// The number of the event.
-    pub seq: i64,
-    /// What is wrong with it.
-    pub why: String,
-}
-
-/// The audit log as a use case.
+/// The audit log as a use case: writing it is above, reading it in `audit_log`, checking it in `audit_chain`.
 #[derive(Clone)]
 pub struct Audit {
     pub(crate) core: Arc<Core>,
-}
-
-impl Audit {
-    /// Checks every chain from its first event to its head. Reads everything; for the operator and instance administrators.
-    pub async fn verify_chains(&self, actor: &Actor) -> Result<ChainReport, Error> {
-        self.core.authorize(actor, Action::VerifyAudit, &Object::Instance).await?;
-        let mut report = ChainReport { chains: 0, events: 0, broken: None };
-        let mut reader = self.core.db.reader().await?;
-        let mut conn = reader.conn();
-        let mut last = String::new();
-        loop {
-            let heads = store::chains(&mut conn, &last, BATCH).await?;
-            let Some((chain, ..)) = heads.last() else { break };
-            last.clone_from(chain);
-            for (chain, head, link) in heads {
-                report.chains += 1;
-                report.broken = self.check(&mut conn, &mut report.events, &chain, head, &link).await?;
-                if report.broken.is_some() {
-                    return Ok(report);
-                }
-            }
-        }
-        if let Some(chain) = store::orphans(&mut conn).await? {
-            report.broken = Some(BrokenLink { chain, seq: 0, why: "the chain's head was removed".into() });
-        }
-        Ok(report)
-    }
-
-    async fn check(
-        &self,
-        conn: &mut Conn<'_>,
-        count: &mut u64,
-        chain: &str,
-        head: i64,
-        head_link: &[u8],
-    ) -> Result<Option<BrokenLink>, Error> {
-        let broken = |seq, why: &str| Ok(Some(BrokenLink { chain: chain.to_owned(), seq, why: why.to_owned() }));
-        let (mut seq, mut link) = (0, vec![0u8; MAC_LEN]);
-        loop {
-            let events = store::events(conn, chain, seq, BATCH).await?;
-            if events.is_empty() {
-                break;
-            }
-            for event in events {
-                // Events written while this check runs come after the head that was read.
-                if event.seq > head {
-                    return if link == head_link { Ok(None) } else { broken(seq, "the head of the chain was changed") };
-                }
-                if event.seq != seq + 1 {
-                    return broken(seq + 1, "this event was removed");
-                }
-                if let Some(why) = self.fault(&link, chain, &event) {
-                    return broken(event.seq, why);
-                }
-                (seq, link) = (event.seq, event.mac);
-                *count += 1;
-            }
-        }
-        if seq != head {
-            return broken(seq + 1, "this event was removed");
-        }
-        if link == head_link { Ok(None) } else { broken(seq, "the head of the chain was changed") }
-    }
-
-    fn fault(&self, previous: &[u8], chain: &str, event: &store::EventRow) -> Option<&'static str> {
-        if self.core.macs.audit(previous, &event.body)[..] != event.mac[..] {
-            return Some("this event was changed, moved or inserted");
-        }
-        let Ok(body) = serde_json::from_str::<Value>(&event.body) else { return Some("this event cannot be read") };
-        let actor = body["actor"]["id"].as_str().filter(|id| !id.is_empty()).or_else(|| body["actor"]["kind"].as_str());
-        let repeated = body["at"] == event.at && body["action"] == event.action && body["object"] == event.object;
-        let in_place = body["chain"] == chain && body["seq"] == event.seq && actor == Some(event.actor.as_str());
-        (!(repeated && in_place)).then_some("the searchable columns of this event were changed")
-    }
 }

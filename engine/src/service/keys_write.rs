@@ -76,6 +76,7 @@ impl Keys {
             owner,
             created_by,
             expires_at,
+            inactivity_days: policy.interval(new.inactivity_days),
             now,
             secret_id: SecretId::generate(now, &mut core.rng()).to_string(),
             mac: core.macs.key(secret.expose()),
@@ -83,7 +84,7 @@ impl Keys {
             hint: token::hint(&secret),
             new,
         };
-        let key = self.insert(actor, insert, policy, idempotency).await?;
+        let key = self.insert(actor, insert, idempotency).await?;
         Ok(IssuedKey { key, secret })
     }
 
@@ -115,33 +116,30 @@ impl Keys {
         Ok(policy)
     }
 
-    async fn insert(
-        &self,
-        actor: &Actor,
-        insert: KeyInsert,
-        policy: KeyPolicy,
-        idempotency: Option<Idempotency>,
-    ) -> Result<KeySummary, Error> {
+    async fn insert(&self, actor: &Actor, insert: KeyInsert, idempotency: Option<Idempotency>) -> Result<KeySummary, Error> {
         let core = &self.core;
         let after = json!({
             "owner": insert.owner, "name": insert.new.name, "kind": insert.new.kind, "scopes": insert.new.scopes,
-            "expires_at": insert.expires_at, "inactivity_days": insert.new.inactivity_days, "note": insert.new.note,
+            "expires_at": insert.expires_at, "inactivity_days": insert.inactivity_days, "note": insert.new.note,
         });
         let event = Event::done(insert.now, actor, Some(insert.workspace.as_str()), "key.create", insert.id.as_str());
-        let input = Arc::new((insert, policy, idempotency, event.change(None, Some(after))));
+        let input = Arc::new((insert, idempotency, event.change(None, Some(after))));
         let macs = Arc::clone(&core.macs);
         let (row, seq) = core
             .db
             .write(move |mut conn| {
                 let (input, macs) = (Arc::clone(&input), Arc::clone(&macs));
                 Box::pin(async move {
-                    let (key, policy, idempotency, event) = &*input;
+                    let (key, idempotency, event) = &*input;
                     // First: the chain's row lock makes the counts below exact on every engine.
                     event.append(&mut conn, &macs).await?;
                     if let Some(idempotency) = idempotency {
                         idempotency.refuse_replay(&mut conn).await?;
                     }
-                    room_for_one_more(&mut conn, key, policy).await?;
+                    // The rules may have become stricter since the end was worked out.
+                    let policy = store::policies::held(&mut conn, &key.workspace).await?;
+                    policy.permit(key.expires_at, key.now)?;
+                    room_for_one_more(&mut conn, key, &policy).await?;
                     store::keys::insert(&mut conn, key).await?;
                     if let Some(idempotency) = idempotency {
                         idempotency.insert(&mut conn, key).await?;
@@ -243,8 +241,12 @@ impl Keys {
                     if row.deleted_at.is_some() {
                         return Err(Error::conflict(None, "This key was deleted. It cannot be changed any more."));
                     }
-                    let before = settings(&row);
+                    let (before, end) = (settings(&row), row.expires_at);
                     alter(&mut row)?;
+                    if row.expires_at != end {
+                        // Whatever the act is: no end is given that the rules of this moment do not allow.
+                        store::policies::held(&mut conn, workspace).await?.permit(row.expires_at.map(Timestamp::from_millis), now)?;
+                    }
                     event.clone().change(Some(before), Some(settings(&row))).append(&mut conn, &macs).await?;
                     if !store::keys::update(&mut conn, &row).await? {
                         return Err(changed_meanwhile(&row));
@@ -315,7 +317,7 @@ fn changed_meanwhile(row: &KeyRow) -> Error {
 }
 
 /// What the audit log says of a key.
-fn settings(row: &KeyRow) -> Value {
+pub(crate) fn settings(row: &KeyRow) -> Value {
     json!({
         "name": row.name, "scopes": row.scopes, "expires_at": row.expires_at, "inactivity_days": row.inactivity_days,
         "note": row.note, "deactivated_at": row.deactivated_at, "deactivated_reason": row.deactivated_reason,

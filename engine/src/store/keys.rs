@@ -134,6 +134,7 @@ pub(crate) struct KeyInsert {
     pub(crate) created_by: String,
     pub(crate) new: NewKey,
     pub(crate) expires_at: Option<Timestamp>,
+    pub(crate) inactivity_days: Option<u32>,
     pub(crate) now: Timestamp,
     pub(crate) secret_id: String,
     pub(crate) mac: MacBytes,
@@ -157,7 +158,7 @@ pub(crate) async fn insert(conn: &mut Conn<'_>, key: &KeyInsert) -> Result<(), s
             .bind(key.new.kind.as_str())
             .bind(key.new.scopes.to_string())
             .bind(key.expires_at.map(Timestamp::as_millis))
-            .bind(key.new.inactivity_days.map(i64::from))
+            .bind(key.inactivity_days.map(i64::from))
             .bind(&key.new.note)
             .bind(key.now.as_millis())
             .execute(&mut **raw)

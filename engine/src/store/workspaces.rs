@@ -6,6 +6,7 @@ use keyfold_domain::time::Timestamp;
 use keyfold_domain::workspace::{Membership, Role, WorkspaceSummary};
 
 use super::db::{Conn, on};
+use super::policies::{RulesRow, rules};
 use super::users::parse_id;
 use crate::error::Error;
 
@@ -15,42 +16,22 @@ pub(crate) struct WorkspaceRow {
     id: String,
     slug: String,
     name: String,
-    max_expiry_days: Option<i64>,
-    default_expiry_days: Option<i64>,
-    never_allowed: bool,
-    members_may_create: bool,
-    max_live_per_user: i64,
-    max_live_per_workspace: i64,
+    #[sqlx(flatten)]
+    rules: RulesRow,
 }
 
 impl WorkspaceRow {
-    /// The workspace as somebody with that role sees it.
+    /// The workspace as somebody with that role sees it. Its rules are those that hold: the stricter of its own and the
+    /// instance's.
     pub(crate) fn summary(self, role: Option<Role>) -> Result<WorkspaceSummary, Error> {
-        let count = |value: i64| u32::try_from(value).map_err(|_| Error::Internal("a workspace's limit is out of range".into()));
-        Ok(WorkspaceSummary {
-            id: parse_id(&self.id)?,
-            slug: self.slug,
-            name: self.name,
-            role,
-            key_policy: KeyPolicy {
-                max_expiry_days: self.max_expiry_days.map(count).transpose()?,
-                default_expiry_days: self.default_expiry_days.map(count).transpose()?,
-                never_allowed: self.never_allowed,
-                members_may_create: self.members_may_create,
-                max_live_per_user: count(self.max_live_per_user)?,
-                max_live_per_workspace: count(self.max_live_per_workspace)?,
-            },
-        })
+        let key_policy = self.rules.in_force()?;
+        Ok(WorkspaceSummary { id: parse_id(&self.id)?, slug: self.slug, name: self.name, role, key_policy })
     }
 }
 
 macro_rules! select_workspaces {
     ($rest:literal) => {
-        concat!(
-            "SELECT w.id, w.slug, w.name, w.max_expiry_days, w.default_expiry_days, w.never_allowed, w.members_may_create, \
-             w.max_live_per_user, w.max_live_per_workspace FROM workspaces w ",
-            $rest
-        )
+        concat!("SELECT w.id, w.slug, w.name, ", rules!(), " FROM workspaces w CROSS JOIN instance_policy i ", $rest)
     };
 }
 
@@ -64,7 +45,7 @@ pub(crate) async fn insert(
     now: Timestamp,
 ) -> Result<(), sqlx::Error> {
     let sql = "INSERT INTO workspaces (id, slug, name, max_expiry_days, default_expiry_days, never_allowed, members_may_create,
-        max_live_per_user, max_live_per_workspace, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+        max_live_per_user, max_live_per_workspace, created_at, default_inactivity_days) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
     on!(conn, raw => sqlx::query(sql)
         .bind(id.as_str())
         .bind(slug)
@@ -76,6 +57,7 @@ pub(crate) async fn insert(
         .bind(i64::from(policy.max_live_per_user))
         .bind(i64::from(policy.max_live_per_workspace))
         .bind(now.as_millis())
+        .bind(policy.default_inactivity_days.map(i64::from))
         .execute(&mut **raw)
         .await
         .map(|_| ()))

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use keyfold_domain::key::{Expiry, InactiveReason, KeyFilter, KeyPatch, KeySort, KeyState, NewKey, StateFilter};
+use keyfold_domain::key::{Expiry, InactiveReason, Inactivity, KeyFilter, KeyPatch, KeySort, KeyState, NewKey, StateFilter};
 use keyfold_domain::problem::ProblemCode;
 use keyfold_domain::scope::KeyKind;
 use keyfold_domain::workspace::Role;
@@ -234,6 +234,7 @@ on_both! {
         let linus = instance.member(&acme.id, "linus", Role::Member).await;
         let engine = &instance.engine;
         let make = |name: &'static str, expires_at: Expiry, inactivity_days: Option<u32>| {
+            let inactivity_days = inactivity_days.map_or(Inactivity::Off, Inactivity::Days);
             let new = NewKey { expires_at, inactivity_days, ..new_key(name, &["chat"]) };
             async { engine.keys.create(&linus, &acme.id, new, None).await.unwrap() }
         };

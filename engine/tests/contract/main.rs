@@ -3,9 +3,13 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 
 mod audit;
+mod audit_log;
+mod audit_tampering;
 mod faults;
 mod keys;
 mod people;
+mod policies;
 mod support;
+mod sweep;
 mod upgrade;
 mod verify;

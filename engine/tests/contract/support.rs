@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use keyfold_domain::ids::WorkspaceId;
-use keyfold_domain::key::{Expiry, IssuedKey, NewKey};
+use keyfold_domain::key::{Expiry, Inactivity, IssuedKey, NewKey};
 use keyfold_domain::policy::{Actor, Principal, RequestInfo};
 use keyfold_domain::problem::{Problem, ProblemCode};
 use keyfold_domain::scope::{KeyKind, ScopeSet};
@@ -177,7 +177,7 @@ pub(crate) fn new_key(name: &str, names: &[&str]) -> NewKey {
         kind: KeyKind::Secret,
         scopes: scopes(names),
         expires_at: Expiry::Default,
-        inactivity_days: None,
+        inactivity_days: Inactivity::Default,
         note: String::new(),
         owner: None,
     }

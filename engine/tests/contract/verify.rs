@@ -107,7 +107,7 @@ on_both! {
     async fn a_key_expires_and_sleeps_to_the_millisecond_without_any_job(instance) {
         let (acme, ada) = instance.workspace("acme", "ada").await;
         let engine = &instance.engine;
-        let new = NewKey { expires_at: Expiry::At(NOW.plus_days(3)), inactivity_days: Some(1), ..new_key("short", &["chat"]) };
+        let new = NewKey { expires_at: Expiry::At(NOW.plus_days(3)), inactivity_days: keyfold_domain::key::Inactivity::Days(1), ..new_key("short", &["chat"]) };
         let key = engine.keys.create(&ada, &acme.id, new, None).await.unwrap();
         let now = |ms: i64| {
             instance.clock.set(NOW.plus_ms(ms));

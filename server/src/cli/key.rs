@@ -52,7 +52,7 @@ pub(crate) struct Create {
     /// How long it lives, like "30 days", or "never"; the workspace's default if left out
     #[arg(long, value_name = "DURATION")]
     expires_in: Option<Lifetime>,
-    /// It goes dormant when unused for that many days
+    /// It goes dormant when unused for that many days; the workspace's default if left out
     #[arg(long, value_name = "DAYS")]
     inactivity_days: Option<u32>,
     /// A note for people

@@ -1,6 +1,6 @@
 //! `whoami` and `verify`: verdicts, their order, and what strangers must not be able to tell.
 
-use keyfold_domain::key::{Expiry, NewKey};
+use keyfold_domain::key::{Expiry, Inactivity, NewKey};
 use keyfold_domain::scope::KeyKind;
 use keyfold_domain::time::DAY_MS;
 use keyfold_domain::workspace::Role;
@@ -77,9 +77,9 @@ async fn whoami_needs_one_bearer_header_and_nothing_else_will_do() {
 async fn a_key_that_does_not_work_is_told_why() {
     let app = App::new().await;
     let owner = Actor::KeyOwner.user(&app).await;
-    let make = |inactivity_days, expires_at| NewKey {
+    let make = |inactivity_days: Option<u32>, expires_at| NewKey {
         owner: Some(owner.clone()),
-        inactivity_days,
+        inactivity_days: inactivity_days.map_or(Inactivity::Off, Inactivity::Days),
         expires_at,
         ..new_key("a key", KeyKind::Secret, &["chat"])
     };

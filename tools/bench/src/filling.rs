@@ -9,7 +9,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 use futures_util::{StreamExt as _, stream};
 use keyfold_domain::ids::{UserId, WorkspaceId};
-use keyfold_domain::key::{Expiry, IssuedKey, NewKey};
+use keyfold_domain::key::{Expiry, Inactivity, IssuedKey, NewKey};
 use keyfold_domain::policy::{Actor, Principal, RequestInfo};
 use keyfold_domain::scope::KeyKind;
 use keyfold_domain::token::{Prefix, Secret};
@@ -125,7 +125,7 @@ impl Filler {
             scopes: scopes.iter().map(|scope| scope.parse()).collect::<Result<_, _>>()?,
             // A key that makes others must not end before them.
             expires_at: if kind == KeyKind::Management { Expiry::Never } else { Expiry::Default },
-            inactivity_days: None,
+            inactivity_days: Inactivity::Off,
             note: String::new(),
             owner: Some(owner.clone()),
         };

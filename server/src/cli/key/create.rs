@@ -1,7 +1,7 @@
 //! `keyfold key create`. Scripts rely on the secret standing alone on standard output.
 
 use jiff::{Span, Timestamp as Instant, tz::TimeZone};
-use keyfold_domain::key::{Expiry, IssuedKey, NewKey};
+use keyfold_domain::key::{Expiry, Inactivity, IssuedKey, NewKey};
 use keyfold_domain::problem::Problem;
 use keyfold_domain::scope::{self, KeyKind, ScopeSet};
 use keyfold_domain::time::Timestamp;
@@ -56,8 +56,15 @@ async fn create(new: Create, engine: &Engine) -> Result<IssuedKey, Error> {
     let owner = named("user", &new.owner, engine.users.find_by_username(&operator(), &new.owner).await)?;
     let (kind, scopes) = access(&new);
     let expires_at = new.expires_in.map_or(Ok(Expiry::Default), |lifetime| lifetime.from(engine.now()))?;
-    let wanted =
-        NewKey { name: new.name, kind, scopes, expires_at, inactivity_days: new.inactivity_days, note: new.note, owner: Some(owner.id) };
+    let wanted = NewKey {
+        name: new.name,
+        kind,
+        scopes,
+        expires_at,
+        inactivity_days: new.inactivity_days.map_or(Inactivity::Default, Inactivity::Days),
+        note: new.note,
+        owner: Some(owner.id),
+    };
     engine.keys.create(&operator(), &workspace, wanted, None).await
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use keyfold_domain::ids::WorkspaceId;
-use keyfold_domain::key::{Expiry, IssuedKey, NewKey};
+use keyfold_domain::key::{Expiry, Inactivity, IssuedKey, NewKey};
 use keyfold_domain::policy::{Principal, RequestInfo};
 use keyfold_domain::scope::{KeyKind, ScopeSet};
 use keyfold_domain::time::Timestamp;
@@ -61,7 +61,7 @@ pub(crate) fn new_key(name: &str, kind: KeyKind, names: &[&str]) -> NewKey {
         kind,
         scopes: scopes(names),
         expires_at: Expiry::Default,
-        inactivity_days: None,
+        inactivity_days: Inactivity::Default,
         note: String::new(),
         owner: None,
     }
