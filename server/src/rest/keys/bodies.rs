@@ -2,7 +2,7 @@
 //! change a script's answers by accident.
 
 use keyfold_domain::ids::{KeyId, UserId, WorkspaceId};
-use keyfold_domain::key::{Expiry, InactiveReason, IssuedKey, KeyPatch, KeyState, KeySummary, NewKey, Page};
+use keyfold_domain::key::{Expiry, InactiveReason, Inactivity, IssuedKey, KeyPatch, KeyState, KeySummary, NewKey, Page};
 use keyfold_domain::scope::{KeyKind, ScopeSet};
 use keyfold_domain::token::Secret;
 use keyfold_domain::user::UserRef;
@@ -61,6 +61,16 @@ impl From<Given<Moment>> for Expiry {
     }
 }
 
+impl From<Given<u32>> for Inactivity {
+    fn from(given: Given<u32>) -> Self {
+        match given {
+            Given::Nothing => Self::Default,
+            Given::Null => Self::Off,
+            Given::Value(days) => Self::Days(days),
+        }
+    }
+}
+
 /// A key to be created. Fields that are not listed here are refused.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -81,10 +91,10 @@ pub(crate) struct NewKeyBody {
     #[serde(default)]
     #[schema(schema_with = schemas::new_expiry, required = false)]
     expires_at: Given<Moment>,
-    /// The key goes dormant when unused for that many days. Left out or `null`: never.
+    /// The key goes dormant when unused for that many days. Left out: the workspace's default. `null`: never.
     #[serde(default)]
-    #[schema(minimum = 1, maximum = 3650, example = json!(null))]
-    inactivity_days: Option<u32>,
+    #[schema(schema_with = schemas::new_interval, required = false)]
+    inactivity_days: Given<u32>,
     /// A note for people: up to 1,000 characters, may have several lines.
     #[serde(default)]
     #[schema(default = "", max_length = 1000)]
@@ -102,7 +112,7 @@ impl From<NewKeyBody> for NewKey {
             kind: body.kind,
             scopes: body.scopes,
             expires_at: body.expires_at.into(),
-            inactivity_days: body.inactivity_days,
+            inactivity_days: body.inactivity_days.into(),
             note: body.note,
             owner: body.owner,
         }
@@ -361,6 +371,15 @@ mod tests {
         assert_eq!(patch("{}").unwrap(), KeyPatch::default());
         assert_eq!(patch(r#"{"expires_at":null}"#).unwrap().expires_at, Some(Expiry::Never));
         assert_eq!(patch(r#"{"expires_at":"1970-01-01T00:00:01Z"}"#).unwrap().expires_at, Some(at));
+    }
+
+    #[test]
+    fn an_absent_interval_a_null_and_a_number_mean_three_things_and_zero_is_none_of_them() {
+        assert_eq!(new_key("").unwrap().inactivity_days, Inactivity::Default);
+        assert_eq!(new_key(r#","inactivity_days":null"#).unwrap().inactivity_days, Inactivity::Off);
+        assert_eq!(new_key(r#","inactivity_days":30"#).unwrap().inactivity_days, Inactivity::Days(30));
+        let zero = new_key(r#","inactivity_days":0"#).unwrap().checked().unwrap_err();
+        assert_eq!(zero.field.as_deref(), Some("inactivity_days"));
     }
 
     #[test]
