@@ -164,6 +164,11 @@ impl Keyset {
         self.by_id.len()
     }
 
+    /// How many secrets there are.
+    pub(crate) fn secrets(&self) -> usize {
+        self.by_mac.len()
+    }
+
     /// Puts a key's present record and secrets in the place of those before. `older` are its secrets with an end.
     pub(crate) fn put(&self, record: Key, current: MacBytes, older: &[(MacBytes, Timestamp)], last_used_at: Option<Timestamp>) {
         let (by_id, by_mac) = (self.by_id.pin(), self.by_mac.pin());

@@ -6,6 +6,8 @@ mod audit;
 mod faults;
 mod keys;
 mod people;
+mod rotation;
 mod support;
 mod upgrade;
+mod usage;
 mod verify;
