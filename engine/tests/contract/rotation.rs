@@ -79,6 +79,7 @@ on_both! {
         let (acme, ada) = instance.workspace("acme", "ada").await;
         let first = instance.key(&ada, &acme.id, "CI").await;
         let id = &first.key.id;
+        instance.clock.advance_ms(1);
         let second = rotate(&instance, &ada, &acme.id, id, Grace::Week).await;
         instance.clock.advance_ms(1);
         let third = rotate(&instance, &ada, &acme.id, id, Grace::Hour).await;
@@ -86,7 +87,7 @@ on_both! {
         let fourth = rotate(&instance, &ada, &acme.id, id, Grace::Day).await;
         assert_eq!(states(&fourth.secrets), [SecretState::Current, SecretState::Retiring, SecretState::Retiring, SecretState::Retiring]);
         let ends: Vec<_> = fourth.secrets.iter().map(|secret| secret.ends_at).collect();
-        assert_eq!(ends, [None, Some(NOW.plus_ms(2).plus_days(1)), Some(NOW.plus_ms(1 + 3_600_000)), Some(NOW.plus_days(7))]);
+        assert_eq!(ends, [None, Some(NOW.plus_ms(3).plus_days(1)), Some(NOW.plus_ms(2 + 3_600_000)), Some(NOW.plus_ms(1).plus_days(7))]);
         assert_eq!([&first, &second.issued, &third.issued, &fourth.issued].map(|issued| verdict(&instance.engine, issued)), [Code::Valid; 4]);
         instance.clock.set(NOW.plus_days(2));
         let codes = [&first, &second.issued, &third.issued, &fourth.issued].map(|issued| verdict(&instance.engine, issued));
