@@ -14,6 +14,11 @@ const fn is_deceptive(found: char) -> bool {
     matches!(found, '\u{061c}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2028}' | '\u{2029}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
+/// Can it stand in a line of text without breaking, reordering or hiding anything?
+pub(crate) fn is_plain(found: char) -> bool {
+    !found.is_control() && !is_deceptive(found)
+}
+
 pub(crate) fn clean(field: &str, text: &str, max: usize, line_breaks: bool) -> Result<String, Problem> {
     let text: String = text.trim().nfc().collect();
     if text.chars().count() > max {

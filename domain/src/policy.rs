@@ -117,6 +117,8 @@ pub enum Action {
     CreateKey,
     /// Change a key's name, scopes, expiry, interval or note.
     UpdateKey,
+    /// Give a key a new secret, end an old one.
+    RotateKey,
     /// Stop a key for now.
     DeactivateKey,
     /// Let a stopped key work again.
@@ -178,7 +180,7 @@ const fn needs(action: Action) -> (Role, Role, Option<&'static str>) {
     match action {
         Action::ReadWorkspace => (Role::Viewer, Role::Viewer, Some("keys:read")),
         Action::ReadKey => (Role::Admin, Role::Viewer, Some("keys:read")),
-        Action::CreateKey | Action::UpdateKey | Action::DeactivateKey | Action::DeleteKey => {
+        Action::CreateKey | Action::UpdateKey | Action::RotateKey | Action::DeactivateKey | Action::DeleteKey => {
             (Role::Admin, Role::Member, Some("keys:write"))
         }
         Action::ActivateKey => (Role::Admin, Role::Admin, Some("keys:write")),
@@ -190,6 +192,11 @@ const fn needs(action: Action) -> (Role, Role, Option<&'static str>) {
         // Of the instance only; in a workspace not even its owner.
         Action::CreateWorkspace | Action::ManageUsers => (Role::Owner, Role::Owner, None),
     }
+}
+
+/// The scope that a management key needs for an act; `None`: no key may.
+pub const fn scope_for(action: Action) -> Option<&'static str> {
+    needs(action).2
 }
 
 /// May `actor` do `action` on `object`?
@@ -282,7 +289,7 @@ mod tests {
                 // One's own id in a foreign workspace is still foreign.
                 let object = Object::Key { workspace, owner, id: Some(&key) };
                 assert_eq!(can(&actor, Action::ReadKey, &object), reads[at], "read {actor:?} {object:?}");
-                for action in [Action::UpdateKey, Action::DeleteKey, Action::DeactivateKey] {
+                for action in [Action::UpdateKey, Action::RotateKey, Action::DeleteKey, Action::DeactivateKey] {
                     assert_eq!(can(&actor, action, &object), writes[at], "{action:?} {actor:?} {object:?}");
                 }
             }
@@ -323,7 +330,7 @@ mod tests {
         let object = Object::Key { workspace: &here, owner: &me, id: Some(&itself) };
         let key = key_of(Role::Owner, &["keys:write"]);
         assert_eq!(can(&key, Action::ReadKey, &object), Decision::Allow);
-        for action in [Action::UpdateKey, Action::DeactivateKey, Action::ActivateKey, Action::DeleteKey] {
+        for action in [Action::UpdateKey, Action::RotateKey, Action::DeactivateKey, Action::ActivateKey, Action::DeleteKey] {
             assert_eq!(can(&key, action, &object), Decision::Forbid);
         }
     }

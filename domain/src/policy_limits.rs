@@ -134,6 +134,17 @@ impl KeyPolicy {
         self.max_expiry_days.map(|days| now.plus_days(i64::from(days)))
     }
 
+    /// The end of a key that is there already and ended at `end` so far, as these rules allow it from now on: brought down
+    /// to the cap, and given an end where none is not allowed. Never later than before.
+    pub fn bring_down(&self, end: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
+        match (end, self.latest(now)) {
+            (Some(end), Some(cap)) => Some(end.min(cap)),
+            (None, Some(cap)) => Some(cap),
+            (None, None) if !self.never_allowed => self.default_expiry_days.map(|days| now.plus_days(i64::from(days))),
+            (end, None) => end,
+        }
+    }
+
     /// Turns a wish into the moment the key ends, or says which rule it breaks. An absent expiry under a cap becomes the cap.
     pub fn resolve(&self, wish: Expiry, now: Timestamp) -> Result<Option<Timestamp>, Problem> {
         const FIELD: &str = "expires_at";
@@ -249,6 +260,21 @@ mod tests {
     use super::*;
 
     const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+    #[test]
+    fn an_end_is_brought_down_to_the_rules_and_never_moved_away() {
+        let capped = KeyPolicy { max_expiry_days: Some(30), ..KeyPolicy::default() };
+        let cap = Some(NOW.plus_days(30));
+        assert_eq!(capped.bring_down(None, NOW), cap);
+        assert_eq!(capped.bring_down(Some(NOW.plus_days(31)), NOW), cap);
+        assert_eq!(capped.bring_down(Some(NOW.plus_days(3)), NOW), Some(NOW.plus_days(3)));
+        let free = KeyPolicy::default();
+        assert_eq!(free.bring_down(None, NOW), None);
+        assert_eq!(free.bring_down(Some(NOW.plus_days(999)), NOW), Some(NOW.plus_days(999)));
+        let finite = KeyPolicy { never_allowed: false, ..KeyPolicy::default() };
+        assert_eq!(finite.bring_down(None, NOW), Some(NOW.plus_days(90)));
+        assert_eq!(finite.bring_down(Some(NOW.plus_days(999)), NOW), Some(NOW.plus_days(999)));
+    }
 
     #[test]
     fn an_absent_expiry_becomes_the_default_but_never_passes_the_cap() {

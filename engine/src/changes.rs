@@ -1,7 +1,7 @@
 //! Keeps the verifier's memory exact: applies the change log in order, whoever wrote it (this process, the command line,
 //! another node), and reloads everything when a part of the log is missing.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use keyfold_domain::ids::KeyId;
@@ -14,6 +14,7 @@ use crate::mac::MacBytes;
 use crate::store::changes::{ChangeRow, after, newest};
 use crate::store::db::{Conn, Db};
 use crate::store::keys::{KeyRow, find_live, live_after, live_of_owner};
+use crate::store::secrets::{RetiringRow, retiring};
 
 /// Changes read at once.
 const BATCH: i64 = 500;
@@ -60,18 +61,26 @@ impl Follower {
         if applied > target { self.load(&mut conn, keyset, target).await } else { Ok(()) }
     }
 
+    /// Forgets secrets that have ended.
+    pub(crate) async fn drop_ended(&self, keyset: &Keyset, now: Timestamp) {
+        let _applying = self.applying.lock().await;
+        keyset.drop_ended(now);
+    }
+
     async fn load(&self, conn: &mut Conn<'_>, keyset: &Keyset, target: i64) -> Result<(), Error> {
         let mut seen = HashSet::new();
         let mut last = String::new();
         loop {
             let rows = live_after(conn, &last, LOAD).await?;
+            let Some(end) = rows.last().map(|row| row.id.clone()) else { break };
+            let mut older = HashMap::<String, Vec<RetiringRow>>::new();
+            for secret in retiring(conn, &last, &end).await? {
+                older.entry(secret.key_id.clone()).or_default().push(secret);
+            }
             for row in &rows {
-                seen.insert(put(keyset, row)?);
+                seen.insert(insert(keyset, row, older.remove(&row.id).unwrap_or_default())?);
             }
-            match rows.last() {
-                Some(row) => last.clone_from(&row.id),
-                None => break,
-            }
+            last = end;
         }
         keyset.retain(&seen);
         // Changes after `target` may be in already; applying them again changes nothing.
@@ -91,13 +100,13 @@ async fn apply(conn: &mut Conn<'_>, keyset: &Keyset, rows: &[ChangeRow]) -> Resu
             ("key", _) => {
                 let id: KeyId = crate::store::users::parse_id(&row.object)?;
                 match find_live(conn, &id).await? {
-                    Some(key) => drop(put(keyset, &key)?),
+                    Some(key) => put(conn, keyset, &key).await?,
                     None => keyset.remove(&id),
                 }
             }
             ("membership", Some((workspace, owner))) => {
                 for key in live_of_owner(conn, workspace, owner).await? {
-                    put(keyset, &key)?;
+                    put(conn, keyset, &key).await?;
                 }
             }
             (kind, _) => return Err(Error::Internal(format!("the change log holds an unknown kind of change: {kind}"))),
@@ -106,10 +115,18 @@ async fn apply(conn: &mut Conn<'_>, keyset: &Keyset, rows: &[ChangeRow]) -> Resu
     Ok(())
 }
 
-fn put(keyset: &Keyset, row: &KeyRow) -> Result<KeyId, Error> {
+/// Puts a key as it is now into memory, with all its secrets that have not ended.
+async fn put(conn: &mut Conn<'_>, keyset: &Keyset, row: &KeyRow) -> Result<(), Error> {
+    let older = if row.rotating_until.is_some() { retiring(conn, &row.id, &row.id).await? } else { Vec::new() };
+    insert(keyset, row, older).map(drop)
+}
+
+fn insert(keyset: &Keyset, row: &KeyRow, older: Vec<RetiringRow>) -> Result<KeyId, Error> {
     let record = row.record()?;
     let id = record.id.clone();
-    let mac: MacBytes = row.mac.as_slice().try_into().map_err(|_| Error::Internal("a stored MAC has a wrong length".into()))?;
-    keyset.put(record, mac, row.last_used_at.map(Timestamp::from_millis));
+    let mac = |bytes: &[u8]| MacBytes::try_from(bytes).map_err(|_| Error::Internal("a stored MAC has a wrong length".into()));
+    let older = older.into_iter().map(|secret| Ok((mac(&secret.mac)?, Timestamp::from_millis(secret.ends_at))));
+    let older = older.collect::<Result<Vec<_>, Error>>()?;
+    keyset.put(record, mac(&row.mac)?, &older, row.last_used_at.map(Timestamp::from_millis));
     Ok(id)
 }

@@ -1,58 +1,86 @@
-//! The verifier's memory: every key that is not deleted, by its secret's keyed hash, kept exact by the change log.
+//! The verifier's memory: every key that is not deleted, by the keyed hash of each secret that has not ended, kept exact by
+//! the change log.
 //!
 //! A lookup that finds nothing is an answer ("no such key"), never a reason to ask the database. Readers take no lock that
 //! a writer can hold. What is not here: deciding (the domain does) and reading the database (`changes` does).
 
+mod tally;
+
 use std::collections::HashSet;
 use std::hash::{BuildHasherDefault, Hasher};
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use keyfold_domain::ids::KeyId;
 use keyfold_domain::time::Timestamp;
-use keyfold_domain::verdict::Key;
+use keyfold_domain::verdict::{Code, Key};
 use subtle::ConstantTimeEq;
 
 use crate::mac::MacBytes;
+pub use tally::Client;
+pub(crate) use tally::{Counts, Seen, Usage};
 
-/// Counters of one key. They outlive changes of its record.
-#[derive(Debug, Default)]
-pub(crate) struct Usage {
-    /// Uses not yet written to the database.
-    pending: AtomicU64,
-    /// Milliseconds of the last use; 0 for never.
-    last_used: AtomicI64,
-    /// Waits in the queue of the next flush.
-    queued: AtomicBool,
-}
+/// The end of a current secret.
+const NEVER: Timestamp = Timestamp::from_millis(i64::MAX);
 
-impl Usage {
-    pub(crate) fn last_used_at(&self) -> Option<Timestamp> {
-        Some(self.last_used.load(Ordering::Relaxed)).filter(|at| *at > 0).map(Timestamp::from_millis)
-    }
-
-    pub(crate) fn pending(&self) -> u64 {
-        self.pending.load(Ordering::Relaxed)
-    }
-}
-
-/// A key as the verifier finds it.
+/// A key as the verifier finds it by one of its secrets.
 #[derive(Clone)]
 pub(crate) struct Entry {
     pub(crate) record: Arc<Key>,
     pub(crate) usage: Arc<Usage>,
     mac: MacBytes,
+    ends_at: Timestamp,
 }
 
-/// What one flush writes for one key.
-pub(crate) struct Flushed {
-    pub(crate) id: KeyId,
-    pub(crate) calls: u64,
-    pub(crate) last_used_at: Timestamp,
+impl Entry {
+    /// Is the time of this secret over? Then it is answered like one that never was.
+    pub(crate) fn has_ended(&self, now: Timestamp) -> bool {
+        now >= self.ends_at
+    }
+}
+
+/// The secrets of a key that are in memory.
+#[derive(Clone)]
+struct Known {
+    current: MacBytes,
+    usage: Arc<Usage>,
+    older: Option<Box<[Older]>>,
+    /// The last use that the database knows of, or that a secret saw that is in memory no more; 0 for none.
+    stored_use: i64,
+}
+
+/// A secret that was replaced and has not ended.
+#[derive(Clone)]
+struct Older {
+    mac: MacBytes,
+    ends_at: Timestamp,
     usage: Arc<Usage>,
 }
 
-type Queued = (KeyId, Arc<Usage>);
+impl Known {
+    fn older(&self) -> &[Older] {
+        self.older.as_deref().unwrap_or_default()
+    }
+
+    fn all(&self) -> impl Iterator<Item = (MacBytes, &Arc<Usage>)> {
+        std::iter::once((self.current, &self.usage)).chain(self.older().iter().map(|older| (older.mac, &older.usage)))
+    }
+
+    fn last_used(&self) -> i64 {
+        let seen = self.all().filter_map(|(_, usage)| usage.last_used_at()).map(Timestamp::as_millis).max();
+        seen.unwrap_or_default().max(self.stored_use)
+    }
+}
+
+/// What one flush writes for one secret.
+pub(crate) struct Flushed {
+    pub(crate) id: KeyId,
+    pub(crate) mac: MacBytes,
+    pub(crate) counts: Counts,
+    usage: Arc<Usage>,
+}
+
+type Queued = (KeyId, MacBytes, Arc<Usage>);
 
 /// Spreads keyed hashes over a table by their own first bytes: nobody can choose those, so hashing them again would only
 /// cost time.
@@ -77,7 +105,9 @@ impl Hasher for Spread {
 /// Every live key of the instance.
 pub(crate) struct Keyset {
     by_mac: papaya::HashMap<MacBytes, Entry, BuildHasherDefault<Spread>>,
-    by_id: papaya::HashMap<KeyId, (MacBytes, Arc<Usage>)>,
+    by_id: papaya::HashMap<KeyId, Known>,
+    /// Keys with older secrets. Only whoever changes the memory looks here.
+    rotating: Mutex<HashSet<KeyId>>,
     queue: mpsc::Sender<Queued>,
     queued: Mutex<mpsc::Receiver<Queued>>,
     loaded: AtomicBool,
@@ -90,6 +120,7 @@ impl Keyset {
         Self {
             by_mac: papaya::HashMap::default(),
             by_id: papaya::HashMap::new(),
+            rotating: Mutex::default(),
             queue,
             queued: Mutex::new(queued),
             loaded: AtomicBool::new(false),
@@ -110,15 +141,22 @@ impl Keyset {
         self.stale.store(stale, Ordering::Release);
     }
 
-    /// The key whose secret has that hash.
+    /// The key that has a secret with that hash. Whether the secret has ended is for the caller to look at.
     pub(crate) fn find(&self, mac: &MacBytes) -> Option<Entry> {
         let entry = self.by_mac.pin().get(mac).cloned()?;
         bool::from(entry.mac.ct_eq(mac)).then_some(entry)
     }
 
-    /// The counters of a key.
-    pub(crate) fn usage(&self, id: &KeyId) -> Option<Arc<Usage>> {
-        self.by_id.pin().get(id).map(|(_, usage)| Arc::clone(usage))
+    /// When a key was last used with any of its secrets.
+    pub(crate) fn last_used_at(&self, id: &KeyId) -> Option<Timestamp> {
+        let last = self.by_id.pin().get(id).map(Known::last_used);
+        last.filter(|at| *at > 0).map(Timestamp::from_millis)
+    }
+
+    /// The counters of each secret of a key.
+    pub(crate) fn usages(&self, id: &KeyId) -> Vec<(MacBytes, Arc<Usage>)> {
+        let by_id = self.by_id.pin();
+        by_id.get(id).map(|known| known.all().map(|(mac, usage)| (mac, Arc::clone(usage))).collect()).unwrap_or_default()
     }
 
     /// How many keys there are.
@@ -126,26 +164,69 @@ impl Keyset {
         self.by_id.len()
     }
 
-    /// Puts a key's present record in the place of the one before.
-    pub(crate) fn put(&self, record: Key, mac: MacBytes, last_used_at: Option<Timestamp>) {
-        let by_id = self.by_id.pin();
+    /// How many secrets there are.
+    pub(crate) fn secrets(&self) -> usize {
+        self.by_mac.len()
+    }
+
+    /// Puts a key's present record and secrets in the place of those before. `older` are its secrets with an end.
+    pub(crate) fn put(&self, record: Key, current: MacBytes, older: &[(MacBytes, Timestamp)], last_used_at: Option<Timestamp>) {
+        let (by_id, by_mac) = (self.by_id.pin(), self.by_mac.pin());
         let known = by_id.get(&record.id).cloned();
-        let usage = known.as_ref().map(|(_, usage)| Arc::clone(usage)).unwrap_or_default();
-        usage.last_used.fetch_max(last_used_at.map_or(0, Timestamp::as_millis), Ordering::Relaxed);
-        let id = record.id.clone();
-        self.by_mac.pin().insert(mac, Entry { record: Arc::new(record), usage: Arc::clone(&usage), mac });
-        if let Some((old, _)) = known
-            && old != mac
-        {
-            self.by_mac.pin().remove(&old);
+        let (id, record) = (record.id.clone(), Arc::new(record));
+        let insert = |mac: MacBytes, ends_at: Timestamp| {
+            let found = known.as_ref().and_then(|known| known.all().find(|(of, _)| *of == mac)).map(|(_, usage)| Arc::clone(usage));
+            let usage = found.unwrap_or_default();
+            by_mac.insert(mac, Entry { record: Arc::clone(&record), usage: Arc::clone(&usage), mac, ends_at });
+            usage
+        };
+        let usage = insert(current, NEVER);
+        let older: Box<[Older]> = older.iter().map(|(mac, end)| Older { mac: *mac, ends_at: *end, usage: insert(*mac, *end) }).collect();
+        let mut fresh = Known { current, usage, older: None, stored_use: last_used_at.map_or(0, Timestamp::as_millis) };
+        if !older.is_empty() {
+            fresh.older = Some(older);
         }
-        by_id.insert(id, (mac, usage));
+        if let Some(known) = &known {
+            fresh.stored_use = fresh.stored_use.max(known.last_used());
+            for (mac, _) in known.all().filter(|(mac, _)| fresh.all().all(|(other, _)| other != *mac)) {
+                by_mac.remove(&mac);
+            }
+        }
+        let mut rotating = self.rotating.lock().unwrap_or_else(PoisonError::into_inner);
+        if fresh.older.is_some() {
+            rotating.insert(id.clone());
+        } else {
+            rotating.remove(&id);
+        }
+        by_id.insert(id, fresh);
+    }
+
+    /// Forgets the secrets that have ended. Not to be called while the memory is changed otherwise.
+    pub(crate) fn drop_ended(&self, now: Timestamp) {
+        let (by_id, by_mac) = (self.by_id.pin(), self.by_mac.pin());
+        self.rotating.lock().unwrap_or_else(PoisonError::into_inner).retain(|id| {
+            let Some(known) = by_id.get(id) else { return false };
+            let (live, ended): (Vec<Older>, Vec<Older>) = known.older().iter().cloned().partition(|older| now < older.ends_at);
+            if ended.is_empty() {
+                return true;
+            }
+            for older in ended {
+                by_mac.remove(&older.mac);
+            }
+            let stays = !live.is_empty();
+            let older = stays.then(|| live.into_boxed_slice());
+            by_id.insert(id.clone(), Known { older, stored_use: known.last_used(), ..known.clone() });
+            stays
+        });
     }
 
     /// Forgets a key.
     pub(crate) fn remove(&self, id: &KeyId) {
-        if let Some((mac, _)) = self.by_id.pin().remove(id) {
-            self.by_mac.pin().remove(mac);
+        if let Some(known) = self.by_id.pin().remove(id) {
+            let by_mac = self.by_mac.pin();
+            for (mac, _) in known.all() {
+                by_mac.remove(&mac);
+            }
         }
     }
 
@@ -157,41 +238,51 @@ impl Keyset {
         }
     }
 
-    /// Counts a use. Never waits.
-    pub(crate) fn count(&self, entry: &Entry, now: Timestamp) {
-        entry.usage.pending.fetch_add(1, Ordering::Relaxed);
-        entry.usage.last_used.fetch_max(now.as_millis(), Ordering::Relaxed);
-        self.enqueue(&entry.record.id, &entry.usage);
+    /// Counts a use by a client, and that the scope was asked for if one was. Never waits.
+    pub(crate) fn count(&self, entry: &Entry, scope: Option<&str>, client: &Client<'_>, now: Timestamp) {
+        entry.usage.call(now);
+        if let Some(scope) = scope {
+            entry.usage.ask(scope, now);
+        }
+        if entry.ends_at != NEVER {
+            entry.usage.see(client, now);
+        }
+        self.enqueue(&entry.record.id, entry.mac, &entry.usage);
     }
 
-    fn enqueue(&self, id: &KeyId, usage: &Arc<Usage>) {
-        if !usage.queued.load(Ordering::Relaxed) && !usage.queued.swap(true, Ordering::AcqRel) {
-            // The receiving end lives as long as this struct: sending cannot fail.
-            drop(self.queue.send((id.clone(), Arc::clone(usage))));
+    /// Counts a denial. Never waits.
+    pub(crate) fn count_denial(&self, entry: &Entry, code: Code, now: Timestamp) {
+        entry.usage.deny(code, now);
+        self.enqueue(&entry.record.id, entry.mac, &entry.usage);
+    }
+
+    /// Counts that a management key was used for an act that needs this scope, once for each request.
+    pub(crate) fn count_act(&self, id: &KeyId, scope: &str, request: u64, now: Timestamp) {
+        if let Some(known) = self.by_id.pin().get(id) {
+            known.usage.ask_once(scope, request, now);
+            self.enqueue(id, known.current, &known.usage);
         }
     }
 
-    /// Takes up to `most` keys' counts out for a flush.
+    fn enqueue(&self, id: &KeyId, mac: MacBytes, usage: &Arc<Usage>) {
+        if usage.wants_flush() {
+            // The receiving end lives as long as this struct: sending cannot fail.
+            drop(self.queue.send((id.clone(), mac, Arc::clone(usage))));
+        }
+    }
+
+    /// Takes the counts of up to `most` secrets out for a flush.
     pub(crate) fn take_counts(&self, most: usize) -> Vec<Flushed> {
         let queued = self.queued.lock().unwrap_or_else(PoisonError::into_inner);
-        queued
-            .try_iter()
-            .take(most)
-            .filter_map(|(id, usage)| {
-                // A use between these two lines queues the key again; its count goes with this flush or the next.
-                usage.queued.store(false, Ordering::Release);
-                let calls = usage.pending.swap(0, Ordering::AcqRel);
-                let last_used_at = usage.last_used_at()?;
-                (calls > 0).then_some(Flushed { id, calls, last_used_at, usage })
-            })
-            .collect()
+        let waiting = queued.try_iter().take(most);
+        waiting.filter_map(|(id, mac, usage)| usage.take().map(|counts| Flushed { id, mac, counts, usage })).collect()
     }
 
     /// Puts counts back whose flush failed.
     pub(crate) fn give_back(&self, counts: Vec<Flushed>) {
-        for flushed in counts {
-            flushed.usage.pending.fetch_add(flushed.calls, Ordering::AcqRel);
-            self.enqueue(&flushed.id, &flushed.usage);
+        for Flushed { id, mac, counts, usage } in counts {
+            usage.give_back(counts);
+            self.enqueue(&id, mac, &usage);
         }
     }
 }

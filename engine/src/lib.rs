@@ -21,6 +21,7 @@ pub mod testing;
 pub use clock::{Clock, Entropy, SystemClock, SystemEntropy};
 pub use error::Error;
 pub use keyfold_domain::audit::{BrokenLink, ChainReport};
+pub use keyset::Client;
 pub use mac::{Pepper, PepperError};
 pub use open::{Engine, EngineOptions, OpenError, OpenRole, Readiness};
 pub use password::{MAX_CHARS as MAX_PASSWORD_CHARS, MIN_CHARS as MIN_PASSWORD_CHARS};

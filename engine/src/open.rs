@@ -231,6 +231,11 @@ impl Engine {
         self.shared.core.keyset.len()
     }
 
+    /// How many secrets the verifier holds in memory: more than keys while some are rotated.
+    pub fn secrets_in_memory(&self) -> usize {
+        self.shared.core.keyset.secrets()
+    }
+
     /// Starts the background jobs of a server: following the change log, writing counts, forgetting what is old.
     pub fn start_jobs(&self) {
         let (core, stop) = (|| Arc::clone(&self.shared.core), || self.shared.stop.subscribe());
@@ -252,6 +257,11 @@ impl Engine {
     /// Puts what time has brought about since the last time into the audit log, now.
     pub async fn sweep(&self) -> Result<Swept, Error> {
         sweep(&self.shared.core).await
+    }
+
+    /// Forgets what nobody needs any more, now.
+    pub async fn housekeep(&self) -> Result<(), Error> {
+        service::housekeep(&self.shared.core).await
     }
 
     /// Can it serve? Asks the database, for at most a second.

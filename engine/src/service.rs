@@ -3,10 +3,13 @@
 pub(crate) mod audit;
 mod audit_chain;
 pub(crate) mod audit_log;
+mod idempotency;
+mod key_usage;
 pub(crate) mod keys;
 mod keys_write;
 pub(crate) mod members;
 pub(crate) mod policies;
+mod rotation;
 pub(crate) mod sessions;
 pub(crate) mod setup;
 pub(crate) mod sweep;
@@ -15,9 +18,10 @@ pub(crate) mod users;
 pub(crate) mod verify;
 pub(crate) mod workspaces;
 
+use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 
-use keyfold_domain::policy::{Action, Actor, Decision, Object, can};
+use keyfold_domain::policy::{Action, Actor, Decision, Object, Principal, can, scope_for};
 use keyfold_domain::time::Timestamp;
 use keyfold_domain::token::Prefix;
 
@@ -71,6 +75,10 @@ impl Core {
         if decision == Decision::Forbid {
             let event = Event::refused(self.now(), actor, action, object);
             audit::record(self, event).await?;
+        }
+        if let (Decision::Allow, Principal::Key(key), Some(scope)) = (decision, &actor.principal, scope_for(action)) {
+            let request = BuildHasherDefault::<DefaultHasher>::default().hash_one(&actor.request.id);
+            self.keyset.count_act(&key.id, scope, request, self.now());
         }
         Error::unless_allowed(decision)
     }

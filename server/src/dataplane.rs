@@ -10,10 +10,10 @@ use bytes::Bytes;
 use hyper::{HeaderMap, Method, Request, Response};
 use keyfold_domain::problem::{Problem, ProblemCode};
 use keyfold_domain::verdict::{Code, ResourceRef};
-use keyfold_engine::{Answer, Error, VerifyRequest};
+use keyfold_engine::{Answer, Client, Error, VerifyRequest};
 use tokio::time::timeout;
 
-use crate::auth::{bearer, client_ip};
+use crate::auth::{bearer, client_ip, user_agent};
 use crate::problem;
 use crate::router::AnswerBody;
 use crate::state::AppState;
@@ -46,14 +46,19 @@ where
     Ok(match (whoami_asked, method) {
         (true, &Method::GET | &Method::HEAD) => {
             let headers = request.headers();
-            whoami(state, reply, client_ip(&state.config.trusted_proxies, peer, headers), headers).await
+            whoami(state, reply, &client(state, peer, headers), headers).await
         }
         (false, &Method::POST) => {
             let (parts, body) = request.into_parts();
-            verify(state, reply, &parts.headers, body).await
+            verify(state, reply, &client(state, peer, &parts.headers), &parts.headers, body).await
         }
         _ => reply.method_not_allowed(allowed),
     })
+}
+
+/// Who sends this request.
+fn client<'a>(state: &AppState, peer: Option<IpAddr>, headers: &'a HeaderMap) -> Client<'a> {
+    Client { ip: client_ip(&state.config.trusted_proxies, peer, headers), user_agent: user_agent(headers) }
 }
 
 /// Ask a key about itself.
@@ -68,9 +73,9 @@ where
     security(("api_key" = [])),
     responses((status = 200, description = "The key works.", body = VerdictBody))
 )]
-pub(crate) async fn whoami(state: &AppState, reply: Reply, client: Option<IpAddr>, headers: &HeaderMap) -> Response<AnswerBody> {
+pub(crate) async fn whoami(state: &AppState, reply: Reply, client: &Client<'_>, headers: &HeaderMap) -> Response<AnswerBody> {
     let Some(secret) = presented(headers) else { return reply.problem(&nothing_presented()) };
-    match state.engine.verifier.whoami(secret, client) {
+    match state.engine.verifier.whoami_from(secret, client) {
         Ok(answer) if answer.code == Code::Valid => reply.verdict(&answer),
         Ok(answer) => reply.refused_key(answer.code),
         Err(error) => reply.error(&error).await,
@@ -91,7 +96,7 @@ pub(crate) async fn whoami(state: &AppState, reply: Reply, client: Option<IpAddr
     request_body = VerifyBody,
     responses((status = 200, description = "The verdict.", body = VerdictBody))
 )]
-pub(crate) async fn verify<B>(state: &AppState, reply: Reply, headers: &HeaderMap, body: B) -> Response<AnswerBody>
+pub(crate) async fn verify<B>(state: &AppState, reply: Reply, asker: &Client<'_>, headers: &HeaderMap, body: B) -> Response<AnswerBody>
 where
     B: hyper::body::Body<Data = Bytes>,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -101,7 +106,7 @@ where
         Ok(body) => body,
         Err(problem) => return reply.problem(&problem),
     };
-    match decide(state, caller, &body) {
+    match decide(state, caller, asker, &body) {
         Ok(answer) => reply.verdict(&answer),
         Err(error) => reply.error(&error).await,
     }
@@ -116,11 +121,18 @@ fn nothing_presented() -> Problem {
     Problem::new(ProblemCode::Unauthenticated, "Send an API key as `Authorization: Bearer …`, in one header.")
 }
 
-fn decide(state: &AppState, caller: &str, body: &[u8]) -> Result<Answer, Error> {
+fn decide(state: &AppState, caller: &str, asker: &Client<'_>, body: &[u8]) -> Result<Answer, Error> {
     let question = bodies::read(body)?;
     let resource: Option<ResourceRef> = question.resource.as_deref().map(str::parse).transpose()?;
     let client_ip = question.client_ip.as_deref().map(bodies::address).transpose()?;
-    let request = VerifyRequest { key: &question.key, scope: question.scope.as_deref(), resource: resource.as_ref(), client_ip };
+    let request = VerifyRequest {
+        key: &question.key,
+        scope: question.scope.as_deref(),
+        resource: resource.as_ref(),
+        client_ip,
+        user_agent: question.user_agent.as_deref(),
+        asker: *asker,
+    };
     state.engine.verifier.verify(caller, &request)
 }
 

@@ -19,6 +19,7 @@ pub(crate) mod schemas;
 mod workspaces;
 
 pub(crate) use keys::bodies::{IssuedKeyBody, KeyBody};
+pub(crate) use keys::rotation::RotatedKeyBody;
 pub use openapi::openapi_document;
 
 /// Every route under `/v1` that the router answers, with its part of the OpenAPI document.
@@ -29,6 +30,11 @@ pub fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(workspaces::get_workspace))
         .routes(routes!(keys::list_keys, keys::create_key))
         .routes(routes!(keys::get_key, keys::update_key, keys::delete_key))
+        .routes(routes!(keys::rotation::rotate_key))
+        .routes(routes!(keys::rotation::list_secrets))
+        .routes(routes!(keys::rotation::end_secret))
+        .routes(routes!(keys::usage::get_key_usage))
+        .routes(routes!(keys::usage::export_key_usage))
         .routes(routes!(keys::deactivate_key))
         .routes(routes!(keys::activate_key))
 }

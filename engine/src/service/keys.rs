@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use keyfold_domain::ids::{KeyId, WorkspaceId};
+use keyfold_domain::ids::{KeyId, UserId, WorkspaceId};
 use keyfold_domain::key::{KeyFilter, KeySort, KeySummary, MAX_PAGE, Page};
 use keyfold_domain::policy::{Action, Actor, Object};
 use keyfold_domain::problem::Problem;
@@ -92,27 +92,31 @@ impl Keys {
 
     /// One key's settings. A deleted key's record stays readable.
     pub async fn get(&self, actor: &Actor, workspace: &WorkspaceId, id: &KeyId) -> Result<KeySummary, Error> {
+        let row = self.find_for(actor, workspace, id, Action::ReadKey).await?;
+        present(&self.core, &row)
+    }
+
+    /// The key of that workspace, if the actor may do that to it.
+    pub(super) async fn find_for(&self, actor: &Actor, workspace: &WorkspaceId, id: &KeyId, action: Action) -> Result<KeyRow, Error> {
         let core = &self.core;
         core.authorize(actor, Action::ReadWorkspace, &Object::Workspace(workspace)).await?;
         let mut reader = core.db.reader().await?;
         let row = store::keys::find(&mut reader.conn(), workspace, id).await?.ok_or_else(Error::not_found)?;
         drop(reader);
-        let summary = present(core, &row)?;
-        let object = Object::Key { workspace, owner: &summary.owner.id, id: Some(id) };
-        core.authorize(actor, Action::ReadKey, &object).await?;
-        Ok(summary)
+        let owner: UserId = store::users::parse_id(&row.owner_id)?;
+        core.authorize(actor, action, &Object::Key { workspace, owner: &owner, id: Some(id) }).await?;
+        Ok(row)
     }
 }
 
 /// A key as lists show it, with the uses that are not written yet.
 pub(crate) fn present(core: &Core, row: &KeyRow) -> Result<KeySummary, Error> {
     let id: KeyId = store::users::parse_id(&row.id)?;
-    let usage = core.keyset.usage(&id);
     let stored = row.last_used_at.map(Timestamp::from_millis);
-    let last_used_at = stored.max(usage.as_ref().and_then(|usage| usage.last_used_at()));
+    let last_used_at = stored.max(core.keyset.last_used_at(&id));
     let moment = Moment { last_used_at, grace_ms: GRACE_MS, ..Moment::at(core.now()) };
     let mut summary = row.summary(&core.prefix, &moment)?;
-    let pending = usage.map_or(0, |usage| usage.pending());
+    let pending: u64 = core.keyset.usages(&id).iter().map(|(_, usage)| usage.pending()).sum();
     summary.total_calls = summary.total_calls.saturating_add(i64::try_from(pending).unwrap_or(i64::MAX));
     Ok(summary)
 }

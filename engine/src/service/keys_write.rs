@@ -14,27 +14,17 @@ use keyfold_domain::time::Timestamp;
 use keyfold_domain::token;
 use keyfold_domain::workspace::Role;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use super::audit::Event;
+use super::idempotency::Idempotency;
 use super::keys::{Keys, present};
 use super::sessions::require_proof;
 use crate::error::Error;
-use crate::mac::hex;
 use crate::store;
 use crate::store::changes::Change;
 use crate::store::db::Conn;
 use crate::store::keys::{KeyInsert, KeyRow};
-
-/// How long an Idempotency-Key is remembered, in milliseconds: 24 hours.
-const IDEMPOTENCY_MS: i64 = 86_400_000;
-
-/// The Idempotency-Key of a create: whose it is, its value, and what was asked for.
-struct Idempotency {
-    actor: String,
-    value: String,
-    request_hash: String,
-}
+use crate::store::secrets::SecretInsert;
 
 impl Keys {
     /// Makes a key and returns its secret, for this one time.
@@ -52,7 +42,7 @@ impl Keys {
             }
         };
         core.authorize(actor, Action::CreateKey, &Object::Key { workspace, owner: &owner, id: None }).await?;
-        let idempotency = idempotency.map(|value| remember(actor, workspace, value, &new)).transpose()?;
+        let idempotency = idempotency.map(|value| Idempotency::of(actor, value, &(workspace, &new))).transpose()?;
         let new = new.checked()?;
         let policy = self.rules(actor, workspace, &owner, new.kind).await?;
         let now = core.now();
@@ -78,10 +68,13 @@ impl Keys {
             expires_at,
             inactivity_days: policy.interval(new.inactivity_days),
             now,
-            secret_id: SecretId::generate(now, &mut core.rng()).to_string(),
-            mac: core.macs.key(secret.expose()),
-            pepper_id: core.macs.pepper_id().to_owned(),
-            hint: token::hint(&secret),
+            secret: SecretInsert {
+                id: SecretId::generate(now, &mut core.rng()),
+                mac: core.macs.key(secret.expose()),
+                pepper_id: core.macs.pepper_id().to_owned(),
+                hint: token::hint(&secret),
+                now,
+            },
             new,
         };
         let key = self.insert(actor, insert, idempotency).await?;
@@ -134,7 +127,7 @@ impl Keys {
                     // First: the chain's row lock makes the counts below exact on every engine.
                     event.append(&mut conn, &macs).await?;
                     if let Some(idempotency) = idempotency {
-                        idempotency.refuse_replay(&mut conn).await?;
+                        idempotency.refuse_replay(&mut conn, already_created).await?;
                     }
                     // The rules may have become stricter since the end was worked out.
                     let policy = store::policies::held(&mut conn, &key.workspace).await?;
@@ -142,7 +135,7 @@ impl Keys {
                     room_for_one_more(&mut conn, key, &policy).await?;
                     store::keys::insert(&mut conn, key).await?;
                     if let Some(idempotency) = idempotency {
-                        idempotency.insert(&mut conn, key).await?;
+                        idempotency.insert(&mut conn, &key.id, key.now).await?;
                     }
                     let row = store::keys::find(&mut conn, &key.workspace, &key.id).await?.ok_or_else(Error::not_found)?;
                     Ok((row, store::changes::append(&mut conn, &Change::Key(&key.id), key.now).await?))
@@ -222,12 +215,7 @@ impl Keys {
         F: Fn(&mut KeyRow) -> Result<(), Error> + Send + Sync + 'static,
     {
         let core = &self.core;
-        core.authorize(actor, Action::ReadWorkspace, &Object::Workspace(workspace)).await?;
-        let mut reader = core.db.reader().await?;
-        let row = store::keys::find(&mut reader.conn(), workspace, id).await?.ok_or_else(Error::not_found)?;
-        drop(reader);
-        let owner: UserId = store::users::parse_id(&row.owner_id)?;
-        core.authorize(actor, act.0, &Object::Key { workspace, owner: &owner, id: Some(id) }).await?;
+        self.find_for(actor, workspace, id, act.0).await?;
         let event = Event::done(core.now(), actor, Some(workspace.as_str()), act.1, id.as_str());
         let input = Arc::new((workspace.clone(), id.clone(), event, alter));
         let (macs, now) = (Arc::clone(&core.macs), core.now());
@@ -289,13 +277,16 @@ fn patch_row(row: &mut KeyRow, patch: KeyPatch, policy: &KeyPolicy, maker: &Acto
     }
     if let Some(scopes) = patch.scopes {
         scopes_within(maker, &scopes)?;
+        if !current.scopes.covers(&scopes) {
+            row.scopes_at = Some(now.as_millis());
+        }
         row.scopes = scopes.to_string();
     }
     Ok(())
 }
 
 /// A key that makes or changes another one cannot give more than it has itself.
-fn scopes_within(maker: &Actor, scopes: &ScopeSet) -> Result<(), Error> {
+pub(super) fn scopes_within(maker: &Actor, scopes: &ScopeSet) -> Result<(), Error> {
     match &maker.principal {
         Principal::Key(key) if !key.scopes.covers(scopes) => Err(Error::forbidden("A key cannot give scopes that it does not hold.")),
         _ => Ok(()),
@@ -303,7 +294,7 @@ fn scopes_within(maker: &Actor, scopes: &ScopeSet) -> Result<(), Error> {
 }
 
 /// A key that makes or changes another one cannot let it live longer than itself.
-fn end_within(maker: &Actor, end: Option<Timestamp>) -> Result<(), Error> {
+pub(super) fn end_within(maker: &Actor, end: Option<Timestamp>) -> Result<(), Error> {
     let Principal::Key(key) = &maker.principal else { return Ok(()) };
     match key.expires_at {
         Some(own) if end.is_none_or(|end| end > own) => Err(Error::forbidden("A key cannot make one that outlives it.")),
@@ -311,7 +302,7 @@ fn end_within(maker: &Actor, end: Option<Timestamp>) -> Result<(), Error> {
     }
 }
 
-fn changed_meanwhile(row: &KeyRow) -> Error {
+pub(super) fn changed_meanwhile(row: &KeyRow) -> Error {
     let text = format!("Somebody changed this key meanwhile (it is at version {} now). Load it again and repeat your change.", row.version);
     Error::conflict(Some("version"), text)
 }
@@ -337,37 +328,8 @@ async fn room_for_one_more(conn: &mut Conn<'_>, key: &KeyInsert, policy: &KeyPol
     Ok(())
 }
 
-fn remember(actor: &Actor, workspace: &WorkspaceId, value: &str, new: &NewKey) -> Result<Idempotency, Error> {
-    if !(1..=255).contains(&value.len()) || !value.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(Problem::invalid("idempotency_key", "Use 1 to 255 visible ASCII characters.").into());
-    }
-    let request = serde_json::to_vec(&(workspace, new)).map_err(|error| Error::Internal(error.to_string()))?;
-    let actor = match &actor.principal {
-        Principal::Key(key) => key.id.to_string(),
-        _ => actor.user().map(|user| user.id.to_string()).unwrap_or_default(),
-    };
-    Ok(Idempotency { actor, value: value.to_owned(), request_hash: hex(&Sha256::digest(request)) })
-}
-
-impl Idempotency {
-    async fn refuse_replay(&self, conn: &mut Conn<'_>) -> Result<(), Error> {
-        match store::keys::find_idempotent(conn, &self.actor, &self.value).await? {
-            None => Ok(()),
-            Some((hash, key)) if hash == self.request_hash => Err(Error::conflict(
-                Some("idempotency_key"),
-                format!(
-                    "This request already created {key}. Its secret was shown then and cannot be shown again; if it is lost, delete the key and create another."
-                ),
-            )),
-            Some((_, key)) => Err(Error::conflict(
-                Some("idempotency_key"),
-                format!("This Idempotency-Key was used for another request, which created {key}. Choose a new one."),
-            )),
-        }
-    }
-
-    async fn insert(&self, conn: &mut Conn<'_>, key: &KeyInsert) -> Result<(), Error> {
-        let forget = key.now.plus_ms(-IDEMPOTENCY_MS);
-        Ok(store::keys::insert_idempotent(conn, &self.actor, &self.value, &self.request_hash, &key.id, key.now, forget).await?)
-    }
+fn already_created(key: &str) -> String {
+    format!(
+        "This request already created {key}. Its secret was shown then and cannot be shown again; if it is lost, rotate the key to get another."
+    )
 }

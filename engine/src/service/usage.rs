@@ -1,18 +1,33 @@
 //! Counters on their way to the database: merged in memory, written in batches. A crash loses at most what was counted
 //! since the last flush; a clean stop loses nothing.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
+
+use keyfold_domain::time::{DAY_MS, Timestamp};
+use keyfold_domain::usage::{KEPT_DAYS, day_of, hour_of};
+use keyfold_domain::verdict::Code;
+use serde::Serialize;
 
 use super::Core;
 use crate::error::Error;
+use crate::keyset::{Flushed, Seen};
+use crate::mac::{MacBytes, hex};
 use crate::store;
+use crate::store::usage::Batch;
 
 /// How often counts are written.
 pub(crate) const FLUSH_EVERY: Duration = Duration::from_secs(5);
-/// Keys written in one transaction, so that no other write waits long.
+/// Secrets whose counts are written in one transaction, so that no other write waits long.
 const CHUNK: usize = 500;
 /// How long the change log is kept, in milliseconds. Followers read it many times a second.
 const LOG_MS: i64 = 3_600_000;
+/// How long it is kept who used a secret that has ended, in days: these are addresses of people.
+const CLIENTS_DAYS: i64 = 30;
+/// Rows removed in one transaction.
+const STEP: i64 = 2000;
+/// Transactions of one round of cleaning up; the next round goes on.
+const STEPS: u32 = 50;
 
 /// Writes every count that is waiting.
 pub(crate) async fn flush(core: &Core) -> Result<(), Error> {
@@ -21,22 +36,16 @@ pub(crate) async fn flush(core: &Core) -> Result<(), Error> {
         if counts.is_empty() {
             return Ok(());
         }
-        let rows: Vec<_> = counts
-            .iter()
-            .map(|flushed| (flushed.id.clone(), i64::try_from(flushed.calls).unwrap_or(i64::MAX), flushed.last_used_at))
-            .collect();
-        let written = core
-            .db
-            .write(move |mut conn| {
-                let rows = rows.clone();
-                Box::pin(async move {
-                    for (id, calls, last_used_at) in &rows {
-                        store::keys::add_usage(&mut conn, id, *calls, *last_used_at).await?;
-                    }
-                    Ok(())
-                })
-            })
-            .await;
+        let written = match batch(&counts) {
+            Ok(batch) => {
+                let write = core.db.write(move |mut conn| {
+                    let batch = batch.clone();
+                    Box::pin(async move { Ok(store::usage::add(&mut conn, &batch).await?) })
+                });
+                write.await
+            }
+            Err(error) => Err(error),
+        };
         if let Err(error) = written {
             core.keyset.give_back(counts);
             return Err(error);
@@ -44,9 +53,78 @@ pub(crate) async fn flush(core: &Core) -> Result<(), Error> {
     }
 }
 
+/// Counts as rows. A key may have several secrets among them and a secret may be there twice, each row only once: neither
+/// engine lets one statement change a row two times.
+fn batch(counts: &[Flushed]) -> Result<Batch, Error> {
+    let mut keys = BTreeMap::<&str, (u64, i64)>::new();
+    let mut secrets = BTreeMap::<&MacBytes, (u64, i64)>::new();
+    let mut hours = BTreeMap::<(&str, i64, &str), u64>::new();
+    let mut scopes = BTreeMap::<(&str, &str, i64), (u64, i64)>::new();
+    let mut clients = BTreeMap::<(&MacBytes, String, &str), (i64, u64)>::new();
+    for Flushed { id, mac, counts, .. } in counts {
+        let (id, calls) = (id.as_str(), counts.total());
+        if calls > 0 {
+            let last = counts.last_used_at.map_or(0, Timestamp::as_millis);
+            for (sum, latest) in [keys.entry(id).or_default(), secrets.entry(mac).or_default()] {
+                *sum += calls;
+                *latest = last.max(*latest);
+            }
+        }
+        for (hour, calls) in &counts.calls {
+            *hours.entry((id, *hour, Code::Valid.as_str())).or_default() += calls;
+        }
+        for (hour, code, count) in &counts.denials {
+            *hours.entry((id, *hour, code.as_str())).or_default() += count;
+        }
+        for (scope, count, last) in &counts.scopes {
+            let (sum, latest) = scopes.entry((id, scope.as_str(), day_of(*last))).or_default();
+            *sum += count;
+            *latest = last.as_millis().max(*latest);
+        }
+        for Seen { ip, user_agent, last_seen_at, calls } in &counts.clients {
+            let ip = ip.map(|ip| ip.to_string()).unwrap_or_default();
+            let (latest, sum) = clients.entry((mac, ip, user_agent.as_deref().unwrap_or_default())).or_default();
+            *latest = last_seen_at.as_millis().max(*latest);
+            *sum += calls;
+        }
+    }
+    Ok(Batch {
+        keys: json(keys.iter().map(|(id, (calls, last))| (id, calls, last)))?,
+        secrets: json(secrets.iter().map(|(mac, (calls, last))| (hex(*mac), calls, last)))?,
+        hours: json(hours.iter().map(|((id, hour, code), count)| (id, hour, code, count)))?,
+        scopes: json(scopes.iter().map(|((id, scope, day), (count, last))| (id, scope, day, count, last)))?,
+        clients: json(clients.iter().map(|((mac, ip, agent), (last, calls))| (hex(*mac), ip, agent, last, calls)))?,
+    })
+}
+
+fn json<T: Serialize>(rows: impl Iterator<Item = T>) -> Result<String, Error> {
+    serde_json::to_string(&rows.collect::<Vec<_>>()).map_err(|error| Error::Internal(error.to_string()))
+}
+
 /// Forgets what nobody needs any more.
 pub(crate) async fn housekeep(core: &Core) -> Result<(), Error> {
     core.limits.tidy();
-    let before = core.now().plus_ms(-LOG_MS);
-    core.db.write(move |mut conn| Box::pin(async move { Ok(store::changes::trim(&mut conn, before).await?) })).await
+    let now = core.now();
+    core.follower.drop_ended(&core.keyset, now).await;
+    let before = now.plus_ms(-LOG_MS);
+    core.db.write(move |mut conn| Box::pin(async move { Ok(store::changes::trim(&mut conn, before).await?) })).await?;
+    // A day late, so that a clock which is ahead for a while ends nothing.
+    let ended = now.plus_ms(-DAY_MS);
+    in_steps(core, move |mut conn| Box::pin(async move { Ok(store::secrets::close_ended(&mut conn, ended, STEP).await?) })).await?;
+    let oldest = now.plus_days(-i64::from(KEPT_DAYS));
+    let (hour, day, gone) = (hour_of(oldest), day_of(oldest), now.plus_days(-CLIENTS_DAYS));
+    in_steps(core, move |mut conn| Box::pin(async move { Ok(store::usage::forget(&mut conn, hour, day, gone, STEP).await?) })).await
+}
+
+/// Runs `step`, each time in a transaction of its own, until it finds nothing more to do.
+async fn in_steps<W>(core: &Core, step: W) -> Result<(), Error>
+where
+    W: for<'c> Fn(store::db::Conn<'c>) -> futures_util::future::BoxFuture<'c, Result<u64, Error>> + Clone + Send + Sync + 'static,
+{
+    for _ in 0..STEPS {
+        if core.db.write(step.clone()).await? == 0 {
+            break;
+        }
+    }
+    Ok(())
 }

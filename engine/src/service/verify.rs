@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use keyfold_domain::policy::{ActingKey, Action, Actor, Decision, Principal, RequestInfo, key_can};
+use keyfold_domain::policy::{ActingKey, Action, Actor, Decision, Principal, RequestInfo, key_can, scope_for};
 use keyfold_domain::scope::KeyKind;
 use keyfold_domain::time::Timestamp;
 use keyfold_domain::token;
@@ -12,13 +12,13 @@ use keyfold_domain::workspace::Role;
 
 use super::Core;
 use crate::error::Error;
-use crate::keyset::Entry;
+use crate::keyset::{Client, Entry};
 
 /// What a crash may take from a key's last use, in milliseconds: two flush intervals. Dormancy waits that much longer.
 pub(crate) const GRACE_MS: i64 = 10_000;
 
 /// What a service asks about a key that was presented to it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct VerifyRequest<'a> {
     /// The presented secret.
     pub key: &'a str,
@@ -28,6 +28,10 @@ pub struct VerifyRequest<'a> {
     pub resource: Option<&'a ResourceRef>,
     /// The end client's address.
     pub client_ip: Option<IpAddr>,
+    /// How the end client's program calls itself.
+    pub user_agent: Option<&'a str>,
+    /// Who asks: the client that presents the caller's own key.
+    pub asker: Client<'a>,
 }
 
 /// The verdict, and the key it is about.
@@ -53,10 +57,16 @@ impl Verifier {
 
     /// What a key may learn about itself: its verdict on nothing in particular.
     pub fn whoami(&self, secret: &str, client_ip: Option<IpAddr>) -> Result<Answer, Error> {
-        let question = Question { client_ip, ..Question::default() };
-        Ok(match self.find(secret)? {
+        self.whoami_from(secret, &Client { ip: client_ip, user_agent: None })
+    }
+
+    /// The same, for a client of which more is known.
+    pub fn whoami_from(&self, secret: &str, client: &Client<'_>) -> Result<Answer, Error> {
+        let now = self.core.now();
+        let question = Question { client_ip: client.ip, ..Question::default() };
+        Ok(match self.find(secret, now)? {
             Err(code) => Answer { code, key: None },
-            Ok(entry) => self.answer(entry, &question, self.core.now()),
+            Ok(entry) => self.answer(entry, &question, client, now),
         })
     }
 
@@ -69,21 +79,28 @@ impl Verifier {
         if key_can(role, &asking.record.effective, Action::VerifyKey) != Decision::Allow {
             return Err(Error::forbidden("Verifying needs a management key with the scope verify."));
         }
-        self.core.keyset.count(&asking, now);
+        self.core.keyset.count(&asking, scope_for(Action::VerifyKey), &request.asker, now);
         let question = Question { scope: request.scope, resource: request.resource, client_ip: request.client_ip };
-        Ok(match self.find(request.key)? {
+        let client = Client { ip: request.client_ip, user_agent: request.user_agent };
+        Ok(match self.find(request.key, now)? {
             Err(code) => Answer { code, key: None },
             // The same answer as for a key that was never there.
             Ok(entry) if entry.record.workspace_id != *workspace => Answer { code: Code::NotFound, key: None },
-            Ok(entry) => self.answer(entry, &question, now),
+            Ok(entry) => self.answer(entry, &question, &client, now),
         })
     }
 
     /// The actor behind a management key presented as a credential.
     pub fn authenticate(&self, secret: &str, request: &RequestInfo) -> Result<Actor, Error> {
+        self.authenticate_from(secret, request, None)
+    }
+
+    /// The same, for a program that says how it calls itself.
+    pub fn authenticate_from(&self, secret: &str, request: &RequestInfo, user_agent: Option<&str>) -> Result<Actor, Error> {
         let now = self.core.now();
         let (entry, role) = self.acting(secret, request.ip, now)?;
-        self.core.keyset.count(&entry, now);
+        // Which of its scopes the act needs shows when the policy is asked.
+        self.core.keyset.count(&entry, None, &Client { ip: request.ip, user_agent }, now);
         let record = &entry.record;
         let acting = ActingKey {
             id: record.id.clone(),
@@ -98,11 +115,14 @@ impl Verifier {
 
     /// The management key with that secret, and its owner's role. Not counted as a use: the caller may still be refused.
     fn acting(&self, secret: &str, client_ip: Option<IpAddr>, now: Timestamp) -> Result<(Entry, Role), Error> {
-        let entry = self.find(secret)?.map_err(|code| Error::unauthenticated(code.explanation()))?;
+        let entry = self.find(secret, now)?.map_err(|code| Error::unauthenticated(code.explanation()))?;
         let question = Question { client_ip, ..Question::default() };
-        match Self::judge(&entry, &question, now) {
+        match self.judge(&entry, &question, now) {
             Code::Valid => {}
-            code => return Err(Error::unauthenticated(code.explanation())),
+            code => {
+                self.core.keyset.count_denial(&entry, code, now);
+                return Err(Error::unauthenticated(code.explanation()));
+            }
         }
         let record = &entry.record;
         if record.kind != KeyKind::Management {
@@ -113,7 +133,7 @@ impl Verifier {
     }
 
     /// The key with that secret, or the code that says why there is none.
-    fn find(&self, secret: &str) -> Result<Result<Entry, Code>, Error> {
+    fn find(&self, secret: &str, now: Timestamp) -> Result<Result<Entry, Code>, Error> {
         let core = &self.core;
         if !core.keyset.is_exact() {
             return Err(Error::Unavailable("the keys are not loaded or may be out of date".into()));
@@ -121,20 +141,29 @@ impl Verifier {
         if token::parse(&core.prefix, secret).is_err() {
             return Ok(Err(Code::Malformed));
         }
-        Ok(core.keyset.find(&core.macs.key(secret)).ok_or(Code::NotFound))
+        Ok(core.keyset.find(&core.macs.key(secret)).filter(|entry| !entry.has_ended(now)).ok_or(Code::NotFound))
     }
 
-    /// The verdict on a key. A yes is a use.
-    fn answer(&self, entry: Entry, question: &Question<'_>, now: Timestamp) -> Answer {
-        let code = Self::judge(&entry, question, now);
+    /// The verdict on a key. A yes is a use, a no is counted as well.
+    fn answer(&self, entry: Entry, question: &Question<'_>, client: &Client<'_>, now: Timestamp) -> Answer {
+        let code = self.judge(&entry, question, now);
         if code == Code::Valid {
-            self.core.keyset.count(&entry, now);
+            self.core.keyset.count(&entry, question.scope, client, now);
+        } else {
+            self.core.keyset.count_denial(&entry, code, now);
         }
         Answer { code, key: Some(entry.record) }
     }
 
-    fn judge(entry: &Entry, question: &Question<'_>, now: Timestamp) -> Code {
+    fn judge(&self, entry: &Entry, question: &Question<'_>, now: Timestamp) -> Code {
         let moment = Moment { last_used_at: entry.usage.last_used_at(), grace_ms: GRACE_MS, ..Moment::at(now) };
-        judge(&entry.record, question, &moment)
+        match judge(&entry.record, question, &moment) {
+            // This secret was not used for long. Another one may have been, or this one before the server started.
+            Code::Dormant => {
+                let last_used_at = self.core.keyset.last_used_at(&entry.record.id);
+                judge(&entry.record, question, &Moment { last_used_at, ..moment })
+            }
+            code => code,
+        }
     }
 }

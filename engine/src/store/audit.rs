@@ -29,6 +29,17 @@ pub(crate) struct EventRow {
     pub(crate) object: String,
 }
 
+/// Makes every other act of a chain wait until this transaction ends, as its event will; then what is read holds.
+pub(crate) async fn lock(conn: &mut Conn<'_>, chain: &str) -> Result<(), sqlx::Error> {
+    match conn {
+        // Nothing else writes meanwhile.
+        Conn::Sqlite(_) => Ok(()),
+        Conn::Postgres(raw) => {
+            sqlx::query("SELECT seq FROM audit_chains WHERE chain = $1 FOR UPDATE").bind(chain).execute(&mut **raw).await.map(|_| ())
+        }
+    }
+}
+
 /// Links an event to its chain; the chain begins with its first event.
 pub(crate) async fn append(conn: &mut Conn<'_>, macs: &Macs, event: &NewEvent<'_>) -> Result<(), Error> {
     let begin = "INSERT INTO audit_chains (chain, seq, mac) VALUES ($1, 0, $2) ON CONFLICT (chain) DO NOTHING";

@@ -9,10 +9,10 @@ use keyfold_domain::user::UserRef;
 use keyfold_domain::verdict::{Key, Moment, state};
 
 use super::db::{Conn, on};
+use super::secrets::SecretInsert;
 use super::users::parse_id;
 use super::workspaces::parse_role;
 use crate::error::Error;
-use crate::mac::MacBytes;
 
 /// A key with what stands around it: workspace, owner, the owner's place, its current secret.
 #[derive(sqlx::FromRow)]
@@ -42,6 +42,8 @@ pub(crate) struct KeyRow {
     pub(crate) last_used_at: Option<i64>,
     pub(crate) total_calls: i64,
     pub(crate) version: i64,
+    pub(crate) rotating_until: Option<i64>,
+    pub(crate) scopes_at: Option<i64>,
     pub(crate) mac: Vec<u8>,
     pub(crate) hint: String,
 }
@@ -53,11 +55,11 @@ macro_rules! select_keys {
             "SELECT k.id, k.workspace_id, w.slug, k.owner_id, u.username, u.display_name, u.active AS owner_active, m.role, \
              k.created_by, k.name, k.folded_name, k.kind, k.scopes, k.expires_at, k.inactivity_days, k.note, k.created_at, \
              k.activated_at, k.deactivated_at, k.deactivated_reason, k.stopped_by, k.deleted_at, k.last_used_at, k.total_calls, k.version, \
-             s.mac, s.hint \
+             k.rotating_until, k.scopes_at, s.mac, s.hint \
              FROM keys k \
              JOIN workspaces w ON w.id = k.workspace_id \
              JOIN users u ON u.id = k.owner_id \
-             JOIN secrets s ON s.key_id = k.id \
+             JOIN secrets s ON s.key_id = k.id AND s.ends_at IS NULL \
              LEFT JOIN memberships m ON m.workspace_id = k.workspace_id AND m.user_id = k.owner_id ",
             $($rest),*
         )
@@ -136,17 +138,13 @@ pub(crate) struct KeyInsert {
     pub(crate) expires_at: Option<Timestamp>,
     pub(crate) inactivity_days: Option<u32>,
     pub(crate) now: Timestamp,
-    pub(crate) secret_id: String,
-    pub(crate) mac: MacBytes,
-    pub(crate) pepper_id: String,
-    pub(crate) hint: String,
+    pub(crate) secret: SecretInsert,
 }
 
 /// Adds a key and its secret's hash.
 pub(crate) async fn insert(conn: &mut Conn<'_>, key: &KeyInsert) -> Result<(), sqlx::Error> {
     let keys = "INSERT INTO keys (id, workspace_id, owner_id, created_by, name, folded_name, kind, scopes, expires_at, inactivity_days,
         note, created_at, total_calls, version) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 0, 1)";
-    let secrets = "INSERT INTO secrets (id, key_id, mac, pepper_id, hint, created_at) VALUES ($1, $2, $3, $4, $5, $6)";
     on!(conn, raw => {
         sqlx::query(keys)
             .bind(key.id.as_str())
@@ -163,17 +161,8 @@ pub(crate) async fn insert(conn: &mut Conn<'_>, key: &KeyInsert) -> Result<(), s
             .bind(key.now.as_millis())
             .execute(&mut **raw)
             .await?;
-        sqlx::query(secrets)
-            .bind(&key.secret_id)
-            .bind(key.id.as_str())
-            .bind(&key.mac[..])
-            .bind(&key.pepper_id)
-            .bind(&key.hint)
-            .bind(key.now.as_millis())
-            .execute(&mut **raw)
-            .await?;
     });
-    Ok(())
+    super::secrets::insert(conn, key.id.as_str(), &key.secret).await
 }
 
 /// The key of that workspace.
@@ -196,7 +185,8 @@ pub(crate) async fn count_live(conn: &mut Conn<'_>, workspace: &WorkspaceId, own
 /// it did; the version grows by one.
 pub(crate) async fn update(conn: &mut Conn<'_>, row: &KeyRow) -> Result<bool, sqlx::Error> {
     let sql = "UPDATE keys SET name = $3, folded_name = $4, scopes = $5, expires_at = $6, inactivity_days = $7, note = $8,
-        activated_at = $9, deactivated_at = $10, deactivated_reason = $11, deleted_at = $12, stopped_by = $13, version = version + 1
+        activated_at = $9, deactivated_at = $10, deactivated_reason = $11, deleted_at = $12, stopped_by = $13,
+        rotating_until = $14, scopes_at = $15, version = version + 1
         WHERE id = $1 AND version = $2";
     on!(conn, raw => sqlx::query(sql)
         .bind(&row.id)
@@ -212,22 +202,11 @@ pub(crate) async fn update(conn: &mut Conn<'_>, row: &KeyRow) -> Result<bool, sq
         .bind(row.deactivated_reason.as_deref())
         .bind(row.deleted_at)
         .bind(row.stopped_by.as_deref())
+        .bind(row.rotating_until)
+        .bind(row.scopes_at)
         .execute(&mut **raw)
         .await
         .map(|done| done.rows_affected() == 1))
-}
-
-/// Adds a flush of counters: `calls` more uses, the last of them at `last_used_at`.
-pub(crate) async fn add_usage(conn: &mut Conn<'_>, id: &KeyId, calls: i64, last_used_at: Timestamp) -> Result<(), sqlx::Error> {
-    let sql = "UPDATE keys SET total_calls = total_calls + $2,
-        last_used_at = CASE WHEN last_used_at IS NULL OR last_used_at < $3 THEN $3 ELSE last_used_at END WHERE id = $1";
-    on!(conn, raw => sqlx::query(sql)
-        .bind(id.as_str())
-        .bind(calls)
-        .bind(last_used_at.as_millis())
-        .execute(&mut **raw)
-        .await
-        .map(|_| ()))
 }
 
 /// Up to `limit` keys that are not deleted, after that id: to fill the verifier's memory.

@@ -215,6 +215,22 @@ impl Instance {
         }
     }
 
+    /// The one number that a statement asks for.
+    pub(crate) async fn count(&self, statement: &str) -> i64 {
+        use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
+        let sql = AssertSqlSafe(statement.to_owned());
+        match &self.database {
+            DatabaseUrl::Sqlite(path) => {
+                let mut connection = sqlx::sqlite::SqliteConnectOptions::new().filename(path).connect().await.unwrap();
+                sqlx::query_scalar(sql).fetch_one(&mut connection).await.unwrap()
+            }
+            DatabaseUrl::Postgres(url) => {
+                let mut connection = sqlx::PgConnection::connect(url).await.unwrap();
+                sqlx::query_scalar(sql).fetch_one(&mut connection).await.unwrap()
+            }
+        }
+    }
+
     pub(crate) async fn lower_limits(&self, workspace: &WorkspaceId, most: u32) {
         self.sql(format!("UPDATE workspaces SET max_live_per_user = {most} WHERE id = '{workspace}'")).await;
     }

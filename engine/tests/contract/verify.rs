@@ -9,7 +9,7 @@ use keyfold_engine::{Engine, VerifyRequest};
 use crate::support::{NOW, code, new_key, on_both, operator, scopes};
 
 fn ask<'a>(key: &'a str, scope: &'a str) -> VerifyRequest<'a> {
-    VerifyRequest { key, scope: Some(scope), resource: None, client_ip: None }
+    VerifyRequest { key, scope: Some(scope), ..VerifyRequest::default() }
 }
 
 fn verdict(engine: &Engine, caller: &str, key: &str, scope: &str) -> Code {

@@ -1,7 +1,7 @@
 //! The actor of a request: a management key under `/v1`, a session, or nobody known.
 
 use axum::extract::{FromRequestParts, Request, State};
-use axum::http::header::AUTHORIZATION;
+use axum::http::header::{AUTHORIZATION, USER_AGENT};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue};
 use axum::middleware::Next;
@@ -46,7 +46,7 @@ async fn actor(state: &AppState, area: Area, headers: &HeaderMap, info: RequestI
     if area == Area::Api
         && let Some(secret) = bearer(headers)?
     {
-        return state.engine.verifier.authenticate(secret, &info).map_err(|error| logged(&error));
+        return state.engine.verifier.authenticate_from(secret, &info, user_agent(headers)).map_err(|error| logged(&error));
     }
     let Some(token) = cookie(headers, state.cookies.name) else { return Ok(Actor::anonymous(info)) };
     let actor = state.engine.sessions.authenticate(token, &info).await.map_err(|error| logged(&error))?;
@@ -61,6 +61,11 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
         (Some(only), None) => token(only).map(Some).ok_or_else(unreadable),
         (Some(_), Some(_)) => Err(unreadable()),
     }
+}
+
+/// How the client's program calls itself.
+pub(crate) fn user_agent(headers: &HeaderMap) -> Option<&str> {
+    headers.get(USER_AGENT).and_then(|value| value.to_str().ok())
 }
 
 fn token(value: &HeaderValue) -> Option<&str> {

@@ -1,14 +1,15 @@
-//! `keyfold key create | list | deactivate | delete`: keys, for the operator and for scripts on the server.
+//! `keyfold key create | list | rotate | deactivate | delete`: keys, for the operator and for scripts on the server.
 
 use keyfold_domain::ids::{KeyId, WorkspaceId};
 use keyfold_domain::key::{InactiveReason, KeyFilter, KeyState, KeySummary, MAX_PAGE, StateFilter};
 use keyfold_domain::scope::{KeyKind, ScopeName};
+use keyfold_domain::secret::{Grace, Rotation};
 use keyfold_engine::{Engine, Error};
 use serde::Serialize;
 
 use crate::cli::{CliError, Printer, named, open_beside, operator};
 use crate::config::Config;
-use crate::rest::KeyBody;
+use crate::rest::{KeyBody, RotatedKeyBody};
 
 mod create;
 
@@ -21,6 +22,8 @@ pub(super) enum Command {
     Create(Create),
     /// List the keys of a workspace, newest first; never their secrets
     List(List),
+    /// Give a key a new secret and print it, alone, on standard output
+    Rotate(Rotate),
     /// Stop a key; an administrator can activate it again
     Deactivate(Deactivate),
     /// End a key for good
@@ -77,6 +80,19 @@ pub(crate) struct List {
     search: String,
 }
 
+/// A key to be rotated.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Rotate {
+    /// The workspace's slug or id
+    #[arg(long)]
+    workspace: String,
+    /// How long the present secret goes on working: now, 1h, 24h or 7d
+    #[arg(long, default_value = Grace::default().as_str(), value_parser = grace)]
+    grace: Grace,
+    /// The key's id
+    key: KeyId,
+}
+
 /// A key to be stopped.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Deactivate {
@@ -104,6 +120,10 @@ fn kind(text: &str) -> Result<KeyKind, String> {
     KeyKind::from_name(text).ok_or_else(|| format!("choose one of {}", KeyKind::ALL.map(KeyKind::as_str).join(", ")))
 }
 
+fn grace(text: &str) -> Result<Grace, String> {
+    Grace::from_name(text).ok_or_else(|| format!("choose one of {}", Grace::ALL.map(Grace::as_str).join(", ")))
+}
+
 fn state(text: &str) -> Result<StateFilter, String> {
     StateFilter::from_name(text).ok_or_else(|| format!("choose one of {}", StateFilter::ALL.map(StateFilter::as_str).join(", ")))
 }
@@ -119,6 +139,7 @@ async fn dispatch(command: Command, engine: &Engine, printer: &Printer) -> Resul
     match command {
         Command::Create(new) => create::run(new, engine, printer).await,
         Command::List(wanted) => list(wanted, engine, printer).await,
+        Command::Rotate(wanted) => rotate(wanted, engine, printer).await,
         Command::Deactivate(Deactivate { workspace, reason, key }) => {
             let workspace = place(engine, &workspace).await?;
             let stopped = engine.keys.deactivate(&operator(), &workspace, &key, &reason).await;
@@ -139,6 +160,25 @@ async fn place(engine: &Engine, workspace: &str) -> Result<WorkspaceId, Error> {
 fn stop(key: KeySummary, done: &str, printer: &Printer) -> Result<(), CliError> {
     let words = format!("{done} {}.", called(&key));
     printer.data(&KeyBody::from(key), &words)
+}
+
+async fn rotate(wanted: Rotate, engine: &Engine, printer: &Printer) -> Result<(), CliError> {
+    let workspace = place(engine, &wanted.workspace).await?;
+    let rotation = Rotation { grace: wanted.grace, version: None };
+    let rotated = engine.keys.rotate(&operator(), &workspace, &wanted.key, rotation, None).await;
+    let rotated = named("key", wanted.key.as_str(), rotated)?;
+    let until = match wanted.grace {
+        Grace::Now => "The old one works no more",
+        Grace::Hour => "The old one works for another hour",
+        Grace::Day => "The old one works for another 24 hours",
+        Grace::Week => "The old one works for another 7 days",
+    };
+    printer.note(&format!("Rotated {}. {until}. Store the new secret now: it is not shown again.", called(&rotated.issued.key)));
+    if rotated.expiry_lowered {
+        printer.note("Its end was brought down to what the workspace's rules allow now.");
+    }
+    let rotated = RotatedKeyBody::from(rotated);
+    printer.secret(rotated.issued.secret(), &rotated)
 }
 
 /// A key as a person knows it.

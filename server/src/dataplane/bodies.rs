@@ -34,6 +34,11 @@ pub(crate) struct VerifyBody<'a> {
     #[serde(borrow, default, deserialize_with = "given")]
     #[schema(value_type = Option<String>, nullable = false, example = "203.0.113.7")]
     pub(super) client_ip: Option<Cow<'a, str>>,
+    /// How the end client's program calls itself: its `User-Agent`. Kept, cut after 200 characters, only of clients that
+    /// still use a key's old secret.
+    #[serde(borrow, default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>, nullable = false, example = "curl/8.5.0")]
+    pub(super) user_agent: Option<Cow<'a, str>>,
 }
 
 /// A question is asked with a value or not at all: a `null` from a program's unset variable must not drop a check.
@@ -178,7 +183,7 @@ mod tests {
 
     #[test]
     fn a_question_is_read_strictly() {
-        let full = br#"{"key":"k\u0041","scope":"chat","resource":"project:1","client_ip":"::1"}"#;
+        let full = br#"{"key":"k\u0041","scope":"chat","resource":"project:1","client_ip":"::1","user_agent":"curl"}"#;
         assert!(read(full).is_ok_and(|body| body.key == "kA"));
         let cases = [
             (r#"{"scope":"chat"}"#, "key"),
@@ -189,6 +194,7 @@ mod tests {
             (r#"{"key":"a","cost":1}"#, "cost"),
             (r#"{"key":"a","scope":"No Scope"}"#, "scope"),
             (r#"{"key":"a","scope":null}"#, "scope"),
+            (r#"{"key":"a","user_agent":null}"#, "user_agent"),
         ];
         for (body, field) in cases {
             assert_eq!(refused_field(body).as_deref(), Some(field), "{body}");

@@ -2,7 +2,7 @@
 
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
-use keyfold_domain::ids::{KeyId, WorkspaceId};
+use keyfold_domain::ids::{KeyId, SecretId, WorkspaceId};
 use keyfold_domain::name;
 use keyfold_domain::policy::{Actor, Principal};
 use keyfold_domain::problem::{Problem, ProblemCode};
@@ -62,5 +62,30 @@ impl<S: Send + Sync> FromRequestParts<S> for KeyName {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ProblemResponse> {
         let Path((workspace, key)) = Path::<(String, String)>::from_request_parts(parts, state).await.map_err(|_| Problem::not_found())?;
         Ok(Self { workspace: WorkspaceName::read(workspace)?, key: key.parse().map_err(|_| Problem::not_found())? })
+    }
+}
+
+/// The workspace, the key and the secret an address names. A malformed id names nothing.
+pub(crate) struct SecretName {
+    /// Where.
+    pub(crate) workspace: WorkspaceName,
+    /// Of which key.
+    pub(crate) key: KeyId,
+    /// Which.
+    pub(crate) secret: SecretId,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for SecretName {
+    type Rejection = ProblemResponse;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ProblemResponse> {
+        let path = Path::<(String, String, String)>::from_request_parts(parts, state).await;
+        let Path((workspace, key, secret)) = path.map_err(|_| Problem::not_found())?;
+        let nothing = |_| Problem::not_found();
+        Ok(Self {
+            workspace: WorkspaceName::read(workspace)?,
+            key: key.parse().map_err(nothing)?,
+            secret: secret.parse().map_err(nothing)?,
+        })
     }
 }

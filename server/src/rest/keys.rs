@@ -23,6 +23,8 @@ use crate::rest::workspaces::NoQuery;
 use crate::state::AppState;
 
 pub(crate) mod bodies;
+pub(crate) mod rotation;
+pub(crate) mod usage;
 
 use bodies::{DeactivationBody, IssuedKeyBody, KeyBody, KeyPageBody, KeyPatchBody, NewKeyBody};
 
@@ -120,7 +122,7 @@ pub(crate) async fn list_keys(
 ///
 /// The answer carries the secret in full; no later answer does. With an `Idempotency-Key` the act can be sent again after a
 /// lost answer without making a second key: the replay is refused with 409 and names the key that was made, but its
-/// secret is not shown again; delete that key and create another.
+/// secret is not shown again; rotate that key to get another.
 ///
 /// A management key that creates a key cannot give it scopes that it does not hold, nor a later end than its own; where no
 /// end is asked for, the new key ends with it at the latest.

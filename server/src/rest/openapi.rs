@@ -204,10 +204,9 @@ fn refusals(path: &str, operation: &Operation) -> Vec<ProblemCode> {
     }
     let takes_body = operation.request_body.is_some();
     let names_a_thing = path.contains('{');
-    let key_act = operation
-        .operation_id
-        .as_deref()
-        .is_some_and(|id| ["create_key", "update_key", "delete_key", "deactivate_key", "activate_key"].contains(&id));
+    let key_act = operation.operation_id.as_deref().is_some_and(|id| {
+        ["create_key", "update_key", "delete_key", "deactivate_key", "activate_key", "rotate_key", "end_secret"].contains(&id)
+    });
     [
         // Unknown query parameters are refused everywhere but before the router.
         (takes_body || path.starts_with("/v1/workspaces"), Code::Invalid),

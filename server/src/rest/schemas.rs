@@ -3,6 +3,7 @@
 use keyfold_domain::key::{KeySort, MAX_INACTIVITY_DAYS, StateFilter};
 use keyfold_domain::name::{MAX_NAME, MAX_NOTE};
 use keyfold_domain::scope::{KeyKind, MAX_SCOPES};
+use keyfold_domain::secret::{Grace, SecretState};
 use keyfold_domain::verdict::Code;
 use serde_json::json;
 use utoipa::openapi::schema::{ArrayBuilder, KnownFormat, ObjectBuilder, Schema, SchemaFormat, SchemaType, Type};
@@ -42,6 +43,38 @@ pub(crate) fn expires_at() -> Schema {
 /// When a key was last used.
 pub(crate) fn last_used_at() -> Schema {
     optional_date_time().description(Some("When it was last used with success; `null` if never.")).into()
+}
+
+/// When a client was last seen.
+pub(crate) fn last_seen_at() -> Schema {
+    date_time().description(Some("When it was last seen with this secret.")).into()
+}
+
+/// When a scope was last asked for.
+pub(crate) fn last_asked_at() -> Schema {
+    optional_date_time().description(Some("When it was last asked for with success; `null` if not in the last 90 days.")).into()
+}
+
+/// When a secret ends.
+pub(crate) fn ends_at() -> Schema {
+    optional_date_time().description(Some("From when on it works no more; `null` while it is the current one.")).into()
+}
+
+/// How long an old secret goes on working.
+pub(crate) fn grace() -> Schema {
+    names(Grace::ALL.into_iter().map(Grace::as_str))
+        .default(Some(json!(Grace::default().as_str())))
+        .description(Some("How long the present secret goes on working. With `now` every older one ends as well."))
+        .examples([json!(Grace::default().as_str())])
+        .into()
+}
+
+/// Whether a secret works.
+pub(crate) fn secret_state() -> Schema {
+    names([SecretState::Current, SecretState::Retiring, SecretState::Ended].into_iter().map(SecretState::as_str))
+        .description(Some("`retiring` was replaced and works until `ends_at`; `ended` works no more."))
+        .examples([json!("current")])
+        .into()
 }
 
 /// When a key was stopped.

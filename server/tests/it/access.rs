@@ -11,7 +11,7 @@ use keyfold_domain::scope::KeyKind;
 use keyfold_server::rest::openapi_document;
 use leptos::server_fn::axum::server_fn_paths;
 
-use crate::support::{Actor, App, Call};
+use crate::support::{Actor, App, Call, operator};
 
 /// The statuses for the actors, in the order of [`Actor::ALL`].
 type Statuses = [u16; Actor::ALL.len()];
@@ -24,6 +24,8 @@ struct Target {
     secret: String,
     /// The id of [`Actor::KeyOwner`].
     owner: String,
+    /// The id of the key's current secret.
+    secret_id: String,
 }
 
 /// One act and what it answers to whom.
@@ -36,7 +38,13 @@ struct Row {
 
 async fn target(app: &App) -> Target {
     let issued = app.key(Actor::KeyOwner, KeyKind::Secret, &["inference"]).await;
-    Target { key: issued.key.id.to_string(), secret: issued.secret.expose().to_owned(), owner: Actor::KeyOwner.user(app).await.to_string() }
+    let secrets = app.engine.keys.secrets(&operator(), &app.acme, &issued.key.id).await.unwrap();
+    Target {
+        key: issued.key.id.to_string(),
+        secret: issued.secret.expose().to_owned(),
+        owner: Actor::KeyOwner.user(app).await.to_string(),
+        secret_id: secrets[0].id.to_string(),
+    }
 }
 
 async fn check(app: &App, rows: &[Row]) {

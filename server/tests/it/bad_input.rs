@@ -148,7 +148,7 @@ async fn no_body_is_our_fault_whatever_it_is() {
         vec![0; 1000],
     ];
     for body in bodies {
-        for call in [Call::post(KEYS), Call::patch(&path), Call::post(format!("{path}/deactivate"))] {
+        for call in [Call::post(KEYS), Call::patch(&path), Call::post(format!("{path}/deactivate")), Call::post(format!("{path}/rotate"))] {
             let what = format!("{} {}", call.path, String::from_utf8_lossy(&body[..body.len().min(40)]));
             let answer = app.as_(Actor::KeyOwner, call.body("application/json", body.clone())).await.expect(400);
             assert_eq!(answer.problem(), "invalid", "{what}");
@@ -161,7 +161,7 @@ async fn no_body_is_our_fault_whatever_it_is() {
         "application/xml",
         "application/json; charset=utf-16",
     ] {
-        for call in [Call::post(KEYS), Call::patch(&path), Call::post(format!("{path}/deactivate"))] {
+        for call in [Call::post(KEYS), Call::patch(&path), Call::post(format!("{path}/deactivate")), Call::post(format!("{path}/rotate"))] {
             let answer = app.as_(Actor::KeyOwner, call.body(content_type, "{\"name\":\"a\"}")).await.expect(415);
             assert_eq!(answer.problem(), "unsupported_media_type", "{content_type}");
         }

@@ -98,6 +98,7 @@ fn a_refusal_exits_with_one_and_wrong_usage_with_two() {
         &["key", "create", "--workspace", "acme", "--owner", "nobody", "--scope", "chat"],
         &["key", "list", "--workspace", "nowhere"],
         &["key", "delete", "--workspace", "acme", "key_0000000000000000000000"],
+        &["key", "rotate", "--workspace", "acme", "key_0000000000000000000000"],
         &["workspace", "create", "--slug", "acme", "--name", "Again", "--owner", "ada"],
         &["workspace", "create", "--slug", "A", "--name", "Short", "--owner", "ada"],
         &["member", "add", "--workspace", "acme", "--user", "nobody", "--role", "member"],
@@ -120,6 +121,7 @@ fn a_refusal_exits_with_one_and_wrong_usage_with_two() {
         &[&key[..], &["--scope", "chat", "--unknown"]].concat(),
         &["key", "delete", "--workspace", "acme", "not-an-id"],
         &["key", "list", "--workspace", "acme", "--state", "gone"],
+        &["key", "rotate", "--workspace", "acme", "--grace", "2h", "key_0000000000000000000000"],
         &["member", "add", "--workspace", "acme", "--user", "ada", "--role", "king"],
         &["user", "create", "--email", "b@example.com", "--username", "bob"],
     ];
@@ -157,10 +159,20 @@ async fn what_commands_change_holds_in_a_running_server_within_a_second() {
     let secret = secret.trim_end();
     soon(&server, &caller, secret, "valid").await;
     let key = id(&cli, "beside");
+    let rotated = cli.stdout(&["key", "rotate", "--workspace", "acme", "--grace", "1h", &key]);
+    assert!(parse(&Prefix::default(), rotated.trim_end()).is_ok() && rotated.lines().count() == 1);
+    soon(&server, &caller, rotated.trim_end(), "valid").await;
+    soon(&server, &caller, secret.trim_end(), "valid").await;
+    let again = cli.json(&["key", "rotate", "--workspace", "acme", "--grace", "now", &key]);
+    assert_eq!((&again["id"], again["secrets"].as_array().map(Vec::len)), (&json!(key), Some(3)));
+    soon(&server, &caller, rotated.trim_end(), "not_found").await;
+    soon(&server, &caller, secret.trim_end(), "not_found").await;
+    let secret = again["secret"].as_str().unwrap().to_owned();
+    soon(&server, &caller, &secret, "valid").await;
     cli.stdout(&["key", "deactivate", "--workspace", "acme", "--reason", "lost", &key]);
-    soon(&server, &caller, secret, "deactivated").await;
+    soon(&server, &caller, &secret, "deactivated").await;
     cli.stdout(&["key", "delete", "--workspace", "acme", &key]);
-    soon(&server, &caller, secret, "not_found").await;
+    soon(&server, &caller, &secret, "not_found").await;
 
     // People and their roles as well: a new member's key, and what is left of it after they become a viewer.
     let (code, said) = cli.with_input(&["user", "create", "--email", "b@example.com", "--username", "bob", "--password-stdin"], PASSWORD);

@@ -104,6 +104,12 @@ fn by_programs(caller: &str, id: &str, secret: &str) -> Vec<(&'static str, Call)
         ("a change", Call::patch(&key).bearer(caller).json(&json!({"note": "changed"}))),
         ("a stale change", Call::patch(&key).bearer(caller).header("if-match", "\"1\"").json(&json!({"note": "x"}))),
         ("the list", Call::get(format!("{KEYS}?state=all")).bearer(caller)),
+        ("the secrets", Call::get(format!("{key}/secrets")).bearer(caller)),
+        ("the usage", Call::get(format!("{key}/usage")).bearer(caller)),
+        ("the usage as CSV", Call::get(format!("{key}/usage.csv")).bearer(caller)),
+        ("a rotation sent again", Call::post(format!("{key}/rotate")).bearer(caller).header("idempotency-key", "again")),
+        ("a rotation of another version", Call::post(format!("{key}/rotate")).bearer(caller).header("if-match", "\"77\"")),
+        ("a secret as a secret's id", Call::delete(format!("{key}/secrets/{secret}")).bearer(caller)),
     ]
 }
 
@@ -145,6 +151,12 @@ async fn no_secret_is_in_a_log_a_file_an_answer_or_a_page() {
         let body = json!({"name": "canary", "kind": kind, "scopes": ["inference"]});
         let created = app.send(with_cookie(Call::post("/v1/workspaces/acme/keys")).json(&body)).await.expect(201).json();
         secrets.push((created["id"].as_str().unwrap().to_owned(), created["secret"].as_str().unwrap().to_owned()));
+    }
+    // Each but the caller's own is rotated, and its old secret goes on working.
+    for at in 1..secrets.len() {
+        let rotate = Call::post(format!("/v1/workspaces/acme/keys/{}/rotate", secrets[at].0)).header("idempotency-key", "again");
+        let rotated = app.send(rotate.bearer(caller)).await.expect(200).json();
+        secrets.push((secrets[at].0.clone(), rotated["secret"].as_str().unwrap().to_owned()));
     }
     let form = [("name", "by form"), ("kind", "secret"), ("scopes", "inference"), ("expiry", "30"), ("idempotency_key", "1")];
     let form = with_cookie(Call::post("/w/acme/keys/new")).header("accept", "text/html").form(&form);

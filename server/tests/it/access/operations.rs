@@ -56,5 +56,12 @@ pub(super) fn rows() -> Vec<Row> {
         row("activate_key", |target| Call::post(key(target) + "/activate"),
             [401, 404, 404, 403, 200, 404, 200, 404, 401, 403, 403, 200, 403, 404, 404, 401, 401]),
         row("delete_key", |target| Call::delete(key(target)), delete),
+        row("rotate_key", |target| Call::post(key(target) + "/rotate"), one_key),
+        row("list_secrets", |target| Call::get(key(target) + "/secrets"), one_key),
+        // The current secret, which nobody can end: whoever may try is told so.
+        row("end_secret", |target| Call::delete(key(target) + "/secrets/" + &target.secret_id),
+            [401, 404, 404, 409, 409, 404, 409, 404, 401, 403, 403, 409, 403, 404, 404, 401, 401]),
+        row("get_key_usage", |target| Call::get(key(target) + "/usage"), one_key),
+        row("export_key_usage", |target| Call::get(key(target) + "/usage.csv"), one_key),
     ]
 }

@@ -14,6 +14,12 @@ fn acts(workspace: &str, key: &str) -> Vec<Call> {
         Call::patch(&path).header("if-match", "\"1\"").json(&json!({"scopes": ["chat"]})),
         Call::post(format!("{path}/deactivate")).json(&json!({"reason": "mine"})),
         Call::post(format!("{path}/activate")),
+        Call::post(format!("{path}/rotate")),
+        Call::post(format!("{path}/rotate")).header("idempotency-key", "mine").json(&json!({"grace": "now"})),
+        Call::get(format!("{path}/secrets")),
+        Call::delete(format!("{path}/secrets/sec_0000000000000000000000")),
+        Call::get(format!("{path}/usage")),
+        Call::get(format!("{path}/usage.csv?days=7")),
         Call::delete(&path),
     ]
 }

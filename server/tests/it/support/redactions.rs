@@ -19,6 +19,10 @@ pub(crate) fn key_id() -> Redaction {
     checked("key id", |text| is_id(text, "key_"))
 }
 
+pub(crate) fn secret_id() -> Redaction {
+    checked("secret id", |text| is_id(text, "sec_"))
+}
+
 pub(crate) fn workspace_id() -> Redaction {
     checked("workspace id", |text| is_id(text, "wsp_"))
 }
