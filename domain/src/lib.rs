@@ -6,6 +6,7 @@
 #![warn(missing_docs)]
 
 pub mod base62;
+pub mod bulk;
 pub mod ids;
 pub mod key;
 pub mod name;

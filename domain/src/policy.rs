@@ -133,6 +133,8 @@ pub enum Action {
     ManageUsers,
     /// Check the audit chains.
     VerifyAudit,
+    /// See and change the keys of every workspace.
+    ManageAllKeys,
 }
 
 /// On what.
@@ -179,7 +181,7 @@ const fn needs(action: Action) -> (Role, Role, Option<&'static str>) {
         Action::VerifyKey => (Role::Member, Role::Member, Some("verify")),
         Action::AddMember => (Role::Admin, Role::Admin, None),
         // Of the instance only; in a workspace not even its owner.
-        Action::CreateWorkspace | Action::ManageUsers | Action::VerifyAudit => (Role::Owner, Role::Owner, None),
+        Action::CreateWorkspace | Action::ManageUsers | Action::VerifyAudit | Action::ManageAllKeys => (Role::Owner, Role::Owner, None),
     }
 }
 
@@ -322,7 +324,7 @@ mod tests {
     #[test]
     fn the_instance_is_for_its_administrators_and_the_operator() {
         let operator = Actor { principal: Principal::Operator, request: RequestInfo::default() };
-        for action in [Action::CreateWorkspace, Action::ManageUsers, Action::VerifyAudit] {
+        for action in [Action::CreateWorkspace, Action::ManageUsers, Action::VerifyAudit, Action::ManageAllKeys] {
             assert_eq!(can(&operator, action, &Object::Instance), Decision::Allow);
             assert_eq!(can(&person(None, true), action, &Object::Instance), Decision::Allow);
             assert_eq!(can(&person(Some(Role::Owner), false), action, &Object::Instance), Decision::Forbid);

@@ -178,6 +178,7 @@ impl Engine {
         let hashes_at_once = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let core = Arc::new(Core {
             limits: SignInLimits::new(&options.clock),
+            bulk: service::BulkJobs::default(),
             hasher: Hasher::new(hashes_at_once, options.entropy.as_ref())?,
             macs: Arc::new(macs),
             keyset: Keyset::new(),
@@ -243,6 +244,11 @@ impl Engine {
         service::flush(&self.shared.core).await
     }
 
+    /// Forgets what nobody needs any more, now. A server does so by itself.
+    pub async fn housekeep(&self) -> Result<(), Error> {
+        service::housekeep(&self.shared.core).await
+    }
+
     /// Can it serve? Asks the database, for at most a second.
     pub async fn readiness(&self) -> Readiness {
         let mut why = Vec::new();
@@ -272,6 +278,7 @@ impl Engine {
                 tracing::error!(%error, "a background job ended badly");
             }
         }
+        self.shared.core.bulk.stop().await;
         if let Err(error) = self.flush_usage().await {
             tracing::error!(%error, "some counts of uses could not be written and are lost");
         }

@@ -2,6 +2,7 @@
 
 pub(crate) mod audit;
 pub(crate) mod keys;
+mod keys_bulk;
 mod keys_write;
 pub(crate) mod members;
 pub(crate) mod sessions;
@@ -27,6 +28,7 @@ use crate::password::Hasher;
 use crate::store::db::Db;
 use audit::Event;
 
+pub(crate) use keys_bulk::BulkJobs;
 pub(crate) use usage::{FLUSH_EVERY, flush, housekeep};
 
 /// What every service stands on.
@@ -40,6 +42,7 @@ pub(crate) struct Core {
     pub(crate) follower: Follower,
     pub(crate) prefix: Prefix,
     pub(crate) limits: SignInLimits,
+    pub(crate) bulk: BulkJobs,
 }
 
 impl Core {

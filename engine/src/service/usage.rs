@@ -48,5 +48,6 @@ pub(crate) async fn flush(core: &Core) -> Result<(), Error> {
 pub(crate) async fn housekeep(core: &Core) -> Result<(), Error> {
     core.limits.tidy();
     let before = core.now().plus_ms(-LOG_MS);
-    core.db.write(move |mut conn| Box::pin(async move { Ok(store::changes::trim(&mut conn, before).await?) })).await
+    core.db.write(move |mut conn| Box::pin(async move { Ok(store::changes::trim(&mut conn, before).await?) })).await?;
+    super::keys_bulk::forget(core).await
 }

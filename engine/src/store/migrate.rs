@@ -14,15 +14,17 @@ use crate::error::Error;
 
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "first light", include_str!("../../migrations/0001_first_light.sql")),
+    (6, "lists", include_str!("../../migrations/0006_lists.sql")),
     (7, "who stopped it", include_str!("../../migrations/0007_who_stopped_it.sql")),
 ];
 
 /// The newest schema this binary knows.
 pub(crate) const NEWEST: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;
 
-/// SQLite's words for PostgreSQL's types, and tables that check them.
+/// SQLite's words for PostgreSQL's types, tables that check them, and what is marked as SQLite's own.
 fn for_sqlite(sql: &str) -> String {
-    sql.replace("BYTEA", "BLOB").replace("BIGINT", "INTEGER").replace("BOOLEAN", "INTEGER").replace("\n);", "\n) STRICT;")
+    let own = sql.replace("/* SQLite: ", "").replace(" */", "");
+    own.replace("BYTEA", "BLOB").replace("BIGINT", "INTEGER").replace("BOOLEAN", "INTEGER").replace("\n);", "\n) STRICT;")
 }
 
 fn migrator(sqlite: bool) -> Migrator {

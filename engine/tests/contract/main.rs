@@ -3,8 +3,10 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 
 mod audit;
+mod bulk;
 mod faults;
 mod keys;
+mod lists;
 mod people;
 mod support;
 mod upgrade;
