@@ -25,6 +25,7 @@ pub use open::{Engine, EngineOptions, OpenError, OpenRole, Readiness};
 pub use password::{MAX_CHARS as MAX_PASSWORD_CHARS, MIN_CHARS as MIN_PASSWORD_CHARS};
 pub use secrets::{Password, SessionToken, SetupToken};
 pub use service::audit::{Audit, BrokenLink, ChainReport};
+pub use service::demo::{Demo, DemoKey};
 pub use service::keys::Keys;
 pub use service::members::Members;
 pub use service::sessions::{IssuedSession, Sessions, SignIn};

@@ -22,6 +22,7 @@ use crate::limits::SignInLimits;
 use crate::mac::{Macs, Pepper};
 use crate::password::Hasher;
 use crate::service::audit::Audit;
+use crate::service::demo::Demo;
 use crate::service::keys::Keys;
 use crate::service::members::Members;
 use crate::service::sessions::Sessions;
@@ -159,6 +160,8 @@ pub struct Engine {
     pub verifier: Verifier,
     /// The audit log.
     pub audit: Audit,
+    /// Keys for a look around.
+    pub demo: Demo,
     shared: Arc<Shared>,
 }
 
@@ -203,6 +206,7 @@ impl Engine {
             keys: Keys { core: shared() },
             verifier: Verifier { core: shared() },
             audit: Audit { core: shared() },
+            demo: Demo { core: shared() },
             shared: Arc::new(Shared { core, jobs: Mutex::new(Vec::new()), stop: watch::Sender::new(false), file, _lock: lock }),
         }
     }

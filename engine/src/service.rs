@@ -1,6 +1,7 @@
 //! The use cases, one file per noun: policy, then validation, then one transaction with its audit event.
 
 pub(crate) mod audit;
+pub(crate) mod demo;
 pub(crate) mod keys;
 mod keys_bulk;
 mod keys_write;

@@ -78,8 +78,7 @@ impl Keys {
         let after = filter.cursor.as_deref().map(|text| Cursor::decode(text, filter)).transpose()?;
         let limit = i64::from(filter.limit);
         let mut reader = core.db.reader().await?;
-        let mut items =
-            store::listing::page(&mut reader.conn(), whose, filter, after.as_ref(), moments(core.now()), limit + 1).await?;
+        let mut items = store::listing::page(&mut reader.conn(), whose, filter, after.as_ref(), moments(core.now()), limit + 1).await?;
         drop(reader);
         // One row more than asked for tells whether there is a next page.
         let more = i64::try_from(items.len()).unwrap_or(i64::MAX) > limit;

@@ -143,7 +143,8 @@ pub(crate) async fn find(conn: &mut Conn<'_>, workspace: Option<&WorkspaceId>, i
 
 /// What became of the keys of an act after `after`, in order.
 pub(crate) async fn results(conn: &mut Conn<'_>, id: &BulkId, after: i64, limit: i64) -> Result<Vec<ResultRow>, sqlx::Error> {
-    let sql = "SELECT seq, key_id, workspace_id, name, outcome, why FROM bulk_results WHERE bulk_id = $1 AND seq > $2 ORDER BY seq LIMIT $3";
+    let sql =
+        "SELECT seq, key_id, workspace_id, name, outcome, why FROM bulk_results WHERE bulk_id = $1 AND seq > $2 ORDER BY seq LIMIT $3";
     on!(conn, raw => sqlx::query_as(sql).bind(id.as_str()).bind(after).bind(limit).fetch_all(&mut **raw).await)
 }
 

@@ -176,6 +176,26 @@ pub(crate) async fn insert(conn: &mut Conn<'_>, key: &KeyInsert) -> Result<(), s
     Ok(())
 }
 
+/// Gives a key that was just added a past: its last use and number of calls, and when it was deactivated or deleted.
+pub(crate) async fn set_past(
+    conn: &mut Conn<'_>,
+    id: &KeyId,
+    used: (Option<i64>, i64),
+    deactivated_at: Option<i64>,
+    deleted_at: Option<i64>,
+) -> Result<(), sqlx::Error> {
+    let sql = "UPDATE keys SET last_used_at = $2, total_calls = $3, deactivated_at = $4, deleted_at = $5 WHERE id = $1";
+    on!(conn, raw => sqlx::query(sql)
+        .bind(id.as_str())
+        .bind(used.0)
+        .bind(used.1)
+        .bind(deactivated_at)
+        .bind(deleted_at)
+        .execute(&mut **raw)
+        .await
+        .map(|_| ()))
+}
+
 /// The key of that workspace.
 pub(crate) async fn find(conn: &mut Conn<'_>, workspace: &WorkspaceId, id: &KeyId) -> Result<Option<KeyRow>, sqlx::Error> {
     const SQL: &str = select_keys!("WHERE k.workspace_id = $1 AND k.id = $2");

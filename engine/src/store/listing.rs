@@ -136,7 +136,12 @@ macro_rules! text {
 macro_rules! page {
     ($whose:tt, $there:tt, $column:literal, $value:literal, up) => {
         (
-            text!($whose, $there, concat!("ORDER BY ", $column, " ASC, k.id ASC LIMIT $8"), concat!("ORDER BY ", $column, " ASC, k.id ASC LIMIT $8")),
+            text!(
+                $whose,
+                $there,
+                concat!("ORDER BY ", $column, " ASC, k.id ASC LIMIT $8"),
+                concat!("ORDER BY ", $column, " ASC, k.id ASC LIMIT $8")
+            ),
             text!(
                 $whose,
                 $there,
@@ -147,7 +152,12 @@ macro_rules! page {
     };
     ($whose:tt, $there:tt, $column:literal, $value:literal, down) => {
         (
-            text!($whose, $there, concat!("ORDER BY ", $column, " DESC, k.id DESC LIMIT $8"), concat!("ORDER BY ", $column, " DESC, k.id DESC LIMIT $8")),
+            text!(
+                $whose,
+                $there,
+                concat!("ORDER BY ", $column, " DESC, k.id DESC LIMIT $8"),
+                concat!("ORDER BY ", $column, " DESC, k.id DESC LIMIT $8")
+            ),
             text!(
                 $whose,
                 $there,

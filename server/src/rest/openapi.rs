@@ -204,10 +204,9 @@ fn refusals(path: &str, operation: &Operation) -> Vec<ProblemCode> {
     }
     let takes_body = operation.request_body.is_some();
     let names_a_thing = path.contains('{');
-    let key_act = operation
-        .operation_id
-        .as_deref()
-        .is_some_and(|id| ["create_key", "update_key", "delete_key", "deactivate_key", "activate_key", "run_batch", "run_batch_of_all"].contains(&id));
+    let key_act = operation.operation_id.as_deref().is_some_and(|id| {
+        ["create_key", "update_key", "delete_key", "deactivate_key", "activate_key", "run_batch", "run_batch_of_all"].contains(&id)
+    });
     [
         // Unknown query parameters are refused everywhere but before the router.
         (takes_body || ["/v1/workspaces", "/v1/admin"].iter().any(|prefix| path.starts_with(prefix)), Code::Invalid),

@@ -149,13 +149,7 @@ pub(crate) struct BatchPreviewBody {
 
 impl From<BulkPreview> for BatchPreviewBody {
     fn from(preview: BulkPreview) -> Self {
-        Self {
-            act: preview.act,
-            chosen: preview.chosen,
-            names: preview.names,
-            in_use: preview.in_use,
-            untouched: preview.untouched,
-        }
+        Self { act: preview.act, chosen: preview.chosen, names: preview.names, in_use: preview.in_use, untouched: preview.untouched }
     }
 }
 
@@ -181,13 +175,7 @@ pub(crate) struct ResultBody {
 
 impl From<BulkResult> for ResultBody {
     fn from(result: BulkResult) -> Self {
-        Self {
-            key_id: result.key,
-            workspace_id: result.workspace_id,
-            name: result.name,
-            outcome: result.outcome.as_str(),
-            why: result.why,
-        }
+        Self { key_id: result.key, workspace_id: result.workspace_id, name: result.name, outcome: result.outcome.as_str(), why: result.why }
     }
 }
 
