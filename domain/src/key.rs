@@ -5,10 +5,11 @@ use serde::{Deserialize, Serialize, Serializer};
 use crate::ids::{KeyId, UserId, WorkspaceId};
 use crate::name;
 use crate::problem::Problem;
-use crate::scope::{KeyKind, ScopeSet};
+use crate::scope::{KeyKind, ScopeName, ScopeSet};
 use crate::time::Timestamp;
 use crate::token::Secret;
 use crate::user::UserRef;
+use crate::workspace::WorkspaceRef;
 
 /// The longest inactivity interval, in days.
 pub const MAX_INACTIVITY_DAYS: u32 = 3650;
@@ -16,6 +17,10 @@ pub const MAX_INACTIVITY_DAYS: u32 = 3650;
 pub const MAX_PAGE: u32 = 200;
 /// The rows of a page when nobody says otherwise.
 pub const DEFAULT_PAGE: u32 = 50;
+/// The most days that a filter looks back or ahead.
+pub const MAX_FILTER_DAYS: u32 = 3650;
+/// The most characters of a search.
+pub const MAX_SEARCH: usize = 200;
 
 /// When a key shall end.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -256,6 +261,15 @@ pub struct KeySummary {
     pub stopped_by: Option<String>,
 }
 
+/// A key and where it belongs, for lists across workspaces.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlacedKey {
+    /// The key.
+    pub key: KeySummary,
+    /// The workspace it belongs to.
+    pub workspace: WorkspaceRef,
+}
+
 /// A key with its secret: the answer to creation, and the only carrier of a secret that can be serialised.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct IssuedKey {
@@ -357,6 +371,16 @@ pub struct KeyFilter {
     pub state: StateFilter,
     /// Whose keys; `None` for everybody's that the asker may see.
     pub owner: Option<UserId>,
+    /// Only keys that hold this scope itself; what others imply does not count.
+    pub scope: Option<ScopeName>,
+    /// Only keys of this kind.
+    pub kind: Option<KeyKind>,
+    /// Only keys that end within so many days and have not ended yet.
+    pub expiring: Option<u32>,
+    /// Only keys that nobody ever used.
+    pub never_used: bool,
+    /// Only keys not used for so many days; one that was never used counts from its creation.
+    pub idle: Option<u32>,
     /// In what order.
     pub sort: KeySort,
     /// Largest first.
@@ -374,11 +398,37 @@ impl Default for KeyFilter {
             search: String::new(),
             state: StateFilter::Live,
             owner: None,
+            scope: None,
+            kind: None,
+            expiring: None,
+            never_used: false,
+            idle: None,
             sort: KeySort::Created,
             descending: true,
             cursor: None,
             limit: DEFAULT_PAGE,
         }
+    }
+}
+
+impl KeyFilter {
+    /// The first input at fault, if one is.
+    pub fn check(&self) -> Result<(), Problem> {
+        if !(1..=MAX_PAGE).contains(&self.limit) {
+            return Err(Problem::invalid("limit", format!("Choose 1 to {MAX_PAGE} rows.")));
+        }
+        if self.search.chars().count() > MAX_SEARCH {
+            return Err(Problem::invalid("search", format!("Search for at most {MAX_SEARCH} characters.")));
+        }
+        if self.search.chars().any(char::is_control) {
+            return Err(Problem::invalid("search", "Leave out control characters."));
+        }
+        for (field, days) in [("expiring", self.expiring), ("idle", self.idle)] {
+            if days.is_some_and(|days| !(1..=MAX_FILTER_DAYS).contains(&days)) {
+                return Err(Problem::invalid(field, format!("Choose 1 to {MAX_FILTER_DAYS} days.")));
+            }
+        }
+        Ok(())
     }
 }
 

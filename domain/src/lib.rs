@@ -7,6 +7,7 @@
 
 pub mod audit;
 pub mod base62;
+pub mod bulk;
 pub mod ids;
 pub mod key;
 pub mod name;

@@ -141,6 +141,8 @@ pub enum Action {
     VerifyAudit,
     /// Change the rules for keys, or see whom a change would concern.
     ChangePolicy,
+    /// See and change the keys of every workspace.
+    ManageAllKeys,
 }
 
 /// On what.
@@ -190,7 +192,7 @@ const fn needs(action: Action) -> (Role, Role, Option<&'static str>) {
         // A key that could loosen the rules could give itself a longer life.
         Action::AddMember | Action::ChangePolicy => (Role::Admin, Role::Admin, None),
         // Of the instance only; in a workspace not even its owner.
-        Action::CreateWorkspace | Action::ManageUsers => (Role::Owner, Role::Owner, None),
+        Action::CreateWorkspace | Action::ManageUsers | Action::ManageAllKeys => (Role::Owner, Role::Owner, None),
     }
 }
 
@@ -345,6 +347,7 @@ mod tests {
             Action::ExportAudit,
             Action::VerifyAudit,
             Action::ChangePolicy,
+            Action::ManageAllKeys,
         ] {
             assert_eq!(can(&operator, action, &Object::Instance), Decision::Allow);
             assert_eq!(can(&person(None, true), action, &Object::Instance), Decision::Allow);

@@ -67,6 +67,17 @@ pub struct Membership {
     pub role: Role,
 }
 
+/// A workspace as shown beside a thing in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkspaceRef {
+    /// The workspace.
+    pub id: WorkspaceId,
+    /// Its short name in addresses.
+    pub slug: String,
+    /// Its name.
+    pub name: String,
+}
+
 /// A workspace as its members see it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorkspaceSummary {

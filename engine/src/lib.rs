@@ -28,6 +28,7 @@ pub use password::{MAX_CHARS as MAX_PASSWORD_CHARS, MIN_CHARS as MIN_PASSWORD_CH
 pub use secrets::{Password, SessionToken, SetupToken};
 pub use service::audit::Audit;
 pub use service::audit_log::Export;
+pub use service::demo::{Demo, DemoKey};
 pub use service::keys::Keys;
 pub use service::members::Members;
 pub use service::policies::Policies;

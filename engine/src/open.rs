@@ -22,6 +22,7 @@ use crate::limits::SignInLimits;
 use crate::mac::{Macs, Pepper};
 use crate::password::Hasher;
 use crate::service::audit::Audit;
+use crate::service::demo::Demo;
 use crate::service::keys::Keys;
 use crate::service::members::Members;
 use crate::service::policies::Policies;
@@ -163,6 +164,8 @@ pub struct Engine {
     pub verifier: Verifier,
     /// The audit log.
     pub audit: Audit,
+    /// Keys for a look around.
+    pub demo: Demo,
     shared: Arc<Shared>,
 }
 
@@ -182,6 +185,7 @@ impl Engine {
         let hashes_at_once = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let core = Arc::new(Core {
             limits: SignInLimits::new(&options.clock),
+            bulk: service::BulkJobs::default(),
             hasher: Hasher::new(hashes_at_once, options.entropy.as_ref())?,
             macs: Arc::new(macs),
             keyset: Keyset::new(),
@@ -207,6 +211,7 @@ impl Engine {
             keys: Keys { core: shared() },
             verifier: Verifier { core: shared() },
             audit: Audit { core: shared() },
+            demo: Demo { core: shared() },
             shared: Arc::new(Shared { core, jobs: Mutex::new(Vec::new()), stop: watch::Sender::new(false), file, _lock: lock }),
         }
     }
@@ -259,7 +264,7 @@ impl Engine {
         sweep(&self.shared.core).await
     }
 
-    /// Forgets what nobody needs any more, now.
+    /// Forgets what nobody needs any more, now. A server does so by itself.
     pub async fn housekeep(&self) -> Result<(), Error> {
         service::housekeep(&self.shared.core).await
     }
@@ -293,6 +298,7 @@ impl Engine {
                 tracing::error!(%error, "a background job ended badly");
             }
         }
+        self.shared.core.bulk.stop().await;
         if let Err(error) = self.flush_usage().await {
             tracing::error!(%error, "some counts of uses could not be written and are lost");
         }

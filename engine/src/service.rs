@@ -3,9 +3,11 @@
 pub(crate) mod audit;
 mod audit_chain;
 pub(crate) mod audit_log;
+pub(crate) mod demo;
 mod idempotency;
 mod key_usage;
 pub(crate) mod keys;
+mod keys_bulk;
 mod keys_write;
 pub(crate) mod members;
 pub(crate) mod policies;
@@ -35,6 +37,7 @@ use crate::password::Hasher;
 use crate::store::db::Db;
 use audit::Event;
 
+pub(crate) use keys_bulk::BulkJobs;
 pub(crate) use usage::{FLUSH_EVERY, flush, housekeep};
 
 /// What every service stands on.
@@ -48,6 +51,7 @@ pub(crate) struct Core {
     pub(crate) follower: Follower,
     pub(crate) prefix: Prefix,
     pub(crate) limits: SignInLimits,
+    pub(crate) bulk: BulkJobs,
 }
 
 impl Core {

@@ -4,6 +4,7 @@
 //! the domain and the services.
 
 pub(crate) mod audit;
+pub(crate) mod bulk;
 pub(crate) mod changes;
 pub(crate) mod db;
 pub(crate) mod keys;

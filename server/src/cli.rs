@@ -5,6 +5,7 @@
 
 mod audit;
 mod check_config;
+mod demo;
 mod doctor;
 mod key;
 mod member;
@@ -20,7 +21,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use keyfold_engine::Engine;
 
-pub(crate) use operator::{named, operator, stdin_password};
+pub(crate) use operator::{named, operator, stdin_line, stdin_password};
 pub(crate) use output::{CliError, Printer};
 
 use crate::config::{Config, Flags};
@@ -54,6 +55,7 @@ enum Command {
     Key(key::Command),
     #[command(subcommand)]
     Audit(audit::Command),
+    Demo(demo::Args),
     Doctor(doctor::Args),
     CheckConfig(check_config::Args),
     Openapi(openapi::Args),
@@ -90,6 +92,7 @@ async fn dispatch(cli: Cli, printer: &Printer) -> Result<(), CliError> {
         Command::Member(command) => member::run(command, &config, printer).await,
         Command::Key(command) => Box::pin(key::run(command, &config, printer)).await,
         Command::Audit(command) => audit::run(command, &config, printer).await,
+        Command::Demo(args) => Box::pin(demo::run(args, &config, printer)).await,
         Command::Doctor(args) => doctor::run(args, &config, printer).await,
         Command::CheckConfig(args) => check_config::run(args, &config, printer),
         Command::Openapi(args) => openapi::run(args, &config, printer).await,

@@ -8,6 +8,8 @@ use utoipa_axum::routes;
 
 use crate::state::AppState;
 
+mod all_keys;
+mod batches;
 mod body;
 mod caller;
 mod headers;
@@ -37,4 +39,11 @@ pub fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(keys::usage::export_key_usage))
         .routes(routes!(keys::deactivate_key))
         .routes(routes!(keys::activate_key))
+        .routes(routes!(batches::preview_batch))
+        .routes(routes!(batches::run_batch))
+        .routes(routes!(batches::get_batch))
+        .routes(routes!(all_keys::list_all_keys))
+        .routes(routes!(all_keys::preview_batch_of_all))
+        .routes(routes!(all_keys::run_batch_of_all))
+        .routes(routes!(all_keys::get_batch_of_all))
 }

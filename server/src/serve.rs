@@ -8,7 +8,7 @@ use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::sync::Arc;
 
-use keyfold_engine::{DatabaseUrl, Engine, EngineOptions, OpenError, OpenRole, PepperError, SystemClock, SystemEntropy};
+use keyfold_engine::{Clock, DatabaseUrl, Engine, EngineOptions, OpenError, OpenRole, PepperError, SystemClock, SystemEntropy};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -74,6 +74,11 @@ pub(crate) async fn run(config: Config, printer: &Printer) -> Result<(), CliErro
 
 /// Opens the engine. The first time, the folder and the pepper are made.
 pub(crate) async fn open(config: &Config, role: OpenRole) -> Result<Engine, CliError> {
+    open_by(config, role, Arc::new(SystemClock)).await
+}
+
+/// The same, by a clock of one's own.
+pub(crate) async fn open_by(config: &Config, role: OpenRole, clock: Arc<dyn Clock>) -> Result<Engine, CliError> {
     let refused = |what: &str, error: &dyn std::fmt::Display| CliError::Refused(format!("{what}: {error}"));
     let folder = DirBuilder::new().recursive(true).mode(0o700).create(&config.data_dir);
     folder.map_err(|error| refused(&config.data_dir.display().to_string(), &error))?;
@@ -88,7 +93,7 @@ pub(crate) async fn open(config: &Config, role: OpenRole) -> Result<Engine, CliE
         database: config.database_url.clone(),
         pepper,
         prefix: config.key_prefix.clone(),
-        clock: Arc::new(SystemClock),
+        clock,
         entropy: Arc::new(SystemEntropy),
         role,
     };

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use keyfold_domain::ids::{KeyId, UserId, WorkspaceId};
-use keyfold_domain::key::{KeyFilter, KeySort, KeySummary, MAX_PAGE, Page};
+use keyfold_domain::key::{KeyFilter, KeySort, KeySummary, Page, PlacedKey};
 use keyfold_domain::policy::{Action, Actor, Object};
 use keyfold_domain::problem::Problem;
 use keyfold_domain::time::Timestamp;
 use keyfold_domain::verdict::Moment;
+use keyfold_domain::workspace::WorkspaceRef;
 use serde::{Deserialize, Serialize};
 
 use super::Core;
@@ -17,10 +18,7 @@ use super::verify::GRACE_MS;
 use crate::error::Error;
 use crate::store;
 use crate::store::keys::KeyRow;
-use crate::store::listing::Position;
-
-/// The most characters of a search.
-const MAX_SEARCH: usize = 200;
+use crate::store::listing::{Moments, Position, Whose};
 
 /// API keys as a use case.
 #[derive(Clone)]
@@ -54,39 +52,43 @@ impl Cursor {
 impl Keys {
     /// One page of the workspace's keys: everybody's for its admins, their own for everybody else.
     pub async fn list(&self, actor: &Actor, workspace: &WorkspaceId, filter: &KeyFilter) -> Result<Page<KeySummary>, Error> {
+        self.core.authorize(actor, Action::ReadWorkspace, &Object::Workspace(workspace)).await?;
+        filter.check()?;
+        let Some(owner) = seen_owner(actor, workspace, filter) else { return Ok(Page { items: Vec::new(), next: None }) };
+        let page = self.page(Whose { workspace: Some(workspace), owner: owner.as_ref() }, filter).await?;
+        let items = page.items.iter().map(|row| present(&self.core, row)).collect::<Result<_, _>>()?;
+        Ok(Page { items, next: page.next })
+    }
+
+    /// One page of the keys of every workspace. For administrators of the instance.
+    pub async fn list_all(&self, actor: &Actor, filter: &KeyFilter) -> Result<Page<PlacedKey>, Error> {
+        self.core.authorize(actor, Action::ManageAllKeys, &Object::Instance).await?;
+        filter.check()?;
+        let page = self.page(Whose { workspace: None, owner: filter.owner.as_ref() }, filter).await?;
+        let placed = |row: &KeyRow| {
+            let key = present(&self.core, row)?;
+            let workspace = WorkspaceRef { id: key.workspace_id.clone(), slug: row.slug.clone(), name: row.workspace_name.clone() };
+            Ok(PlacedKey { key, workspace })
+        };
+        Ok(Page { items: page.items.iter().map(placed).collect::<Result<_, Error>>()?, next: page.next })
+    }
+
+    async fn page(&self, whose: Whose<'_>, filter: &KeyFilter) -> Result<Page<KeyRow>, Error> {
         let core = &self.core;
-        core.authorize(actor, Action::ReadWorkspace, &Object::Workspace(workspace)).await?;
-        if !(1..=MAX_PAGE).contains(&filter.limit) {
-            return Err(Problem::invalid("limit", format!("Choose 1 to {MAX_PAGE} rows.")).into());
-        }
-        if filter.search.chars().count() > MAX_SEARCH {
-            return Err(Problem::invalid("search", format!("Search for at most {MAX_SEARCH} characters.")).into());
-        }
-        if filter.search.chars().any(char::is_control) {
-            return Err(Problem::invalid("search", "Leave out control characters.").into());
-        }
         let after = filter.cursor.as_deref().map(|text| Cursor::decode(text, filter)).transpose()?;
-        let only = if actor.sees_all_keys(workspace) { None } else { actor.user().map(|user| user.id.clone()) };
-        if only.is_some() && filter.owner.is_some() && only != filter.owner {
-            return Ok(Page { items: Vec::new(), next: None });
-        }
-        let now = core.now();
         let limit = i64::from(filter.limit);
         let mut reader = core.db.reader().await?;
-        let moments = (now, now.plus_ms(-GRACE_MS));
-        let mut rows =
-            store::listing::page(&mut reader.conn(), workspace, only.as_ref(), filter, after.as_ref(), moments, limit + 1).await?;
+        let mut items = store::listing::page(&mut reader.conn(), whose, filter, after.as_ref(), moments(core.now()), limit + 1).await?;
         drop(reader);
         // One row more than asked for tells whether there is a next page.
-        let more = i64::try_from(rows.len()).unwrap_or(i64::MAX) > limit;
+        let more = i64::try_from(items.len()).unwrap_or(i64::MAX) > limit;
         if more {
-            rows.pop();
+            items.pop();
         }
-        let next = rows
+        let next = items
             .last()
             .filter(|_| more)
             .map(|row| Cursor { s: filter.sort, d: filter.descending, p: Position::of(row, filter.sort) }.encode());
-        let items = rows.iter().map(|row| present(core, row)).collect::<Result<_, _>>()?;
         Ok(Page { items, next })
     }
 
@@ -107,6 +109,21 @@ impl Keys {
         core.authorize(actor, action, &Object::Key { workspace, owner: &owner, id: Some(id) }).await?;
         Ok(row)
     }
+}
+
+/// Whose keys of the workspace a filter shows to the actor, `Some(None)` for everybody's; `None` if it asks for somebody
+/// else's and the actor sees only their own.
+pub(crate) fn seen_owner(actor: &Actor, workspace: &WorkspaceId, filter: &KeyFilter) -> Option<Option<UserId>> {
+    if actor.sees_all_keys(workspace) {
+        return Some(filter.owner.clone());
+    }
+    let own = actor.user().map(|user| user.id.clone())?;
+    filter.owner.as_ref().is_none_or(|wanted| *wanted == own).then_some(Some(own))
+}
+
+/// The moments by which lists are told now.
+pub(crate) const fn moments(now: Timestamp) -> Moments {
+    Moments { now, graced: now.plus_ms(-GRACE_MS), made_until: None }
 }
 
 /// A key as lists show it, with the uses that are not written yet.

@@ -168,11 +168,7 @@ impl Keys {
         let reason = name::optional_name("reason", reason)?;
         let (now, by) = (self.core.now(), name_of(actor));
         self.change(actor, workspace, id, (Action::DeactivateKey, "key.deactivate"), move |row| {
-            if row.deactivated_at.is_none() {
-                row.deactivated_at = Some(now.as_millis());
-                row.deactivated_reason = Some(reason.clone());
-                row.stopped_by = Some(by.clone());
-            }
+            stop(row, now, &reason, &by);
             Ok(())
         })
         .await
@@ -195,8 +191,7 @@ impl Keys {
     pub async fn delete(&self, actor: &Actor, workspace: &WorkspaceId, id: &KeyId) -> Result<KeySummary, Error> {
         let (now, by) = (self.core.now(), name_of(actor));
         self.change(actor, workspace, id, (Action::DeleteKey, "key.delete"), move |row| {
-            row.deleted_at = Some(now.as_millis());
-            row.stopped_by = Some(by.clone());
+            end(row, now, &by);
             Ok(())
         })
         .await
@@ -249,8 +244,23 @@ impl Keys {
     }
 }
 
+/// Deactivates a key that is not deactivated yet.
+pub(super) fn stop(row: &mut KeyRow, now: Timestamp, reason: &str, by: &str) {
+    if row.deactivated_at.is_none() {
+        row.deactivated_at = Some(now.as_millis());
+        row.deactivated_reason = Some(reason.to_owned());
+        row.stopped_by = Some(by.to_owned());
+    }
+}
+
+/// Deletes a key.
+pub(super) fn end(row: &mut KeyRow, now: Timestamp, by: &str) {
+    row.deleted_at = Some(now.as_millis());
+    row.stopped_by = Some(by.to_owned());
+}
+
 /// What an actor is called in a record that outlives them.
-fn name_of(actor: &Actor) -> String {
+pub(super) fn name_of(actor: &Actor) -> String {
     match &actor.principal {
         Principal::Operator => "command line".to_owned(),
         _ => actor.user().map(|user| user.username.clone()).unwrap_or_default(),

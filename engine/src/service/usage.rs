@@ -111,6 +111,7 @@ pub(crate) async fn housekeep(core: &Core) -> Result<(), Error> {
     // A day late, so that a clock which is ahead for a while ends nothing.
     let ended = now.plus_ms(-DAY_MS);
     in_steps(core, move |mut conn| Box::pin(async move { Ok(store::secrets::close_ended(&mut conn, ended, STEP).await?) })).await?;
+    super::keys_bulk::forget(core).await?;
     let oldest = now.plus_days(-i64::from(KEPT_DAYS));
     let (hour, day, gone) = (hour_of(oldest), day_of(oldest), now.plus_days(-CLIENTS_DAYS));
     in_steps(core, move |mut conn| Box::pin(async move { Ok(store::usage::forget(&mut conn, hour, day, gone, STEP).await?) })).await

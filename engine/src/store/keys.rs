@@ -20,6 +20,7 @@ pub(crate) struct KeyRow {
     pub(crate) id: String,
     pub(crate) workspace_id: String,
     pub(crate) slug: String,
+    pub(crate) workspace_name: String,
     pub(crate) owner_id: String,
     pub(crate) username: String,
     pub(crate) display_name: String,
@@ -52,7 +53,7 @@ pub(crate) struct KeyRow {
 macro_rules! select_keys {
     ($($rest:expr),*) => {
         concat!(
-            "SELECT k.id, k.workspace_id, w.slug, k.owner_id, u.username, u.display_name, u.active AS owner_active, m.role, \
+            "SELECT k.id, k.workspace_id, w.slug, w.name AS workspace_name, k.owner_id, u.username, u.display_name, u.active AS owner_active, m.role, \
              k.created_by, k.name, k.folded_name, k.kind, k.scopes, k.expires_at, k.inactivity_days, k.note, k.created_at, \
              k.activated_at, k.deactivated_at, k.deactivated_reason, k.stopped_by, k.deleted_at, k.last_used_at, k.total_calls, k.version, \
              k.rotating_until, k.scopes_at, s.mac, s.hint \
@@ -165,10 +166,36 @@ pub(crate) async fn insert(conn: &mut Conn<'_>, key: &KeyInsert) -> Result<(), s
     super::secrets::insert(conn, key.id.as_str(), &key.secret).await
 }
 
+/// Gives a key that was just added a past: its last use and number of calls, and when it was deactivated or deleted.
+pub(crate) async fn set_past(
+    conn: &mut Conn<'_>,
+    id: &KeyId,
+    used: (Option<i64>, i64),
+    deactivated_at: Option<i64>,
+    deleted_at: Option<i64>,
+) -> Result<(), sqlx::Error> {
+    let sql = "UPDATE keys SET last_used_at = $2, total_calls = $3, deactivated_at = $4, deleted_at = $5 WHERE id = $1";
+    on!(conn, raw => sqlx::query(sql)
+        .bind(id.as_str())
+        .bind(used.0)
+        .bind(used.1)
+        .bind(deactivated_at)
+        .bind(deleted_at)
+        .execute(&mut **raw)
+        .await
+        .map(|_| ()))
+}
+
 /// The key of that workspace.
 pub(crate) async fn find(conn: &mut Conn<'_>, workspace: &WorkspaceId, id: &KeyId) -> Result<Option<KeyRow>, sqlx::Error> {
     const SQL: &str = select_keys!("WHERE k.workspace_id = $1 AND k.id = $2");
     on!(conn, raw => sqlx::query_as(SQL).bind(workspace.as_str()).bind(id.as_str()).fetch_optional(&mut **raw).await)
+}
+
+/// The key with that id in any workspace, deleted or not. For administrators of the instance.
+pub(crate) async fn find_anywhere(conn: &mut Conn<'_>, id: &KeyId) -> Result<Option<KeyRow>, sqlx::Error> {
+    const SQL: &str = select_keys!("WHERE k.id = $1");
+    on!(conn, raw => sqlx::query_as(SQL).bind(id.as_str()).fetch_optional(&mut **raw).await)
 }
 
 /// How many keys, not deleted, the owner has in the workspace and the workspace has in all, each counted up to `cap`.

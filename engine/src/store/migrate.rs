@@ -16,15 +16,17 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "first light", include_str!("../../migrations/0001_first_light.sql")),
     (2, "secrets and usage", include_str!("../../migrations/0002_secrets_and_usage.sql")),
     (5, "policy and audit", include_str!("../../migrations/0005_policy_and_audit.sql")),
+    (6, "lists", include_str!("../../migrations/0006_lists.sql")),
     (7, "who stopped it", include_str!("../../migrations/0007_who_stopped_it.sql")),
 ];
 
 /// The newest schema this binary knows.
 pub(crate) const NEWEST: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;
 
-/// SQLite's words for PostgreSQL's types, and tables that check them.
+/// SQLite's words for PostgreSQL's types, tables that check them, and what is marked as SQLite's own.
 fn for_sqlite(sql: &str) -> String {
-    sql.replace("BYTEA", "BLOB").replace("BIGINT", "INTEGER").replace("BOOLEAN", "INTEGER").replace("\n);", "\n) STRICT;")
+    let own = sql.replace("/* SQLite: ", "").replace(" */", "");
+    own.replace("BYTEA", "BLOB").replace("BIGINT", "INTEGER").replace("BOOLEAN", "INTEGER").replace("\n);", "\n) STRICT;")
 }
 
 fn migrator(sqlite: bool) -> Migrator {

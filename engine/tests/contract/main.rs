@@ -5,8 +5,10 @@
 mod audit;
 mod audit_log;
 mod audit_tampering;
+mod bulk;
 mod faults;
 mod keys;
+mod lists;
 mod people;
 mod policies;
 mod rotation;

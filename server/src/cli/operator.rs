@@ -30,10 +30,15 @@ pub(crate) fn named<T>(what: &str, name: &str, found: Result<T, Error>) -> Resul
 
 /// The first line of standard input, without its line break. Everything else about it is kept as it was typed.
 pub(crate) fn stdin_password() -> Result<Password, CliError> {
-    password_from(io::stdin().lock())
+    stdin_line().map(Password::new)
 }
 
-fn password_from(input: impl io::BufRead) -> Result<Password, CliError> {
+/// The same as text, for a password that is given to several people.
+pub(crate) fn stdin_line() -> Result<String, CliError> {
+    line_from(io::stdin().lock())
+}
+
+fn line_from(input: impl io::BufRead) -> Result<String, CliError> {
     let mut line = String::new();
     let read = input.take(LONGEST_LINE).read_line(&mut line);
     if let Err(error) = read {
@@ -47,7 +52,7 @@ fn password_from(input: impl io::BufRead) -> Result<Password, CliError> {
     if line.is_empty() {
         return Err(CliError::Refused("there is no password on standard input".to_owned()));
     }
-    Ok(Password::new(line))
+    Ok(line)
 }
 
 #[cfg(test)]
@@ -57,10 +62,10 @@ mod tests {
     #[test]
     fn an_empty_input_is_no_password() {
         for input in ["", "\n", "\r\n"] {
-            assert!(matches!(password_from(input.as_bytes()), Err(CliError::Refused(_))), "{input:?}");
+            assert!(matches!(line_from(input.as_bytes()), Err(CliError::Refused(_))), "{input:?}");
         }
-        assert!(password_from("  a pass phrase with spaces \r\nsecond line".as_bytes()).is_ok());
-        assert!(matches!(password_from(&b"\xff\n"[..]), Err(CliError::Refused(_))));
+        assert!(line_from("  a pass phrase with spaces \r\nsecond line".as_bytes()).is_ok());
+        assert!(matches!(line_from(&b"\xff\n"[..]), Err(CliError::Refused(_))));
     }
 
     #[test]

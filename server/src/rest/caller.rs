@@ -33,7 +33,7 @@ impl FromRequestParts<AppState> for Caller {
 pub(crate) struct WorkspaceName(pub(crate) String);
 
 impl WorkspaceName {
-    fn read(text: String) -> Result<Self, Problem> {
+    pub(crate) fn read(text: String) -> Result<Self, Problem> {
         let may_exist = text.parse::<WorkspaceId>().is_ok() || name::slug("workspace", &text).is_ok_and(|slug| slug == text);
         if may_exist { Ok(Self(text)) } else { Err(Problem::not_found()) }
     }

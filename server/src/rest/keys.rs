@@ -6,9 +6,10 @@ use axum::http::header::{ETAG, LOCATION};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use keyfold_domain::ids::UserId;
-use keyfold_domain::key::{DEFAULT_PAGE, KeyFilter, KeySort, KeySummary, MAX_PAGE, StateFilter};
+use keyfold_domain::key::{DEFAULT_PAGE, KeyFilter, KeySort, KeySummary, MAX_FILTER_DAYS, MAX_PAGE, StateFilter};
 use keyfold_domain::policy::Actor;
 use keyfold_domain::problem::{Problem, ProblemCode};
+use keyfold_domain::scope::{KeyKind, ScopeName};
 use keyfold_domain::workspace::WorkspaceSummary;
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -29,7 +30,7 @@ pub(crate) mod usage;
 use bodies::{DeactivationBody, IssuedKeyBody, KeyBody, KeyPageBody, KeyPatchBody, NewKeyBody};
 
 /// Which page of which keys.
-#[derive(Debug, Deserialize, IntoParams)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct ListQuery {
@@ -41,6 +42,21 @@ pub(crate) struct ListQuery {
     /// The id of the user whose keys are wanted.
     #[param(example = "usr_00S1E8TYPmMQMyNxIYvHyv")]
     owner: Option<String>,
+    /// Only keys that hold this scope itself; what others imply does not count.
+    #[param(example = "inference")]
+    scope: Option<String>,
+    /// Only keys of this kind.
+    #[param(schema_with = schemas::kind, required = false)]
+    kind: Option<String>,
+    /// Only keys that end within so many days and have not ended yet.
+    #[param(minimum = 1, maximum = 3650, value_type = Option<u32>)]
+    expiring: Option<String>,
+    /// `true`: only keys that nobody ever used.
+    #[param(value_type = Option<bool>)]
+    never_used: Option<String>,
+    /// Only keys not used for so many days; one that was never used counts from its creation.
+    #[param(minimum = 1, maximum = 3650, value_type = Option<u32>)]
+    idle: Option<String>,
     /// By what the list is ordered.
     #[param(schema_with = schemas::sort, required = false)]
     sort: Option<String>,
@@ -59,8 +75,14 @@ fn one_of<T>(field: &str, text: Option<&str>, read: impl Fn(&str) -> Option<T>, 
     text.map(|text| read(text).ok_or_else(wrong)).transpose()
 }
 
+fn days(field: &str, text: Option<String>) -> Result<Option<u32>, Problem> {
+    let in_range = |text: &str| text.parse().ok().filter(|days| (1..=MAX_FILTER_DAYS).contains(days));
+    text.map(|text| in_range(&text).ok_or_else(|| Problem::invalid(field, format!("Choose 1 to {MAX_FILTER_DAYS} days.")))).transpose()
+}
+
 impl ListQuery {
-    fn filter(self) -> Result<KeyFilter, Problem> {
+    /// What the engine is asked for.
+    pub(crate) fn filter(self) -> Result<KeyFilter, Problem> {
         let states = StateFilter::ALL.map(StateFilter::as_str);
         let state = one_of("state", self.state.as_deref(), StateFilter::from_name, &states)?.unwrap_or_default();
         let sort = one_of("sort", self.sort.as_deref(), KeySort::from_name, &KeySort::ALL.map(KeySort::as_str))?.unwrap_or_default();
@@ -77,8 +99,22 @@ impl ListQuery {
             Some(text) => limit(text).ok_or_else(|| Problem::invalid("limit", format!("Choose 1 to {MAX_PAGE}.")))?,
         };
         let user = |text: String| text.parse::<UserId>().map_err(|_| Problem::invalid("owner", "Send the id of a user, like usr_…"));
-        let search = self.search.unwrap_or_default();
-        Ok(KeyFilter { search, state, owner: self.owner.map(user).transpose()?, sort, descending, cursor: self.cursor, limit })
+        let scope = |text: String| text.parse::<ScopeName>().map_err(|_| Problem::invalid("scope", "Send the name of one scope."));
+        let yes = |text: &str| text.parse::<bool>().ok();
+        Ok(KeyFilter {
+            search: self.search.unwrap_or_default(),
+            state,
+            owner: self.owner.map(user).transpose()?,
+            scope: self.scope.map(scope).transpose()?,
+            kind: one_of("kind", self.kind.as_deref(), KeyKind::from_name, &KeyKind::ALL.map(KeyKind::as_str))?,
+            expiring: days("expiring", self.expiring)?,
+            never_used: one_of("never_used", self.never_used.as_deref(), yes, &["true", "false"])?.unwrap_or_default(),
+            idle: days("idle", self.idle)?,
+            sort,
+            descending,
+            cursor: self.cursor,
+            limit,
+        })
     }
 }
 

@@ -205,11 +205,22 @@ fn refusals(path: &str, operation: &Operation) -> Vec<ProblemCode> {
     let takes_body = operation.request_body.is_some();
     let names_a_thing = path.contains('{');
     let key_act = operation.operation_id.as_deref().is_some_and(|id| {
-        ["create_key", "update_key", "delete_key", "deactivate_key", "activate_key", "rotate_key", "end_secret"].contains(&id)
+        [
+            "create_key",
+            "update_key",
+            "delete_key",
+            "deactivate_key",
+            "activate_key",
+            "rotate_key",
+            "end_secret",
+            "run_batch",
+            "run_batch_of_all",
+        ]
+        .contains(&id)
     });
     [
         // Unknown query parameters are refused everywhere but before the router.
-        (takes_body || path.starts_with("/v1/workspaces"), Code::Invalid),
+        (takes_body || ["/v1/workspaces", "/v1/admin"].iter().any(|prefix| path.starts_with(prefix)), Code::Invalid),
         (true, Code::Unauthenticated),
         (true, Code::Forbidden),
         (names_a_thing, Code::NotFound),

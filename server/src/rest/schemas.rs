@@ -1,5 +1,6 @@
 //! Schemas of the small things that many bodies share. The rules themselves are in `domain`; this only describes them.
 
+use keyfold_domain::bulk::BulkAct;
 use keyfold_domain::key::{KeySort, MAX_INACTIVITY_DAYS, StateFilter};
 use keyfold_domain::name::{MAX_NAME, MAX_NOTE};
 use keyfold_domain::scope::{KeyKind, MAX_SCOPES};
@@ -160,6 +161,32 @@ pub(crate) fn order() -> Schema {
     names(["asc", "desc"].into_iter())
         .description(Some("Left out: the newest first for times of the past (`created`, `last_used`), ascending otherwise."))
         .into()
+}
+
+/// What is done with many keys.
+pub(crate) fn bulk_act() -> Schema {
+    names(BulkAct::ALL.into_iter().map(BulkAct::as_str))
+        .description(Some("What is done with each key: `deactivate` stops it for now, `delete` ends it for good."))
+        .examples([json!("deactivate")])
+        .into()
+}
+
+/// How an act on many keys stands.
+pub(crate) fn bulk_state() -> Schema {
+    names(["running", "finished", "stopped"].into_iter())
+        .description(Some("`stopped`: it ended before every key was looked at; what was done until then stays done."))
+        .examples([json!("finished")])
+        .into()
+}
+
+/// What became of one key of many.
+pub(crate) fn bulk_outcome() -> Schema {
+    names(["done", "skipped", "failed"].into_iter()).description(Some("What became of it.")).examples([json!("done")]).into()
+}
+
+/// When an act on many keys began, or last moved on.
+pub(crate) fn moment() -> Schema {
+    date_time().into()
 }
 
 /// A name that is given.

@@ -4,6 +4,7 @@
 
 mod access;
 mod bad_input;
+mod batches;
 mod command_line;
 mod connections;
 mod cross_site;

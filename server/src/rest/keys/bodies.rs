@@ -2,7 +2,7 @@
 //! change a script's answers by accident.
 
 use keyfold_domain::ids::{KeyId, UserId, WorkspaceId};
-use keyfold_domain::key::{Expiry, InactiveReason, Inactivity, IssuedKey, KeyPatch, KeyState, KeySummary, NewKey, Page};
+use keyfold_domain::key::{Expiry, InactiveReason, Inactivity, IssuedKey, KeyPatch, KeyState, KeySummary, NewKey, Page, PlacedKey};
 use keyfold_domain::scope::{KeyKind, ScopeSet};
 use keyfold_domain::token::Secret;
 use keyfold_domain::user::UserRef;
@@ -14,12 +14,12 @@ use crate::rest::moments::Moment;
 use crate::rest::schemas;
 
 /// Reads a field that is there, `null` included where `T` takes it, so that an absent field stays apart as `None`.
-fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+pub(crate) fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
 }
 
 /// Reads a kind from a text. (A derived reader takes a `null` for broken JSON.)
-fn kind<'de, D: Deserializer<'de>>(deserializer: D) -> Result<KeyKind, D::Error> {
+pub(crate) fn kind<'de, D: Deserializer<'de>>(deserializer: D) -> Result<KeyKind, D::Error> {
     let name = String::deserialize(deserializer)?;
     KeyKind::from_name(&name).ok_or_else(|| D::Error::invalid_value(Unexpected::Str(&name), &"secret, publishable or management"))
 }
@@ -344,6 +344,55 @@ pub(crate) struct KeyPageBody {
 impl From<Page<KeySummary>> for KeyPageBody {
     fn from(page: Page<KeySummary>) -> Self {
         Self { data: page.items.into_iter().map(KeyBody::from).collect(), next: page.next }
+    }
+}
+
+/// A key and the workspace it belongs to.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PlacedKey)]
+pub(crate) struct PlacedKeyBody {
+    /// The workspace.
+    workspace: WorkspaceRefBody,
+    /// The key itself.
+    #[serde(flatten)]
+    key: KeyBody,
+}
+
+/// A workspace, by name.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = WorkspaceRef)]
+pub(crate) struct WorkspaceRefBody {
+    /// The workspace's id.
+    #[schema(value_type = String, example = "wsp_00S1E8TYPmMQMyNxIYvHyv")]
+    id: WorkspaceId,
+    /// Its short name in addresses.
+    #[schema(example = "acme")]
+    slug: String,
+    /// Its name.
+    #[schema(example = "Acme")]
+    name: String,
+}
+
+impl From<PlacedKey> for PlacedKeyBody {
+    fn from(PlacedKey { key, workspace }: PlacedKey) -> Self {
+        Self { key: key.into(), workspace: WorkspaceRefBody { id: workspace.id, slug: workspace.slug, name: workspace.name } }
+    }
+}
+
+/// One page of keys of all workspaces.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PlacedKeyPage)]
+pub(crate) struct PlacedKeyPageBody {
+    /// The keys, in the order asked for.
+    data: Vec<PlacedKeyBody>,
+    /// The `cursor` of the next page; `null` at the end.
+    #[schema(required)]
+    next: Option<String>,
+}
+
+impl From<Page<PlacedKey>> for PlacedKeyPageBody {
+    fn from(page: Page<PlacedKey>) -> Self {
+        Self { data: page.items.into_iter().map(PlacedKeyBody::from).collect(), next: page.next }
     }
 }
 

@@ -32,6 +32,7 @@ pub(super) fn rows() -> Vec<Row> {
     let see_workspace: Statuses = [401, 200, 200, 200, 200, 404, 200, 200, 401, 403, 403, 200, 403, 200, 404, 401, 401];
     let one_key: Statuses       = [401, 404, 404, 200, 200, 404, 200, 404, 401, 403, 403, 200, 403, 404, 404, 401, 401];
     let delete: Statuses        = [401, 404, 404, 204, 204, 404, 204, 404, 401, 403, 403, 204, 403, 404, 404, 401, 401];
+    let administrators: Statuses = [401, 403, 403, 403, 403, 403, 200, 403, 401, 403, 403, 403, 403, 403, 403, 401, 401];
     let row = |act, call, expected| Row { act, call, expected };
     vec![
         row("get_openapi", |_| Call::get("/v1/openapi.json"),
@@ -55,6 +56,20 @@ pub(super) fn rows() -> Vec<Row> {
         row("deactivate_key", |target| Call::post(key(target) + "/deactivate"), one_key),
         row("activate_key", |target| Call::post(key(target) + "/activate"),
             [401, 404, 404, 403, 200, 404, 200, 404, 401, 403, 403, 200, 403, 404, 404, 401, 401]),
+        row("preview_batch", |target| Call::post(format!("{KEYS}:preview")).json(&json!({"act": "delete", "ids": [target.key]})), one_key),
+        row("run_batch", |target| Call::post(format!("{KEYS}:batch")).json(&json!({"act": "deactivate", "ids": [target.key]})), one_key),
+        // By filter: a viewer can have no keys to act on.
+        row("preview_batch", |_| Call::post(format!("{KEYS}:preview")).json(&json!({"act": "delete", "filter": {"search": "no such"}})),
+            [401, 403, 200, 200, 200, 404, 200, 403, 401, 403, 403, 200, 403, 200, 404, 401, 401]),
+        row("get_batch", |_| Call::get("/v1/workspaces/acme/batches/blk_0000000000000000000000"),
+            [401, 404, 404, 404, 404, 404, 404, 404, 401, 403, 403, 404, 403, 404, 404, 401, 401]),
+        row("list_all_keys", |_| Call::get("/v1/admin/keys"), administrators),
+        row("preview_batch_of_all", |target| Call::post("/v1/admin/keys:preview").json(&json!({"act": "delete", "ids": [target.key]})),
+            administrators),
+        row("run_batch_of_all", |target| Call::post("/v1/admin/keys:batch").json(&json!({"act": "delete", "ids": [target.key]})),
+            administrators),
+        row("get_batch_of_all", |_| Call::get("/v1/admin/batches/blk_0000000000000000000000"),
+            [401, 403, 403, 403, 403, 403, 404, 403, 401, 403, 403, 403, 403, 403, 403, 401, 401]),
         row("delete_key", |target| Call::delete(key(target)), delete),
         row("rotate_key", |target| Call::post(key(target) + "/rotate"), one_key),
         row("list_secrets", |target| Call::get(key(target) + "/secrets"), one_key),

@@ -24,6 +24,17 @@ fn acts(workspace: &str, key: &str) -> Vec<Call> {
     ]
 }
 
+/// Every act on many keys, with this one among them.
+fn acts_on_many(workspace: &str, key: &str) -> Vec<Call> {
+    let path = format!("/v1/workspaces/{workspace}/keys");
+    let body = |act| json!({"act": act, "ids": [key]});
+    vec![
+        Call::post(format!("{path}:preview")).json(&body("delete")),
+        Call::post(format!("{path}:batch")).json(&body("delete")),
+        Call::post(format!("{path}:batch")).json(&body("deactivate")),
+    ]
+}
+
 /// Every act on a workspace.
 fn visits(workspace: &str) -> Vec<Call> {
     let path = format!("/v1/workspaces/{workspace}");
@@ -32,6 +43,8 @@ fn visits(workspace: &str) -> Vec<Call> {
         Call::get(format!("{path}/keys")),
         Call::get(format!("{path}/keys?state=all&search=a")),
         Call::post(format!("{path}/keys")).json(&json!({"kind": "secret", "scopes": ["chat"]})),
+        Call::post(format!("{path}/keys:batch")).json(&json!({"act": "delete", "filter": {}, "expected": 1})),
+        Call::get(format!("{path}/batches/blk_0000000000000000000000")),
     ]
 }
 
@@ -52,22 +65,24 @@ async fn a_foreign_key_looks_like_none_and_is_not_touched() {
         let absent = "key_0000000000000000000000";
         let actors = [Actor::Admin, Actor::Member, Actor::InstanceAdmin, Actor::ManagementKey, Actor::MembersManagementKey];
         for actor in actors {
-            for (present, missing) in acts("acme", foreign_id).into_iter().zip(acts("acme", absent)) {
+            let present = acts("acme", foreign_id).into_iter().chain(acts_on_many("acme", foreign_id));
+            for (present, missing) in present.zip(acts("acme", absent).into_iter().chain(acts_on_many("acme", absent))) {
                 let seen = look(&app, actor, present).await;
                 assert_eq!(seen.0, 404);
                 assert_eq!(seen, look(&app, actor, missing).await, "{actor:?}");
             }
         }
         for actor in [Actor::Member, Actor::Viewer, Actor::MembersManagementKey] {
-            for (present, missing) in acts("acme", somebodys_id).into_iter().zip(acts("acme", absent)) {
+            let present = acts("acme", somebodys_id).into_iter().chain(acts_on_many("acme", somebodys_id));
+            for (present, missing) in present.zip(acts("acme", absent).into_iter().chain(acts_on_many("acme", absent))) {
                 assert_eq!(look(&app, actor, present).await, look(&app, actor, missing).await, "{actor:?}");
             }
         }
         let actors = [Actor::Admin, Actor::Member, Actor::ManagementKey];
         for actor in actors {
             for place in ["zeta", app.zeta.as_str()] {
-                let there = visits(place).into_iter().chain(acts(place, foreign_id));
-                let nowhere = visits("nowhere").into_iter().chain(acts("nowhere", absent));
+                let there = visits(place).into_iter().chain(acts(place, foreign_id)).chain(acts_on_many(place, foreign_id));
+                let nowhere = visits("nowhere").into_iter().chain(acts("nowhere", absent)).chain(acts_on_many("nowhere", absent));
                 for (present, missing) in there.zip(nowhere) {
                     let seen = look(&app, actor, present).await;
                     assert_eq!(seen.0, 404);

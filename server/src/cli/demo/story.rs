@@ -1,0 +1,201 @@
+//! Who there is, and what they make keys for.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use keyfold_domain::ids::{UserId, WorkspaceId};
+use keyfold_domain::scope::KeyKind;
+use keyfold_domain::workspace::{NewWorkspace, Role};
+use keyfold_engine::{Engine, Error, NewUser, Password};
+
+use super::clock::TravelClock;
+use crate::cli::operator;
+
+/// Administers the instance.
+pub(super) const ADMINISTRATOR: &str = "ada";
+/// A plain member.
+pub(super) const MEMBER: &str = "linus";
+
+/// Username and full name.
+pub(super) const PEOPLE: [(&str, &str); 11] = [
+    ("ada", "Ada Lovelace"),
+    ("grace", "Grace Hopper"),
+    ("linus", "Linus Lindqvist"),
+    ("margaret", "Margaret Hamilton"),
+    ("edsger", "Edsger Dijkstra"),
+    ("barbara", "Barbara Liskov"),
+    ("radia", "Radia Perlman"),
+    ("ken", "Ken Adeyemi"),
+    ("joan", "Joan Clarke"),
+    ("tim", "Tim Okafor"),
+    ("vera", "Vera Molnár"),
+];
+
+/// A workspace and who is in it; the first is its owner.
+pub(super) struct Place {
+    pub(super) slug: &'static str,
+    name: &'static str,
+    members: &'static [(&'static str, Role)],
+}
+
+pub(super) const WORKSPACES: [Place; 3] = [
+    Place {
+        slug: "orchard",
+        name: "Orchard Research",
+        members: &[
+            ("ada", Role::Owner),
+            ("grace", Role::Admin),
+            ("linus", Role::Member),
+            ("margaret", Role::Member),
+            ("edsger", Role::Member),
+            ("vera", Role::Viewer),
+        ],
+    },
+    Place {
+        slug: "harbor",
+        name: "Harbor Logistics",
+        members: &[("grace", Role::Owner), ("radia", Role::Admin), ("ken", Role::Member), ("tim", Role::Member), ("linus", Role::Member)],
+    },
+    Place { slug: "lab", name: "The Lab", members: &[("barbara", Role::Owner), ("joan", Role::Member), ("margaret", Role::Admin)] },
+];
+
+/// What happens to a key in the end.
+#[derive(Clone, Copy)]
+pub(super) enum Fate {
+    /// It goes on.
+    None,
+    /// Somebody stops it on that day, for a reason.
+    Stopped(i64, &'static str),
+    /// Somebody deletes it on that day.
+    Deleted(i64),
+    /// Its scopes are narrowed to this one on that day.
+    Narrowed(i64, &'static str),
+}
+
+/// A key of the story. Days count from the start.
+pub(super) struct Key {
+    pub(super) place: usize,
+    pub(super) owner: &'static str,
+    pub(super) name: &'static str,
+    pub(super) note: &'static str,
+    pub(super) kind: KeyKind,
+    pub(super) scopes: &'static [&'static str],
+    pub(super) made: i64,
+    /// How many days it lives; `None` for ever.
+    pub(super) life: Option<i64>,
+    pub(super) interval: Option<u32>,
+    /// The last day of its use; `None` if it is never used.
+    pub(super) used_until: Option<i64>,
+    /// About how many calls on a working day.
+    pub(super) calls: i64,
+    pub(super) fate: Fate,
+}
+
+/// Shorter than naming every field: place, owner, name, kind, scopes, made, life, interval, used until, calls, fate.
+#[expect(clippy::too_many_arguments, reason = "one line a key reads as the table that it is")]
+const fn key(
+    place: usize,
+    owner: &'static str,
+    name: &'static str,
+    kind: KeyKind,
+    scopes: &'static [&'static str],
+    made: i64,
+    life: Option<i64>,
+    interval: Option<u32>,
+    used_until: Option<i64>,
+    calls: i64,
+    fate: Fate,
+) -> Key {
+    Key { place, owner, name, note: "", kind, scopes, made, life, interval, used_until, calls, fate }
+}
+
+/// Every key.
+#[rustfmt::skip]
+pub(super) fn keys() -> Vec<Key> {
+    use Fate::{Deleted, Narrowed, Stopped};
+    use KeyKind::{Management, Publishable, Secret};
+    let always = Some(i64::MAX);
+    let mut all = vec![
+        key(0, "ada", "Gateway verifier", Management, &["verify", "keys:read"], 0, None, None, always, 12, Fate::None),
+        key(0, "linus", "Nightly report", Secret, &["inference"], 2, Some(180), Some(30), always, 40, Fate::None),
+        key(0, "linus", "CI pipeline", Secret, &["project", "inference"], 3, Some(365), None, always, 90, Narrowed(95, "inference")),
+        key(0, "linus", "Old laptop", Secret, &["project"], 4, Some(30), None, Some(33), 6, Fate::None),
+        key(0, "margaret", "Apollo simulator", Secret, &["project"], 6, Some(125), None, always, 55, Fate::None),
+        key(0, "margaret", "Notebook", Secret, &["inference", "chat"], 20, None, Some(14), Some(70), 9, Fate::None),
+        key(0, "edsger", "Shortest path", Secret, &["inference"], 8, Some(90), Some(30), Some(97), 22, Fate::None),
+        key(0, "edsger", "Thesis figures", Secret, &["project"], 31, Some(365), None, None, 0, Fate::None),
+        key(0, "grace", "Docs widget", Publishable, &["inference"], 12, Some(365), None, always, 130, Fate::None),
+        key(0, "grace", "Leaked in a gist", Secret, &["project", "inference"], 40, Some(180), None, Some(77), 35, Stopped(78, "Found in a public repository")),
+        key(0, "ada", "Terraform", Management, &["keys:read", "keys:write", "members:read"], 50, Some(90), None, always, 3, Fate::None),
+        key(0, "ada", "Migration helper", Secret, &["project"], 55, Some(30), None, Some(60), 200, Deleted(61)),
+        key(0, "linus", "", Secret, &["chat"], 70, Some(90), Some(60), None, 0, Fate::None),
+        key(0, "margaret", "Evaluation run 7", Secret, &["inference"], 88, Some(37), None, always, 70, Fate::None),
+        key(0, "edsger", "Evaluation run 8", Secret, &["inference"], 101, Some(30), Some(90), always, 64, Fate::None),
+        key(1, "grace", "Port gateway", Management, &["verify"], 1, None, None, always, 10, Fate::None),
+        key(1, "ken", "Crane telemetry", Secret, &["inference"], 5, Some(365), Some(30), always, 150, Fate::None),
+        key(1, "ken", "Crane telemetry (staging)", Secret, &["inference"], 5, Some(365), Some(7), Some(44), 20, Fate::None),
+        key(1, "tim", "Manifest parser", Secret, &["project", "chat"], 14, Some(180), None, always, 45, Fate::None),
+        key(1, "tim", "Customs demo", Secret, &["chat"], 33, Some(7), None, Some(38), 12, Fate::None),
+        key(1, "radia", "Route planner", Secret, &["project"], 21, Some(365), None, always, 80, Fate::None),
+        key(1, "radia", "Spanning tree test", Secret, &["project"], 60, Some(60), None, Some(66), 4, Deleted(80)),
+        key(1, "linus", "Visiting consultant", Secret, &["inference"], 75, Some(90), Some(30), Some(90), 8, Stopped(92, "Project over")),
+        key(1, "grace", "Public tracking page", Publishable, &["inference"], 82, Some(365), None, always, 160, Fate::None),
+        key(2, "barbara", "Lab gateway", Management, &["verify"], 1, None, None, always, 6, Fate::None),
+        key(2, "barbara", "Type checker", Secret, &["project", "inference"], 9, Some(365), None, always, 26, Fate::None),
+        key(2, "joan", "Bombe", Secret, &["inference"], 17, Some(90), None, Some(106), 33, Fate::None),
+        key(2, "joan", "Bombe, second try", Secret, &["inference"], 104, Some(90), Some(30), always, 38, Fate::None),
+        key(2, "margaret", "Priority display", Secret, &["chat"], 66, Some(56), None, always, 14, Fate::None),
+        key(2, "joan", "Scratch", Secret, &["project"], 90, Some(180), None, None, 0, Deleted(91)),
+    ];
+    all[1].note = "Runs at 02:00 on report-1.\nAsk Linus before rotating it.";
+    all[8].note = "In the page source of docs.orchard.example. That is fine: it can only make predictions.";
+    all
+}
+
+/// The people and workspaces, by what the story calls them.
+pub(super) struct Places {
+    pub(super) users: HashMap<&'static str, UserId>,
+    pub(super) workspaces: Vec<WorkspaceId>,
+}
+
+impl Places {
+    /// The workspace for very many keys.
+    pub(super) fn crowded(&self) -> &WorkspaceId {
+        &self.workspaces[0]
+    }
+
+    /// Who may have keys there.
+    pub(super) fn owners(&self) -> Vec<UserId> {
+        let members = WORKSPACES[0].members.iter().filter(|(_, role)| *role >= Role::Member);
+        members.filter_map(|(name, _)| self.users.get(name).cloned()).collect()
+    }
+}
+
+/// Makes everybody and every place.
+pub(super) async fn settle(engine: &Engine, clock: &Arc<TravelClock>, password: &str) -> Result<Places, Error> {
+    let mut places = Places { users: HashMap::new(), workspaces: Vec::new() };
+    for (username, display_name) in PEOPLE {
+        let new = NewUser {
+            username: username.to_owned(),
+            email: format!("{username}@example.com"),
+            display_name: display_name.to_owned(),
+            password: Password::new(password.to_owned()),
+            instance_admin: username == ADMINISTRATOR,
+        };
+        let user = engine.users.create(&operator(), new).await?;
+        places.users.insert(username, user.id);
+        clock.go_to(engine.now().plus_ms(47_000));
+    }
+    for place in WORKSPACES {
+        let mut members = place.members.iter().filter_map(|(name, role)| Some((places.users.get(name)?, *role)));
+        let Some((owner, _)) = members.next() else { continue };
+        let new = NewWorkspace { slug: place.slug.to_owned(), name: place.name.to_owned() };
+        let workspace = engine.workspaces.create(&operator(), new, owner).await?.id;
+        for (member, role) in members {
+            engine.members.add(&operator(), &workspace, member, role).await?;
+            clock.go_to(engine.now().plus_ms(31_000));
+        }
+        places.workspaces.push(workspace);
+    }
+    Ok(places)
+}
