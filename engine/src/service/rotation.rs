@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use super::audit::Event;
 use super::idempotency::Idempotency;
 use super::keys::{Keys, present};
-use super::keys_write::{changed_meanwhile, end_within, scopes_within};
+use super::keys_write::{changed_meanwhile, scopes_within};
 use super::sessions::require_proof;
 use super::verify::GRACE_MS;
 use crate::error::Error;
@@ -224,7 +224,6 @@ impl Plan {
         let before = json!({"expires_at": row.expires_at, "version": row.version});
         let end = row.expires_at.map(Timestamp::from_millis);
         let allowed = self.policy.bring_down(end, self.now);
-        end_within(&self.actor, allowed)?;
         let ends_at = self.now.plus_ms(grace.millis());
         row.expires_at = allowed.map(Timestamp::as_millis);
         row.rotating_until = if grace == Grace::Now { None } else { row.rotating_until.max(Some(ends_at.as_millis())) };
