@@ -1,8 +1,8 @@
 //! What a key is used for: calls and denials over time, and which of its scopes were asked for.
 
 use keyfold_domain::scope::ScopeSet;
-use keyfold_domain::time::Timestamp;
-use keyfold_domain::usage::{EVIDENCE_DAYS, KeyUsage, ScopeEvidence, ScopeUse};
+use keyfold_domain::time::{DAY_MS, Timestamp};
+use keyfold_domain::usage::{EVIDENCE_DAYS, KeyUsage, ScopeEvidence, ScopeUse, WATCH_DAYS};
 use keyfold_domain::verdict::Code;
 use leptos::prelude::*;
 
@@ -126,10 +126,12 @@ fn Usage(view: KeyView, usage: KeyUsage) -> impl IntoView {
 fn Evidence(view: KeyView, evidence: ScopeEvidence, now: Timestamp, page: KeysPageContext) -> impl IntoView {
     let held = i64::try_from(evidence.held()).unwrap_or_default();
     let used = evidence.used();
-    let sum = match (used, evidence.suggestion.is_some()) {
-        (0, _) => format!("Holds {}. None was asked for in the last {EVIDENCE_DAYS} days.", format::counted(held, "scope")),
-        (used, _) => format!("Holds {}, used {used} in the last {EVIDENCE_DAYS} days.", format::counted(held, "scope")),
+    let sum = if used == 0 {
+        format!("Holds {}. None was asked for in the last {EVIDENCE_DAYS} days.", format::counted(held, "scope"))
+    } else {
+        format!("Holds {}, used {used} in the last {EVIDENCE_DAYS} days.", format::counted(held, "scope"))
     };
+    let early = used > 0 && now.millis_since(evidence.watched_since) < i64::from(WATCH_DAYS) * DAY_MS;
     let rows = evidence.scopes.into_iter().map(move |scope| view! { <Asked scope now /> });
     view! {
         <section class="panel settings" aria-labelledby="evidence-title">
@@ -153,6 +155,14 @@ fn Evidence(view: KeyView, evidence: ScopeEvidence, now: Timestamp, page: KeysPa
                     </thead>
                     <tbody>{rows.collect_view()}</tbody>
                 </table>
+                {early
+                    .then(|| {
+                        view! {
+                            <p class="small soft">
+                                {format!("Once it was watched for {WATCH_DAYS} days, a key that holds more than it needs can be narrowed here.")}
+                            </p>
+                        }
+                    })}
                 {evidence.suggestion.filter(|_| view.may_change).map(|scopes| view! { <Narrow view scopes page /> })}
             </div>
         </section>
