@@ -2,7 +2,6 @@
 //! address of its own, which answers with the page of the secret.
 
 use keyfold_domain::key::IssuedKey;
-use keyfold_domain::problem::{Problem, ProblemCode};
 use keyfold_domain::secret::{Grace, RotatedKey, Rotation, SecretSummary};
 use keyfold_domain::time::Timestamp;
 use leptos::prelude::*;
@@ -13,6 +12,7 @@ use leptos_router::hooks::use_navigate;
 
 use super::keys::KeysPageContext;
 use super::keys_table::shown_name;
+use super::new_key::asks_for_password;
 use super::not_found::Trouble;
 use crate::browser;
 use crate::components::{
@@ -52,10 +52,6 @@ pub(super) fn RotateDialog(view: KeyView, page: KeysPageContext) -> impl IntoVie
         </Suspense>
     }
     .into_any()
-}
-
-fn asks_for_password(problem: &Problem) -> bool {
-    problem.code == ProblemCode::StepUpRequired || problem.field.as_deref() == Some("password")
 }
 
 /// Where the form stands.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use keyfold_domain::ids::{KeyId, SecretId, WorkspaceId};
 use keyfold_domain::key::{InactiveReason, IssuedKey, KeyState};
 use keyfold_domain::policy::{Action, Actor};
-use keyfold_domain::scope::{KeyKind, ScopeSet};
+use keyfold_domain::scope::KeyKind;
 use keyfold_domain::secret::{Grace, MAX_CLIENTS, MAX_RETIRING, RotatedKey, Rotation, SecretClient, SecretState, SecretSummary};
 use keyfold_domain::time::Timestamp;
 use keyfold_domain::token;
@@ -243,8 +243,7 @@ impl Plan {
     /// Refuses to rotate a key that does not work, or that is mightier than the key that asks.
     fn check(&self, row: &KeyRow) -> Result<(), Error> {
         let record = row.record()?;
-        let scopes: &ScopeSet = &record.scopes;
-        scopes_within(&self.actor, scopes)?;
+        scopes_within(&self.actor, &record.scopes)?;
         let stored = row.last_used_at.map(Timestamp::from_millis);
         let moment = Moment { last_used_at: stored.max(self.last_used_at), grace_ms: GRACE_MS, ..Moment::at(self.now) };
         let why = match state(&record, &moment) {
