@@ -1,6 +1,7 @@
 //! Reusable parts, on native elements.
 
 mod busy;
+mod chart;
 mod dialog;
 mod empty_state;
 mod field;
@@ -15,6 +16,7 @@ mod theme_switch;
 mod toast;
 
 pub(crate) use busy::SubmitButton;
+pub(crate) use chart::{DayChart, DayTable, WeekGrid};
 pub(crate) use dialog::{Dialog, DialogFoot, PAGE_TITLE};
 pub(crate) use empty_state::EmptyState;
 pub(crate) use field::{Field, FieldError, Select, describe};

@@ -6,6 +6,7 @@ pub mod codec;
 pub mod context;
 pub mod fault;
 pub mod key_changes;
+pub mod key_use;
 pub mod keys;
 pub mod password_input;
 pub mod sessions;

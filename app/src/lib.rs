@@ -25,7 +25,7 @@ use leptos_router::{Lazy, SsrMode, path};
 
 use pages::{Console, KeysPage, NotFoundPage};
 #[cfg(feature = "ssr")]
-pub use shell::{SiteAssets, render_already_shown_page, render_secret_page, shell};
+pub use shell::{SiteAssets, render_already_rotated_page, render_already_shown_page, render_secret_page, shell};
 
 /// Every page. Rendered whole (`SsrMode::Async`): streamed parts would need script to fall into place.
 #[component]

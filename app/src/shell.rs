@@ -11,7 +11,7 @@ use leptos_meta::MetaTags;
 
 use crate::App;
 use crate::functions::context::{RequestContext, Theme};
-use crate::pages::secret_once::{AlreadyShownPage, SecretOncePage};
+use crate::pages::secret_once::{AlreadyRotatedPage, AlreadyShownPage, SecretOncePage};
 
 /// The addresses of the built front end. Without it pages are plain and their forms still work.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -124,6 +124,15 @@ pub fn render_already_shown_page(assets: &SiteAssets, request: &RequestContext, 
     owner.with(|| {
         let page = view! { <AlreadyShownPage slug=slug.to_owned() key_id=key_id.to_owned() /> };
         plain(assets.css.clone(), request.theme, request.insecure_http, "The secret was shown already · Keyfold", page.into_any())
+    })
+}
+
+/// The page that answers the same post of a rotation once more.
+pub fn render_already_rotated_page(assets: &SiteAssets, request: &RequestContext, slug: &str, key_id: &str) -> String {
+    let owner = Owner::new();
+    owner.with(|| {
+        let page = view! { <AlreadyRotatedPage slug=slug.to_owned() key_id=key_id.to_owned() /> };
+        plain(assets.css.clone(), request.theme, request.insecure_http, "The new secret was shown already · Keyfold", page.into_any())
     })
 }
 

@@ -137,11 +137,9 @@ impl KeyPolicy {
     /// The end of a key that is there already and ended at `end` so far, as these rules allow it from now on: brought down
     /// to the cap, and given an end where none is not allowed. Never later than before.
     pub fn bring_down(&self, end: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
-        match (end, self.latest(now)) {
-            (Some(end), Some(cap)) => Some(end.min(cap)),
-            (None, Some(cap)) => Some(cap),
-            (None, None) if !self.never_allowed => self.default_expiry_days.map(|days| now.plus_days(i64::from(days))),
-            (end, None) => end,
+        match self.bound(now) {
+            Some(bound) if end.is_none_or(|end| end > bound) => self.brought_down(now),
+            _ => end,
         }
     }
 

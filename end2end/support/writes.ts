@@ -66,6 +66,13 @@ export function writes({ slug, id, version }: Target): Write[] {
         ['scopes[]', 'chat'],
       ],
     },
+    { name: 'get_key_use', method: 'POST', path: '/_app/get_key_use', json: { workspace: slug, id } },
+    { name: 'get_rotation_form', method: 'POST', path: '/_app/get_rotation_form', json: { workspace: slug, id } },
+    { name: 'rotate_key', method: 'POST', path: '/_app/rotate_key', json: { workspace: slug, id, rotation: { grace: '1h', version: null }, idempotency_key: `forged-${id}` } },
+    { name: 'POST /w/{workspace}/keys/{key}/rotate', method: 'POST', path: `/w/${slug}/keys/${id}/rotate`, form: [['grace', '1h'], ['idempotency_key', `form-${id}`]] },
+    { name: 'POST /v1/workspaces/{workspace}/keys/{key}/rotate', method: 'POST', path: `${rest}/${id}/rotate`, json: { grace: '1h' } },
+    { name: 'end_secret', method: 'POST', path: '/_app/end_secret', form: [['workspace', slug], ['id', id], ['secret', `sec_${'0'.repeat(22)}`]] },
+    { name: 'DELETE /v1/workspaces/{workspace}/keys/{key}/secrets/{secret}', method: 'DELETE', path: `${rest}/${id}/secrets/sec_${'0'.repeat(22)}` },
     { name: 'POST /v1/workspaces/{workspace}/keys/{key}/deactivate', method: 'POST', path: `${rest}/${id}/deactivate`, json: { reason: 'forged' } },
     { name: 'POST /v1/workspaces/{workspace}/keys/{key}/activate', method: 'POST', path: `${rest}/${id}/activate` },
     {

@@ -28,7 +28,6 @@ const NEVER: Timestamp = Timestamp::from_millis(i64::MAX);
 pub(crate) struct Entry {
     pub(crate) record: Arc<Key>,
     pub(crate) usage: Arc<Usage>,
-    mac: MacBytes,
     ends_at: Timestamp,
 }
 
@@ -42,8 +41,7 @@ impl Entry {
 /// The secrets of a key that are in memory.
 #[derive(Clone)]
 struct Known {
-    current: MacBytes,
-    usage: Arc<Usage>,
+    current: Arc<Usage>,
     older: Option<Box<[Older]>>,
     /// The last use that the database knows of, or that a secret saw that is in memory no more; 0 for none.
     stored_use: i64,
@@ -52,7 +50,6 @@ struct Known {
 /// A secret that was replaced and has not ended.
 #[derive(Clone)]
 struct Older {
-    mac: MacBytes,
     ends_at: Timestamp,
     usage: Arc<Usage>,
 }
@@ -62,12 +59,12 @@ impl Known {
         self.older.as_deref().unwrap_or_default()
     }
 
-    fn all(&self) -> impl Iterator<Item = (MacBytes, &Arc<Usage>)> {
-        std::iter::once((self.current, &self.usage)).chain(self.older().iter().map(|older| (older.mac, &older.usage)))
+    fn all(&self) -> impl Iterator<Item = &Arc<Usage>> {
+        std::iter::once(&self.current).chain(self.older().iter().map(|older| &older.usage))
     }
 
     fn last_used(&self) -> i64 {
-        let seen = self.all().filter_map(|(_, usage)| usage.last_used_at()).map(Timestamp::as_millis).max();
+        let seen = self.all().filter_map(|usage| usage.last_used_at()).map(Timestamp::as_millis).max();
         seen.unwrap_or_default().max(self.stored_use)
     }
 }
@@ -75,12 +72,11 @@ impl Known {
 /// What one flush writes for one secret.
 pub(crate) struct Flushed {
     pub(crate) id: KeyId,
-    pub(crate) mac: MacBytes,
     pub(crate) counts: Counts,
-    usage: Arc<Usage>,
+    pub(crate) usage: Arc<Usage>,
 }
 
-type Queued = (KeyId, MacBytes, Arc<Usage>);
+type Queued = (KeyId, Arc<Usage>);
 
 /// Spreads keyed hashes over a table by their own first bytes: nobody can choose those, so hashing them again would only
 /// cost time.
@@ -143,8 +139,9 @@ impl Keyset {
 
     /// The key that has a secret with that hash. Whether the secret has ended is for the caller to look at.
     pub(crate) fn find(&self, mac: &MacBytes) -> Option<Entry> {
-        let entry = self.by_mac.pin().get(mac).cloned()?;
-        bool::from(entry.mac.ct_eq(mac)).then_some(entry)
+        let by_mac = self.by_mac.pin();
+        let (found, entry) = by_mac.get_key_value(mac)?;
+        bool::from(found.ct_eq(mac)).then(|| entry.clone())
     }
 
     /// When a key was last used with any of its secrets.
@@ -154,9 +151,8 @@ impl Keyset {
     }
 
     /// The counters of each secret of a key.
-    pub(crate) fn usages(&self, id: &KeyId) -> Vec<(MacBytes, Arc<Usage>)> {
-        let by_id = self.by_id.pin();
-        by_id.get(id).map(|known| known.all().map(|(mac, usage)| (mac, Arc::clone(usage))).collect()).unwrap_or_default()
+    pub(crate) fn usages(&self, id: &KeyId) -> Vec<Arc<Usage>> {
+        self.by_id.pin().get(id).map(|known| known.all().map(Arc::clone).collect()).unwrap_or_default()
     }
 
     /// How many keys there are.
@@ -175,21 +171,21 @@ impl Keyset {
         let known = by_id.get(&record.id).cloned();
         let (id, record) = (record.id.clone(), Arc::new(record));
         let insert = |mac: MacBytes, ends_at: Timestamp| {
-            let found = known.as_ref().and_then(|known| known.all().find(|(of, _)| *of == mac)).map(|(_, usage)| Arc::clone(usage));
-            let usage = found.unwrap_or_default();
-            by_mac.insert(mac, Entry { record: Arc::clone(&record), usage: Arc::clone(&usage), mac, ends_at });
+            let found = known.as_ref().and_then(|known| known.all().find(|usage| *usage.mac() == mac).cloned());
+            let usage = found.unwrap_or_else(|| Arc::new(Usage::of(mac)));
+            by_mac.insert(mac, Entry { record: Arc::clone(&record), usage: Arc::clone(&usage), ends_at });
             usage
         };
-        let usage = insert(current, NEVER);
-        let older: Box<[Older]> = older.iter().map(|(mac, end)| Older { mac: *mac, ends_at: *end, usage: insert(*mac, *end) }).collect();
-        let mut fresh = Known { current, usage, older: None, stored_use: last_used_at.map_or(0, Timestamp::as_millis) };
+        let current = insert(current, NEVER);
+        let older: Box<[Older]> = older.iter().map(|(mac, end)| Older { ends_at: *end, usage: insert(*mac, *end) }).collect();
+        let mut fresh = Known { current, older: None, stored_use: last_used_at.map_or(0, Timestamp::as_millis) };
         if !older.is_empty() {
             fresh.older = Some(older);
         }
         if let Some(known) = &known {
             fresh.stored_use = fresh.stored_use.max(known.last_used());
-            for (mac, _) in known.all().filter(|(mac, _)| fresh.all().all(|(other, _)| other != *mac)) {
-                by_mac.remove(&mac);
+            for gone in known.all().filter(|usage| fresh.all().all(|other| other.mac() != usage.mac())) {
+                by_mac.remove(gone.mac());
             }
         }
         let mut rotating = self.rotating.lock().unwrap_or_else(PoisonError::into_inner);
@@ -211,7 +207,7 @@ impl Keyset {
                 return true;
             }
             for older in ended {
-                by_mac.remove(&older.mac);
+                by_mac.remove(older.usage.mac());
             }
             let stays = !live.is_empty();
             let older = stays.then(|| live.into_boxed_slice());
@@ -224,8 +220,8 @@ impl Keyset {
     pub(crate) fn remove(&self, id: &KeyId) {
         if let Some(known) = self.by_id.pin().remove(id) {
             let by_mac = self.by_mac.pin();
-            for (mac, _) in known.all() {
-                by_mac.remove(&mac);
+            for usage in known.all() {
+                by_mac.remove(usage.mac());
             }
         }
     }
@@ -247,27 +243,27 @@ impl Keyset {
         if entry.ends_at != NEVER {
             entry.usage.see(client, now);
         }
-        self.enqueue(&entry.record.id, entry.mac, &entry.usage);
+        self.enqueue(&entry.record.id, &entry.usage);
     }
 
     /// Counts a denial. Never waits.
     pub(crate) fn count_denial(&self, entry: &Entry, code: Code, now: Timestamp) {
         entry.usage.deny(code, now);
-        self.enqueue(&entry.record.id, entry.mac, &entry.usage);
+        self.enqueue(&entry.record.id, &entry.usage);
     }
 
     /// Counts that a management key was used for an act that needs this scope, once for each request.
     pub(crate) fn count_act(&self, id: &KeyId, scope: &str, request: u64, now: Timestamp) {
         if let Some(known) = self.by_id.pin().get(id) {
-            known.usage.ask_once(scope, request, now);
-            self.enqueue(id, known.current, &known.usage);
+            known.current.ask_once(scope, request, now);
+            self.enqueue(id, &known.current);
         }
     }
 
-    fn enqueue(&self, id: &KeyId, mac: MacBytes, usage: &Arc<Usage>) {
+    fn enqueue(&self, id: &KeyId, usage: &Arc<Usage>) {
         if usage.wants_flush() {
             // The receiving end lives as long as this struct: sending cannot fail.
-            drop(self.queue.send((id.clone(), mac, Arc::clone(usage))));
+            drop(self.queue.send((id.clone(), Arc::clone(usage))));
         }
     }
 
@@ -275,14 +271,14 @@ impl Keyset {
     pub(crate) fn take_counts(&self, most: usize) -> Vec<Flushed> {
         let queued = self.queued.lock().unwrap_or_else(PoisonError::into_inner);
         let waiting = queued.try_iter().take(most);
-        waiting.filter_map(|(id, mac, usage)| usage.take().map(|counts| Flushed { id, mac, counts, usage })).collect()
+        waiting.filter_map(|(id, usage)| usage.take().map(|counts| Flushed { id, counts, usage })).collect()
     }
 
     /// Puts counts back whose flush failed.
     pub(crate) fn give_back(&self, counts: Vec<Flushed>) {
-        for Flushed { id, mac, counts, usage } in counts {
+        for Flushed { id, counts, usage } in counts {
             usage.give_back(counts);
-            self.enqueue(&id, mac, &usage);
+            self.enqueue(&id, &usage);
         }
     }
 }

@@ -3,6 +3,7 @@
 
 mod new_key;
 mod refusal;
+mod rotate_key;
 
 use axum::body::Body;
 use axum::extract::Request;
@@ -15,6 +16,7 @@ use leptos::prelude::{provide_context, use_context};
 
 pub(crate) use new_key::{NEW_KEY, create_key};
 pub(crate) use refusal::refusal;
+pub(crate) use rotate_key::{ROTATE_KEY, rotate_key, show_form};
 
 use crate::auth::cookie;
 use crate::site;

@@ -103,6 +103,7 @@ fn console(state: &AppState) -> Router<AppState> {
     Router::new()
         .leptos_routes_with_context(state, routes, pages::provide_request(state), pages::shell(state))
         .route(pages::NEW_KEY, post(pages::create_key))
+        .route(pages::ROTATE_KEY, get(pages::show_form).post(pages::rotate_key))
 }
 
 /// The files of the console.

@@ -11,6 +11,7 @@ use leptos_router::hooks::use_query_map;
 
 use super::key_acts::KeyAct;
 use super::key_banner::KeyBanner;
+use super::key_usage::KeyUsePanels;
 use super::keys::KeysPageContext;
 use super::keys_table::shown_name;
 use super::not_found::Trouble;
@@ -69,6 +70,7 @@ fn Key(view: KeyView, act: Memo<Option<String>>, page: KeysPageContext) -> impl 
                 <Done />
                 <KeyBanner key=view.key.clone() now=view.now />
                 <Settings view=view.clone() page />
+                <KeyUsePanels view=view.clone() page />
                 <About key=view.key now=view.now />
             </div>
         </div>
@@ -165,6 +167,7 @@ fn Done() -> impl IntoView {
         Some("expiry") => "The expiry date was saved. It holds from the next call on.",
         Some("interval") => "The inactivity interval was saved. It holds from the next call on.",
         Some("deactivated") => "The key was deactivated. Whoever uses it is refused from now on.",
+        Some("secret") => "The old secret was ended. Whoever uses it is refused from now on.",
         Some("activated") => "The key works again.",
         _ => return ().into_any(),
     };

@@ -26,6 +26,7 @@ pub(super) fn KeyAct(act: String, view: KeyView, page: KeysPageContext) -> impl 
         "scopes" => view! { <EditScopesDialog /> }.into_any(),
         "expiry" => view! { <ChangeExpiryDialog view page /> }.into_any(),
         "interval" => view! { <ChangeIntervalDialog view page /> }.into_any(),
+        "rotate" => view! { <super::key_rotation::RotateDialog view page /> }.into_any(),
         "deactivate" => view! { <Deactivate view page /> }.into_any(),
         "activate" => view! { <Activate view page /> }.into_any(),
         "delete" => view! { <DeleteKeyDialog /> }.into_any(),

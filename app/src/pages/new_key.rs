@@ -45,7 +45,7 @@ pub(crate) fn NewKeyDialog() -> impl IntoView {
     .into_any()
 }
 
-fn asks_for_password(problem: &Problem) -> bool {
+pub(super) fn asks_for_password(problem: &Problem) -> bool {
     problem.code == ProblemCode::StepUpRequired || problem.field.as_deref() == Some("password")
 }
 

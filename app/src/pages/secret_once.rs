@@ -50,6 +50,32 @@ pub(crate) fn SecretOncePage(issued: IssuedKey, slug: String, public_url: String
     }
 }
 
+/// The answer to the same post of a rotation once more.
+#[component]
+pub(crate) fn AlreadyRotatedPage(slug: String, key_id: String) -> impl IntoView {
+    view! {
+        <main class="page page-narrow" id="main">
+            <div class="page-head">
+                <div>
+                    <h1>"The new secret was shown already"</h1>
+                    <p>
+                        "This form was sent before and has rotated the key. The new secret works, but Keyfold keeps no secret, so it cannot show it again. "
+                        "If you have not stored it, rotate the key once more."
+                    </p>
+                </div>
+            </div>
+            <div class="row">
+                <a class="button button-primary" href=format!("/w/{slug}/keys/{key_id}")>
+                    "To the key"
+                </a>
+                <a class="button" href=format!("/w/{slug}/keys/{key_id}/edit/rotate")>
+                    "Rotate once more"
+                </a>
+            </div>
+        </main>
+    }
+}
+
 /// The answer to the same post once more: the key exists, its secret is gone for good.
 #[component]
 pub(crate) fn AlreadyShownPage(slug: String, key_id: String) -> impl IntoView {

@@ -14,6 +14,8 @@ use keyfold_domain::time::Timestamp;
 use keyfold_domain::usage::hour_of;
 use keyfold_domain::verdict::Code;
 
+use crate::mac::MacBytes;
+
 /// The verdicts that can be given on a known key, besides `valid`.
 const DENIALS: [Code; 9] = [
     Code::Deactivated,
@@ -72,8 +74,9 @@ impl Counts {
 }
 
 /// Counters of one secret. They outlive changes of its key's record.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Usage {
+    mac: MacBytes,
     pending: [AtomicU64; 2],
     /// Milliseconds of the last use that this process saw; 0 for none.
     last_used: AtomicI64,
@@ -121,6 +124,23 @@ fn raise(moment: &AtomicI64, now: Timestamp) {
 }
 
 impl Usage {
+    /// Nothing counted yet, of the secret with that keyed hash.
+    pub(crate) const fn of(mac: MacBytes) -> Self {
+        Self {
+            mac,
+            pending: [AtomicU64::new(0), AtomicU64::new(0)],
+            last_used: AtomicI64::new(0),
+            queued: AtomicBool::new(false),
+            scopes: OnceLock::new(),
+            rare: OnceLock::new(),
+        }
+    }
+
+    /// The keyed hash of the secret.
+    pub(crate) const fn mac(&self) -> &MacBytes {
+        &self.mac
+    }
+
     /// When the secret was last used, as far as this process saw.
     pub(crate) fn last_used_at(&self) -> Option<Timestamp> {
         Some(self.last_used.load(Ordering::Relaxed)).filter(|at| *at > 0).map(Timestamp::from_millis)
@@ -303,6 +323,7 @@ impl Rare {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mac::MAC_LEN;
     use keyfold_domain::usage::HOUR_MS;
 
     /// The beginning of an hour.
@@ -310,7 +331,7 @@ mod tests {
 
     #[test]
     fn counts_belong_to_the_hour_they_were_made_in() {
-        let usage = Usage::default();
+        let usage = Usage::of([0; MAC_LEN]);
         usage.call(START.plus_ms(-1));
         usage.call(START);
         usage.call(START.plus_ms(1));
@@ -326,7 +347,7 @@ mod tests {
 
     #[test]
     fn what_is_given_back_is_there_again_in_its_hour() {
-        let usage = Usage::default();
+        let usage = Usage::of([0; MAC_LEN]);
         usage.call(START.plus_ms(-1));
         usage.call(START);
         usage.ask("chat", START);
@@ -340,7 +361,7 @@ mod tests {
 
     #[test]
     fn scopes_are_told_apart_and_one_request_counts_once() {
-        let usage = Usage::default();
+        let usage = Usage::of([0; MAC_LEN]);
         for scope in ["chat", "project", "chat"] {
             usage.ask(scope, START);
         }
@@ -354,7 +375,7 @@ mod tests {
 
     #[test]
     fn of_many_clients_the_latest_are_kept() {
-        let usage = Usage::default();
+        let usage = Usage::of([0; MAC_LEN]);
         for at in 0..50i64 {
             let agent = format!("agent {at}");
             usage.see(&Client { ip: None, user_agent: Some(&agent) }, START.plus_ms(at));

@@ -304,7 +304,7 @@ pub(super) fn scopes_within(maker: &Actor, scopes: &ScopeSet) -> Result<(), Erro
 }
 
 /// A key that makes or changes another one cannot let it live longer than itself.
-pub(super) fn end_within(maker: &Actor, end: Option<Timestamp>) -> Result<(), Error> {
+fn end_within(maker: &Actor, end: Option<Timestamp>) -> Result<(), Error> {
     let Principal::Key(key) = &maker.principal else { return Ok(()) };
     match key.expires_at {
         Some(own) if end.is_none_or(|end| end > own) => Err(Error::forbidden("A key cannot make one that outlives it.")),

@@ -6,8 +6,7 @@ use std::sync::Arc;
 use keyfold_domain::ids::{KeyId, SecretId, WorkspaceId};
 use keyfold_domain::key::{InactiveReason, IssuedKey, KeyState};
 use keyfold_domain::policy::{Action, Actor};
-use keyfold_domain::policy_limits::KeyPolicy;
-use keyfold_domain::scope::{KeyKind, ScopeSet};
+use keyfold_domain::scope::KeyKind;
 use keyfold_domain::secret::{Grace, MAX_CLIENTS, MAX_RETIRING, RotatedKey, Rotation, SecretClient, SecretState, SecretSummary};
 use keyfold_domain::time::Timestamp;
 use keyfold_domain::token;
@@ -17,7 +16,7 @@ use serde_json::{Value, json};
 use super::audit::Event;
 use super::idempotency::Idempotency;
 use super::keys::{Keys, present};
-use super::keys_write::{changed_meanwhile, end_within, scopes_within};
+use super::keys_write::{changed_meanwhile, scopes_within};
 use super::sessions::require_proof;
 use super::verify::GRACE_MS;
 use crate::error::Error;
@@ -34,7 +33,6 @@ struct Plan {
     workspace: WorkspaceId,
     id: KeyId,
     rotation: Rotation,
-    policy: KeyPolicy,
     idempotency: Option<Idempotency>,
     secret: SecretInsert,
     event: Event,
@@ -77,9 +75,6 @@ impl Keys {
             }
             require_proof(core, actor)?;
         }
-        let mut reader = core.db.reader().await?;
-        let rules = store::workspaces::find(&mut reader.conn(), workspace.as_str()).await?.ok_or_else(Error::not_found)?;
-        drop(reader);
         let now = core.now();
         let secret = token::generate(&core.prefix, record.kind, &mut core.rng());
         let plan = Plan {
@@ -87,7 +82,6 @@ impl Keys {
             workspace: workspace.clone(),
             id: id.clone(),
             rotation,
-            policy: rules.summary(None)?.key_policy,
             idempotency,
             secret: SecretInsert {
                 id: SecretId::generate(now, &mut core.rng()),
@@ -175,7 +169,7 @@ impl Keys {
             }
         }
         for (secret, row) in shown.iter_mut().zip(&secrets) {
-            if let Some((_, usage)) = usages.iter().find(|(mac, _)| mac[..] == row.mac[..]) {
+            if let Some(usage) = usages.iter().find(|usage| usage.mac()[..] == row.mac[..]) {
                 let waiting = usage.waiting();
                 secret.total_calls = secret.total_calls.saturating_add(i64::try_from(waiting.total()).unwrap_or(i64::MAX));
                 secret.last_used_at = secret.last_used_at.max(waiting.last_used_at);
@@ -223,8 +217,7 @@ impl Plan {
         }
         let before = json!({"expires_at": row.expires_at, "version": row.version});
         let end = row.expires_at.map(Timestamp::from_millis);
-        let allowed = self.policy.bring_down(end, self.now);
-        end_within(&self.actor, allowed)?;
+        let allowed = store::policies::held(conn, &self.workspace).await?.bring_down(end, self.now);
         let ends_at = self.now.plus_ms(grace.millis());
         row.expires_at = allowed.map(Timestamp::as_millis);
         row.rotating_until = if grace == Grace::Now { None } else { row.rotating_until.max(Some(ends_at.as_millis())) };
@@ -250,8 +243,7 @@ impl Plan {
     /// Refuses to rotate a key that does not work, or that is mightier than the key that asks.
     fn check(&self, row: &KeyRow) -> Result<(), Error> {
         let record = row.record()?;
-        let scopes: &ScopeSet = &record.scopes;
-        scopes_within(&self.actor, scopes)?;
+        scopes_within(&self.actor, &record.scopes)?;
         let stored = row.last_used_at.map(Timestamp::from_millis);
         let moment = Moment { last_used_at: stored.max(self.last_used_at), grace_ms: GRACE_MS, ..Moment::at(self.now) };
         let why = match state(&record, &moment) {

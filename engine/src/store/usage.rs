@@ -90,7 +90,22 @@ pub(crate) async fn add(conn: &mut Conn<'_>, batch: &Batch) -> Result<(), sqlx::
     Ok(())
 }
 
-async fn add_clients(conn: &mut Conn<'_>, clients: &String) -> Result<(), sqlx::Error> {
+/// Removes the clients of the secrets `$of` tells of, all but the `$2` latest of each.
+macro_rules! all_but_the_latest {
+    ($of:literal) => {
+        concat!(
+            "DELETE FROM secret_clients WHERE (secret_id, ip, user_agent) IN (
+             SELECT secret_id, ip, user_agent FROM (
+                 SELECT c.secret_id, c.ip, c.user_agent,
+                     ROW_NUMBER() OVER (PARTITION BY c.secret_id ORDER BY c.last_seen_at DESC, c.ip, c.user_agent) AS place
+                 FROM secret_clients c WHERE c.secret_id IN (SELECT s.id FROM ",
+            $of,
+            ")) ranked WHERE place > $2)"
+        )
+    };
+}
+
+async fn add_clients(conn: &mut Conn<'_>, clients: &str) -> Result<(), sqlx::Error> {
     run!(
         conn,
         clients,
@@ -106,20 +121,8 @@ async fn add_clients(conn: &mut Conn<'_>, clients: &String) -> Result<(), sqlx::
              last_seen_at = GREATEST(secret_clients.last_seen_at, excluded.last_seen_at)"
     );
     // Of each of these secrets the latest stay.
-    let sqlite = "DELETE FROM secret_clients WHERE (secret_id, ip, user_agent) IN (
-        SELECT secret_id, ip, user_agent FROM (
-            SELECT c.secret_id, c.ip, c.user_agent,
-                ROW_NUMBER() OVER (PARTITION BY c.secret_id ORDER BY c.last_seen_at DESC, c.ip, c.user_agent) AS place
-            FROM secret_clients c WHERE c.secret_id IN (
-                SELECT s.id FROM json_each($1) JOIN secrets s ON s.mac = unhex(value ->> 0))) ranked
-        WHERE place > $2)";
-    let postgres = "DELETE FROM secret_clients WHERE (secret_id, ip, user_agent) IN (
-        SELECT secret_id, ip, user_agent FROM (
-            SELECT c.secret_id, c.ip, c.user_agent,
-                ROW_NUMBER() OVER (PARTITION BY c.secret_id ORDER BY c.last_seen_at DESC, c.ip, c.user_agent) AS place
-            FROM secret_clients c WHERE c.secret_id IN (
-                SELECT s.id FROM json_array_elements($1::JSON) JOIN secrets s ON s.mac = decode(value ->> 0, 'hex'))) ranked
-        WHERE place > $2)";
+    let sqlite = all_but_the_latest!("json_each($1) JOIN secrets s ON s.mac = unhex(value ->> 0)");
+    let postgres = all_but_the_latest!("json_array_elements($1::JSON) JOIN secrets s ON s.mac = decode(value ->> 0, 'hex')");
     let most = i64::try_from(MAX_CLIENTS).unwrap_or(i64::MAX);
     match conn {
         Conn::Sqlite(raw) => sqlx::query(sqlite).bind(clients).bind(most).execute(&mut **raw).await.map(|_| ()),

@@ -131,3 +131,55 @@ async fn the_page_form_of_a_new_key_is_guarded_as_the_api_is() {
         assert_eq!(answer.code() == 200 && answer.text().contains("kf_sec_"), made, "{actor:?}: {}", answer.code());
     }
 }
+
+#[tokio::test]
+async fn the_page_form_of_a_rotation_is_guarded_as_the_api_is() {
+    let app = App::new().await;
+    for (actor, rotated) in [
+        (Actor::Anonymous, false),
+        (Actor::EndedSession, false),
+        (Actor::Viewer, false),
+        (Actor::Member, false),
+        (Actor::DemotedAdmin, false),
+        (Actor::ForeignAdmin, false),
+        (Actor::ManagementKey, false),
+        (Actor::DataKey, false),
+        (Actor::KeyOwner, true),
+        (Actor::Admin, true),
+        (Actor::InstanceAdmin, true),
+    ] {
+        let target = target(&app).await;
+        let path = format!("/w/acme/keys/{}/rotate", target.key);
+        let fields = [("grace", "now"), ("version", "1"), ("idempotency_key", target.key.as_str())];
+        let answer = app.as_(actor, Call::post(&path).header("accept", "text/html").form(&fields)).await;
+        assert!(answer.code() < 500, "{actor:?}: {}", answer.text());
+        assert_eq!(answer.code() == 200 && answer.text().contains("kf_sec_"), rotated, "{actor:?}: {}", answer.code());
+        assert_eq!(app.verdict(&target.secret, None).await, if rotated { "not_found" } else { "valid" }, "{actor:?}");
+        // Somebody who only looks is led to the form.
+        let look = app.as_(actor, Call::get(&path).header("accept", "text/html")).await.expect(303);
+        assert_eq!(look.header("location"), Some(format!("/w/acme/keys/{}/edit/rotate", target.key).as_str()));
+    }
+    for nowhere in ["/w/acme/keys/x/rotate", "/w/%0a/keys/key_0000000000000000000000/rotate"] {
+        app.as_(Actor::Admin, Call::get(nowhere).header("accept", "text/html")).await.expect(404);
+    }
+}
+
+#[tokio::test]
+async fn a_form_of_a_rotation_that_is_refused_comes_back_and_takes_the_password() {
+    let app = App::new().await;
+    let issued = app.key(Actor::KeyOwner, KeyKind::Management, &["keys:read"]).await;
+    let path = format!("/w/acme/keys/{}/rotate", issued.key.id);
+    let form = |more: &[(&str, &str)]| {
+        let fields: Vec<_> = [("grace", "7d"), ("idempotency_key", "once")].into_iter().chain(more.iter().copied()).collect();
+        Call::post(&path).header("accept", "text/html").form(&fields)
+    };
+    app.as_(Actor::KeyOwner, Call::get("/account")).await.expect(200);
+    app.clock.advance_ms(600_000);
+    let refused = app.as_(Actor::KeyOwner, form(&[])).await.expect(403);
+    assert!(refused.text().contains("name=\"password\"") && refused.text().contains("Rotate this key?"));
+    let wrong = app.as_(Actor::KeyOwner, form(&[("password", "not it, not it")])).await.expect(403);
+    assert!(wrong.text().contains("This is not your password"));
+    let right = app.as_(Actor::KeyOwner, form(&[("password", crate::support::PASSWORD)])).await.expect(200);
+    assert!(right.text().contains("kf_adm_"));
+    assert_eq!(right.cookies().len(), 1, "the session with the fresh proof takes the place of the old one");
+}

@@ -107,7 +107,7 @@ fn by_programs(caller: &str, id: &str, secret: &str) -> Vec<(&'static str, Call)
         ("the secrets", Call::get(format!("{key}/secrets")).bearer(caller)),
         ("the usage", Call::get(format!("{key}/usage")).bearer(caller)),
         ("the usage as CSV", Call::get(format!("{key}/usage.csv")).bearer(caller)),
-        ("a rotation sent again", Call::post(format!("{key}/rotate")).bearer(caller).header("idempotency-key", "again")),
+        ("a rotation sent again", Call::post(format!("{key}/rotate")).bearer(caller).header("idempotency-key", id)),
         ("a rotation of another version", Call::post(format!("{key}/rotate")).bearer(caller).header("if-match", "\"77\"")),
         ("a secret as a secret's id", Call::delete(format!("{key}/secrets/{secret}")).bearer(caller)),
     ]
@@ -154,7 +154,7 @@ async fn no_secret_is_in_a_log_a_file_an_answer_or_a_page() {
     }
     // Each but the caller's own is rotated, and its old secret goes on working.
     for at in 1..secrets.len() {
-        let rotate = Call::post(format!("/v1/workspaces/acme/keys/{}/rotate", secrets[at].0)).header("idempotency-key", "again");
+        let rotate = Call::post(format!("/v1/workspaces/acme/keys/{}/rotate", secrets[at].0)).header("idempotency-key", &secrets[at].0);
         let rotated = app.send(rotate.bearer(caller)).await.expect(200).json();
         secrets.push((secrets[at].0.clone(), rotated["secret"].as_str().unwrap().to_owned()));
     }

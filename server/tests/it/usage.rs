@@ -50,3 +50,22 @@ async fn use_is_told_by_day_hour_verdict_and_scope_and_as_csv() {
         }
     }
 }
+
+#[tokio::test]
+async fn the_page_of_a_key_offers_the_narrowing_and_its_form_does_it() {
+    let app = App::new().await;
+    let issued = app.key(Actor::KeyOwner, KeyKind::Secret, &["project", "chat"]).await;
+    let (secret, address) = (issued.secret.expose(), format!("/w/acme/keys/{}", issued.key.id));
+    app.verdict(secret, Some("inference")).await;
+    let page = async || app.as_(Actor::KeyOwner, Call::get(&address).header("accept", "text/html")).await.expect(200).text();
+    let young = page().await;
+    assert!(young.contains("Holds 2 scopes, used 1 in the last 90 days.") && !young.contains("Narrow to this"));
+    app.clock.advance_ms(7 * 86_400_000);
+    app.forget(Actor::KeyOwner).await;
+    let old = page().await;
+    assert!(old.contains("Narrow to this") && old.contains(r#"name="scopes[]" value="inference""#), "{old}");
+    let fields = [("workspace", "acme"), ("id", issued.key.id.as_str()), ("version", "1"), ("scopes[]", "inference")];
+    app.as_(Actor::KeyOwner, Call::post("/_app/update_key").header("accept", "text/html").form(&fields)).await.expect(302);
+    assert_eq!([app.verdict(secret, Some("inference")).await, app.verdict(secret, Some("chat")).await], ["valid", "missing_scope"]);
+    assert!(!page().await.contains("Narrow to this"));
+}

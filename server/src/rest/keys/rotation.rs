@@ -150,7 +150,7 @@ impl From<RotatedKey> for RotatedKeyBody {
 /// with 409. If the new secret is lost, rotate once more. With `If-Match` the key is rotated only if nobody changed it
 /// meanwhile; otherwise the answer is 409 with the key as it is now in `current`.
 ///
-/// A key cannot rotate itself, nor one that holds more scopes or ends later than itself. In a session, rotating a management
+/// A key cannot rotate itself, nor one that holds scopes that it does not hold. In a session, rotating a management
 /// key needs a password given within the last ten minutes; `step_up_required` otherwise.
 #[utoipa::path(
     post,

@@ -71,6 +71,15 @@ pub(super) fn rows() -> Vec<Row> {
             |target| form("change_interval", &[&one(target)[..], &[("version", "1"), ("inactivity_days", "30")]].concat()), one_key),
         row("/_app/deactivate_key", |target| form("deactivate_key", &one(target)), one_key),
         row("/_app/activate_key", |target| form("activate_key", &one(target)), people([401, 404, 404, 403, 200, 404, 200, 404])),
+        row("/_app/get_key_use", |target| ask("get_key_use", &json!({"workspace": "acme", "id": target.key})), one_key),
+        row("/_app/get_rotation_form", |target| ask("get_rotation_form", &json!({"workspace": "acme", "id": target.key})), one_key),
+        row("/_app/rotate_key",
+            |target| ask("rotate_key", &json!({"workspace": "acme", "id": target.key, "rotation": {"grace": "1h", "version": 1}, "idempotency_key": target.key})),
+            one_key),
+        // The current secret, which nobody can end: whoever may try is told so.
+        row("/_app/end_secret",
+            |target| form("end_secret", &[("workspace", "acme"), ("id", &target.key), ("secret", &target.secret_id)]),
+            people([401, 404, 404, 409, 409, 404, 409, 404])),
         row("/_app/delete_key", |target| form("delete_key", &[("workspace", "acme"), ("id", &target.key)]), one_key),
     ]
 }
