@@ -64,11 +64,8 @@ pub(crate) fn export(filter: &AuditFilter) -> String {
 }
 
 fn joined(parts: &[(&str, &str)]) -> String {
-    let parts: Vec<String> = parts
-        .iter()
-        .filter(|(_, value)| !value.is_empty())
-        .map(|(name, value)| format!("{name}={}", format::query_part(value)))
-        .collect();
+    let parts: Vec<String> =
+        parts.iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| format!("{name}={}", format::query_part(value))).collect();
     if parts.is_empty() { String::new() } else { format!("?{}", parts.join("&")) }
 }
 

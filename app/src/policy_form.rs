@@ -115,7 +115,8 @@ mod tests {
 
     #[test]
     fn rules_survive_the_way_through_the_form_and_the_address() {
-        let policy = KeyPolicy { max_expiry_days: Some(365), default_inactivity_days: Some(45), never_allowed: false, ..KeyPolicy::default() };
+        let policy =
+            KeyPolicy { max_expiry_days: Some(365), default_inactivity_days: Some(45), never_allowed: false, ..KeyPolicy::default() };
         let form = PolicyForm::of(&policy, 7);
         assert_eq!(form.rules(), Ok(policy));
         let mut query = ParamsMap::new();

@@ -10,6 +10,7 @@ use leptos_meta::Title;
 use leptos_router::hooks::use_query_map;
 
 use super::key_acts::KeyAct;
+use super::key_audit::KeyAudit;
 use super::key_banner::KeyBanner;
 use super::keys::KeysPageContext;
 use super::keys_table::shown_name;
@@ -69,7 +70,8 @@ fn Key(view: KeyView, act: Memo<Option<String>>, page: KeysPageContext) -> impl 
                 <Done />
                 <KeyBanner key=view.key.clone() now=view.now />
                 <Settings view=view.clone() page />
-                <About key=view.key now=view.now />
+                <About key=view.key.clone() now=view.now />
+                <KeyAudit workspace=page.workspace id=view.key.id changes=page.changes />
             </div>
         </div>
         {dialog}

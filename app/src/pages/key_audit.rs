@@ -16,10 +16,8 @@ pub(crate) fn KeyAudit(#[prop(into)] workspace: Signal<String>, id: KeyId, #[pro
         let id = format::query_part(id.as_str());
         move || format!("/w/{}/audit?object={id}", workspace.get())
     };
-    let events = Resource::new_blocking(
-        move || (workspace.get(), changes.get()),
-        move |(workspace, _)| get_key_audit(workspace, id.clone()),
-    );
+    let events =
+        Resource::new_blocking(move || (workspace.get(), changes.get()), move |(workspace, _)| get_key_audit(workspace, id.clone()));
     let row = |event: AuditEvent| {
         view! {
             <li>

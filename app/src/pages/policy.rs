@@ -10,9 +10,7 @@ use leptos_router::hooks::{use_navigate, use_query_map};
 
 use super::keys_table::shown_name;
 use super::not_found::Trouble;
-use crate::components::{
-    Field, Icon, Moment, Notice, PAGE_TITLE, Precision, QueryForm, SendForm, Sending, SubmitButton, Tone, describe,
-};
+use crate::components::{Field, Icon, Moment, Notice, PAGE_TITLE, Precision, QueryForm, SendForm, Sending, SubmitButton, Tone, describe};
 use crate::format;
 use crate::functions::fault::Fault;
 use crate::functions::policies::{ApplyPolicy, PolicyView, PreviewView, UpdatePolicy, get_policy, preview_policy};
@@ -375,12 +373,7 @@ fn Changes(changes: Vec<(String, String, String)>) -> impl IntoView {
 
 /// The keys that live longer than the new rules allow.
 #[component]
-fn Concerned(
-    affected: i64,
-    preview: Vec<KeySummary>,
-    more: Option<String>,
-    now: keyfold_domain::time::Timestamp,
-) -> impl IntoView {
+fn Concerned(affected: i64, preview: Vec<KeySummary>, more: Option<String>, now: keyfold_domain::time::Timestamp) -> impl IntoView {
     let row = move |key: KeySummary| {
         view! {
             <tr>

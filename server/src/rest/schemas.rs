@@ -92,17 +92,6 @@ pub(crate) fn new_expiry() -> Schema {
     optional_date_time().description(Some(text)).into()
 }
 
-/// The inactivity interval wished for a new key: absent, null and a number mean three things.
-pub(crate) fn new_interval() -> Schema {
-    ObjectBuilder::new()
-        .schema_type(or_null(Type::Integer))
-        .minimum(Some(1))
-        .maximum(Some(MAX_INACTIVITY_DAYS))
-        .description(Some("The key goes dormant when unused for that many days. Left out: the workspace's default. `null`: never."))
-        .examples([json!(90)])
-        .into()
-}
-
 /// The end wished for a key that is there.
 pub(crate) fn patched_expiry() -> Schema {
     let text = "The new end: a moment with any offset, at least a minute from now, or `null` for never, where the workspace allows it.";

@@ -155,6 +155,11 @@ async fn the_pages_functions_tell_strangers_no_more_than_the_api() {
             Call::post("/_app/deactivate_key").form(&named),
             Call::post("/_app/activate_key").form(&named),
             Call::post("/_app/list_keys").json(&json!({"workspace": workspace, "filter": {}})),
+            Call::post("/_app/get_policy").json(&json!({"workspace": workspace})),
+            Call::post("/_app/apply_policy").form(&named[..1]),
+            Call::post("/_app/list_audit").json(&json!({"workspace": workspace, "filter": {}})),
+            Call::post("/_app/verify_audit").json(&json!({"workspace": workspace})),
+            Call::post("/_app/get_key_audit").json(&json!({"workspace": workspace, "id": id})),
             Call::post("/_app/create_key")
                 .json(&json!({"workspace": workspace, "form": {"kind": "secret", "scopes": ["chat"]}, "idempotency_key": "1"})),
         ]
