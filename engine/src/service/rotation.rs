@@ -6,7 +6,6 @@ use std::sync::Arc;
 use keyfold_domain::ids::{KeyId, SecretId, WorkspaceId};
 use keyfold_domain::key::{InactiveReason, IssuedKey, KeyState};
 use keyfold_domain::policy::{Action, Actor};
-use keyfold_domain::policy_limits::KeyPolicy;
 use keyfold_domain::scope::{KeyKind, ScopeSet};
 use keyfold_domain::secret::{Grace, MAX_CLIENTS, MAX_RETIRING, RotatedKey, Rotation, SecretClient, SecretState, SecretSummary};
 use keyfold_domain::time::Timestamp;
@@ -34,7 +33,6 @@ struct Plan {
     workspace: WorkspaceId,
     id: KeyId,
     rotation: Rotation,
-    policy: KeyPolicy,
     idempotency: Option<Idempotency>,
     secret: SecretInsert,
     event: Event,
@@ -77,9 +75,6 @@ impl Keys {
             }
             require_proof(core, actor)?;
         }
-        let mut reader = core.db.reader().await?;
-        let rules = store::workspaces::find(&mut reader.conn(), workspace.as_str()).await?.ok_or_else(Error::not_found)?;
-        drop(reader);
         let now = core.now();
         let secret = token::generate(&core.prefix, record.kind, &mut core.rng());
         let plan = Plan {
@@ -87,7 +82,6 @@ impl Keys {
             workspace: workspace.clone(),
             id: id.clone(),
             rotation,
-            policy: rules.summary(None)?.key_policy,
             idempotency,
             secret: SecretInsert {
                 id: SecretId::generate(now, &mut core.rng()),
@@ -223,7 +217,7 @@ impl Plan {
         }
         let before = json!({"expires_at": row.expires_at, "version": row.version});
         let end = row.expires_at.map(Timestamp::from_millis);
-        let allowed = self.policy.bring_down(end, self.now);
+        let allowed = store::policies::held(conn, &self.workspace).await?.bring_down(end, self.now);
         end_within(&self.actor, allowed)?;
         let ends_at = self.now.plus_ms(grace.millis());
         row.expires_at = allowed.map(Timestamp::as_millis);
