@@ -2,6 +2,7 @@
 //! HTTP endpoint under `/_app`, POST only; it extracts, makes one call and replies.
 
 pub mod account;
+pub mod audit;
 pub mod codec;
 pub mod context;
 pub mod fault;
@@ -9,6 +10,7 @@ pub mod key_changes;
 pub mod key_use;
 pub mod keys;
 pub mod password_input;
+pub mod policies;
 pub mod sessions;
 pub mod setup;
 pub mod workspaces;

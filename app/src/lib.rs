@@ -7,6 +7,7 @@
 // The types of nested views are deep.
 #![recursion_limit = "256"]
 
+mod audit_query;
 mod browser;
 mod components;
 pub mod format;
@@ -15,6 +16,7 @@ pub mod key_form;
 mod key_query;
 mod later;
 pub mod pages;
+pub mod policy_form;
 #[cfg(feature = "ssr")]
 mod shell;
 

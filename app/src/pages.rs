@@ -1,6 +1,8 @@
 //! One file per screen.
 
 mod account;
+mod audit;
+mod audit_events;
 mod conflict;
 mod console;
 mod delete_key;
@@ -8,6 +10,7 @@ mod edit_scopes;
 mod home;
 mod key;
 mod key_acts;
+mod key_audit;
 mod key_banner;
 mod key_rotation;
 mod key_secrets;
@@ -18,6 +21,7 @@ mod new_key;
 mod new_key_fields;
 mod not_found;
 mod place;
+mod policy;
 #[cfg(feature = "ssr")]
 pub mod secret_once;
 mod setup;

@@ -8,7 +8,7 @@ use rand::SeedableRng;
 use rand::rand_core::Rng;
 use rand::rngs::StdRng;
 
-use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection};
 
 use crate::clock::{Clock, Entropy};
 use crate::error::Error;
@@ -84,4 +84,21 @@ pub async fn fresh_schema(url: &str) -> Result<DatabaseUrl, Error> {
     connection.close().await?;
     let separator = if url.contains('?') { '&' } else { '?' };
     Ok(DatabaseUrl::Postgres(format!("{url}{separator}options=-csearch_path%3D{name}")))
+}
+
+/// Runs a statement beside the services, to damage what they wrote or to stand in their way.
+pub async fn execute(database: &DatabaseUrl, statement: &str) -> Result<(), Error> {
+    let statement = AssertSqlSafe(statement.to_owned());
+    match database {
+        DatabaseUrl::Sqlite(path) => {
+            let mut connection = sqlx::sqlite::SqliteConnectOptions::new().filename(path).connect().await?;
+            connection.execute(statement).await?;
+            Ok(connection.close().await?)
+        }
+        DatabaseUrl::Postgres(url) => {
+            let mut connection = PgConnection::connect(url).await?;
+            connection.execute(statement).await?;
+            Ok(connection.close().await?)
+        }
+    }
 }

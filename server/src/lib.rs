@@ -6,6 +6,7 @@
 //! [`router::app_service`].
 #![warn(missing_docs)]
 
+pub(crate) mod audit_heads;
 pub mod auth;
 pub mod cli;
 pub mod config;

@@ -9,6 +9,7 @@ use utoipa_axum::routes;
 use crate::state::AppState;
 
 mod all_keys;
+mod audit;
 mod batches;
 mod body;
 mod caller;
@@ -16,6 +17,7 @@ mod headers;
 mod keys;
 pub(crate) mod moments;
 mod openapi;
+mod policies;
 mod query;
 pub(crate) mod schemas;
 mod workspaces;
@@ -46,4 +48,16 @@ pub fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(all_keys::preview_batch_of_all))
         .routes(routes!(all_keys::run_batch_of_all))
         .routes(routes!(all_keys::get_batch_of_all))
+        .routes(routes!(policies::get_policy, policies::update_policy))
+        .routes(routes!(policies::preview_policy))
+        .routes(routes!(policies::apply_policy))
+        .routes(routes!(policies::get_instance_policy, policies::update_instance_policy))
+        .routes(routes!(policies::preview_instance_policy))
+        .routes(routes!(policies::apply_instance_policy))
+        .routes(routes!(audit::list_audit))
+        .routes(routes!(audit::export_audit))
+        .routes(routes!(audit::verify_audit))
+        .routes(routes!(audit::list_instance_audit))
+        .routes(routes!(audit::export_instance_audit))
+        .routes(routes!(audit::verify_instance_audit))
 }

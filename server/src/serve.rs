@@ -12,6 +12,7 @@ use keyfold_engine::{Clock, DatabaseUrl, Engine, EngineOptions, OpenError, OpenR
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::audit_heads;
 use crate::cli::{CliError, Printer};
 use crate::config::Config;
 use crate::router::app_service;
@@ -38,6 +39,7 @@ pub(crate) async fn run(config: Config, printer: &Printer) -> Result<(), CliErro
     warn_about(&config);
     let engine = open(&config, OpenRole::Serve).await?;
     engine.start_jobs();
+    let heads = audit_heads::keep(engine.clone(), &config.data_dir);
     let setup = setup_link::offer(&engine, &config, printer).await?;
     let state = AppState::new(engine.clone(), config);
     let (stop_accepting, stopped) = tokio::sync::watch::channel(false);
@@ -60,6 +62,7 @@ pub(crate) async fn run(config: Config, printer: &Printer) -> Result<(), CliErro
         if let Some(setup) = setup {
             setup.abort();
         }
+        heads.abort();
         engine.close().await;
         finished
     };

@@ -86,9 +86,9 @@ fn sign_in_address(next: &str) -> String {
 }
 
 /// The pages of a workspace: address, title, and whether only those see it who manage the workspace.
-const PLACES: &[(&str, &str, bool)] = &[("keys", "API keys", false)];
+const PLACES: &[(&str, &str, bool)] = &[("keys", "API keys", false), ("audit", "Audit log", false), ("settings", "Settings", true)];
 /// The pages of an instance administrator: address and title.
-const SYSTEM: &[(&str, &str)] = &[];
+const SYSTEM: &[(&str, &str)] = &[("policy", "Policy"), ("audit", "Audit log")];
 
 #[component]
 fn TopBar(viewer: Viewer) -> impl IntoView {
@@ -123,7 +123,9 @@ fn Places(places: StoredValue<(bool, Vec<Place>)>) -> impl IntoView {
         if let Some(slug) = slug_of(&path) {
             let role = workspaces.iter().find(|place| place.slug == slug).and_then(|place| place.role);
             let manages = instance_admin || role >= Some(Role::Admin);
-            let offered = PLACES.iter().filter(|(_, _, managers)| manages || !managers);
+            // A viewer does nothing that a log could tell.
+            let tells = |page: &str| page != "audit" || manages || role > Some(Role::Viewer);
+            let offered = PLACES.iter().filter(|(page, _, managers)| (manages || !managers) && tells(page));
             return offered.map(|(page, title, _)| (format!("/w/{slug}/{page}"), *title)).collect();
         }
         let system = instance_admin && path.starts_with("/system");

@@ -10,6 +10,7 @@ use leptos_meta::Title;
 use leptos_router::hooks::use_query_map;
 
 use super::key_acts::KeyAct;
+use super::key_audit::KeyAudit;
 use super::key_banner::KeyBanner;
 use super::key_usage::KeyUsePanels;
 use super::keys::KeysPageContext;
@@ -71,7 +72,8 @@ fn Key(view: KeyView, act: Memo<Option<String>>, page: KeysPageContext) -> impl 
                 <KeyBanner key=view.key.clone() now=view.now />
                 <Settings view=view.clone() page />
                 <KeyUsePanels view=view.clone() page />
-                <About key=view.key now=view.now />
+                <About key=view.key.clone() now=view.now />
+                <KeyAudit workspace=page.workspace id=view.key.id changes=page.changes />
             </div>
         </div>
         {dialog}

@@ -116,7 +116,7 @@ impl Policies {
                     let (workspace, policy, version, existing, actor) = &*input;
                     let workspace = workspace.as_ref();
                     let chain = workspace.map_or(INSTANCE_CHAIN, WorkspaceId::as_str);
-                    store::audit::hold(&mut conn, chain).await?;
+                    store::audit::lock(&mut conn, chain).await?;
                     let row = find(&mut conn, workspace).await?;
                     if version.is_some_and(|version| version != row.policy_version) {
                         return Err(changed_meanwhile(&row));
@@ -270,7 +270,7 @@ async fn bring_down(core: &Core, actor: &Actor, workspace: WorkspaceId, keys: Ve
             let (input, macs) = (Arc::clone(&input), Arc::clone(&macs));
             Box::pin(async move {
                 let (workspace, keys, actor) = &*input;
-                store::audit::hold(&mut conn, workspace.as_str()).await?;
+                store::audit::lock(&mut conn, workspace.as_str()).await?;
                 let policy = store::policies::held(&mut conn, workspace).await?;
                 let mut changed = Vec::new();
                 for id in keys {

@@ -159,6 +159,11 @@ impl Sessions {
         self.begin(request, &user, None, rehashed, "session.sign_in").await
     }
 
+    /// Would an act that needs a fresh password be done without asking for it?
+    pub fn is_proven(&self, actor: &Actor) -> bool {
+        require_proof(&self.core, actor).is_ok()
+    }
+
     /// Asks for the password again within a session: a new session takes its place, with the proof fresh.
     pub async fn step_up(&self, actor: &Actor, password: Password) -> Result<IssuedSession, Error> {
         let core = &self.core;

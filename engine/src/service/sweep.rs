@@ -97,7 +97,7 @@ async fn record(core: &Core, due: Vec<DueRow>, what: Passed) -> Result<usize, Er
                 Box::pin(async move {
                     let (workspace, keys) = &*input;
                     // The chain first, as whoever changes a key does: nobody waits in a circle.
-                    store::audit::hold(&mut conn, workspace).await?;
+                    store::audit::lock(&mut conn, workspace).await?;
                     let mut recorded = 0;
                     for key in keys {
                         let marked = match what {

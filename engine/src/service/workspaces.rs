@@ -113,6 +113,19 @@ impl Workspaces {
         rows.into_iter().map(|row| row.summary(None).map(|summary| with_role(actor, summary))).collect()
     }
 
+    /// The id of the workspace with that short name or id, if it is open to the actor; what they may do there is for the act
+    /// to ask. A management key needs no scope for it.
+    pub async fn get_id(&self, actor: &Actor, slug_or_id: &str) -> Result<WorkspaceId, Error> {
+        if matches!(actor.principal, Principal::Anonymous) {
+            return Err(Error::unauthenticated("Sign in, or send a management key as a Bearer token."));
+        }
+        let mut reader = self.core.db.reader().await?;
+        let row = store::workspaces::find(&mut reader.conn(), slug_or_id).await?.ok_or_else(Error::not_found)?;
+        drop(reader);
+        let id = row.summary(None)?.id;
+        if actor.role_in(&id).is_some() { Ok(id) } else { Err(Error::not_found()) }
+    }
+
     /// The workspace with that short name or id, if the actor may know of it.
     pub async fn get(&self, actor: &Actor, slug_or_id: &str) -> Result<WorkspaceSummary, Error> {
         if matches!(actor.principal, Principal::Anonymous) {

@@ -76,12 +76,6 @@ pub(crate) async fn append(conn: &mut Conn<'_>, macs: &Macs, event: &NewEvent<'_
     })
 }
 
-/// Puts the transaction into the row of those that write to that chain, before it takes the locks of anything else.
-pub(crate) async fn hold(conn: &mut Conn<'_>, chain: &str) -> Result<(), sqlx::Error> {
-    let sql = "UPDATE audit_chains SET seq = seq WHERE chain = $1";
-    on!(conn, raw => sqlx::query(sql).bind(chain).execute(&mut **raw).await.map(|_| ()))
-}
-
 /// The chains after `after` by name, each with the number and link of its last event.
 pub(crate) async fn chains(conn: &mut Conn<'_>, after: &str, limit: i64) -> Result<Vec<(String, i64, Vec<u8>)>, sqlx::Error> {
     let sql = "SELECT chain, seq, mac FROM audit_chains WHERE chain > $1 ORDER BY chain LIMIT $2";

@@ -1,6 +1,10 @@
-//! `keyfold audit verify`: are the audit chains whole?
+//! `keyfold audit`: are the audit chains whole? What is there to keep elsewhere, so that it shows when they are not?
+
+use std::path::PathBuf;
 
 use serde::Serialize;
+
+use crate::audit_heads;
 
 use crate::cli::{CliError, Printer, open_beside, operator};
 use crate::config::Config;
@@ -9,7 +13,13 @@ use crate::config::Config;
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
     /// Recompute every chain of the audit log and name the first event that does not fit
-    Verify,
+    Verify {
+        /// Also check that the log still holds what it held when this file was written, by `keyfold audit head` or by the server
+        #[arg(long, value_name = "FILE")]
+        head: Option<PathBuf>,
+    },
+    /// Print the newest link of every chain, to be kept elsewhere and checked against with `verify --head`
+    Head,
 }
 
 #[derive(Serialize)]
@@ -29,9 +39,27 @@ struct Broken {
 }
 
 pub(crate) async fn run(command: Command, config: &Config, printer: &Printer) -> Result<(), CliError> {
-    let Command::Verify = command;
+    match command {
+        Command::Verify { head } => verify(head, config, printer).await,
+        Command::Head => head(config, printer).await,
+    }
+}
+
+async fn head(config: &Config, printer: &Printer) -> Result<(), CliError> {
     let engine = open_beside(config).await?;
-    let found = engine.audit.verify_chains(&operator()).await;
+    let taken = audit_heads::take(&engine).await;
+    engine.close().await;
+    printer.document(&taken?)
+}
+
+async fn verify(head: Option<PathBuf>, config: &Config, printer: &Printer) -> Result<(), CliError> {
+    let unreadable = |path: &PathBuf, error| CliError::Refused(format!("{} cannot be read: {error}", path.display()));
+    let kept = head.as_ref().map(|path| audit_heads::read(path).map_err(|error| unreadable(path, error))).transpose()?;
+    let engine = open_beside(config).await?;
+    let found = match &kept {
+        Some(kept) => engine.audit.verify_against(&operator(), kept).await,
+        None => engine.audit.verify_chains(&operator()).await,
+    };
     engine.close().await;
     let found = found?;
     let broken = found.broken.map(|broken| Broken { chain: broken.chain, seq: broken.seq, why: broken.why });

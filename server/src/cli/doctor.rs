@@ -4,12 +4,13 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::time::Duration;
 
-use keyfold_engine::{DatabaseUrl, OpenRole};
+use keyfold_engine::{ChainReport, DatabaseUrl, Engine, OpenRole};
 use serde::Serialize;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use crate::audit_heads;
 use crate::cli::{CliError, Printer, operator};
 use crate::config::Config;
 use crate::serve::open;
@@ -129,14 +130,14 @@ async fn store(config: &Config) -> Vec<Finding> {
     let database = Finding::new("database", Outcome::Good, format!("{}, {} keys", config.database_url, engine.keys_in_memory()));
     let soon = engine.readiness().await.soon;
     let room = soon.into_iter().map(|why| Finding::new("room", Outcome::Note, format!("{why}. Make room before it is full")));
-    let audit = match engine.audit.verify_chains(&operator()).await {
+    let audit = match checked(&engine, config).await {
         Ok(report) => match report.broken {
             None => Finding::new("audit log", Outcome::Good, format!("{} events in {} chains", report.events, report.chains)),
             Some(broken) => {
                 Finding::new("audit log", Outcome::Bad, format!("event {} of chain {}: {}", broken.seq, broken.chain, broken.why))
             }
         },
-        Err(error) => Finding::new("audit log", Outcome::Bad, format!("cannot be checked: {error}")),
+        Err(why) => Finding::new("audit log", Outcome::Bad, format!("cannot be checked: {why}")),
     };
     let setup = match engine.setup.is_needed().await {
         Ok(true) => Finding::new("set-up", Outcome::Note, "not done yet; `keyfold serve` prints the link"),
@@ -145,6 +146,12 @@ async fn store(config: &Config) -> Vec<Finding> {
     };
     engine.close().await;
     [database, audit, setup].into_iter().chain(room).collect()
+}
+
+/// The audit log as it is, and against the heads that a server has kept.
+async fn checked(engine: &Engine, config: &Config) -> Result<ChainReport, String> {
+    let kept = audit_heads::kept_in(&config.data_dir).map_err(|error| format!("the heads kept in the data folder: {error}"))?;
+    engine.audit.verify_against(&operator(), &kept).await.map_err(|error| error.to_string())
 }
 
 async fn server(config: &Config) -> Finding {

@@ -64,6 +64,8 @@ struct ProblemBody {
     tags(
         (name = "verification", description = "Ask whether a key is valid and what it may do."),
         (name = "keys", description = "API keys of a workspace, from creation to deletion."),
+        (name = "policy", description = "Rules for keys, of a workspace and of the whole instance. The stricter of both holds."),
+        (name = "audit", description = "What was done, by whom and from where: chained, so that no change of it goes unseen."),
         (name = "workspaces", description = "Workspaces. Every key belongs to exactly one."),
         (name = "document", description = "This document.")
     )
@@ -215,6 +217,8 @@ fn refusals(path: &str, operation: &Operation) -> Vec<ProblemCode> {
             "end_secret",
             "run_batch",
             "run_batch_of_all",
+            "update_policy",
+            "update_instance_policy",
         ]
         .contains(&id)
     });

@@ -1,8 +1,10 @@
 //! Schemas of the small things that many bodies share. The rules themselves are in `domain`; this only describes them.
 
+use keyfold_domain::audit::AuditResult;
 use keyfold_domain::bulk::BulkAct;
 use keyfold_domain::key::{KeySort, MAX_INACTIVITY_DAYS, StateFilter};
 use keyfold_domain::name::{MAX_NAME, MAX_NOTE};
+use keyfold_domain::policy_limits::{ExistingKeys, MAX_POLICY_DAYS};
 use keyfold_domain::scope::{KeyKind, MAX_SCOPES};
 use keyfold_domain::secret::{Grace, SecretState};
 use keyfold_domain::verdict::Code;
@@ -90,6 +92,12 @@ pub(crate) fn new_expiry() -> Schema {
     optional_date_time().description(Some(text)).into()
 }
 
+/// The end wished for a key that is there.
+pub(crate) fn patched_expiry() -> Schema {
+    let text = "The new end: a moment with any offset, at least a minute from now, or `null` for never, where the workspace allows it.";
+    optional_date_time().description(Some(text)).into()
+}
+
 /// The inactivity interval wished for a new key: absent, null and a number mean three things.
 pub(crate) fn new_interval() -> Schema {
     ObjectBuilder::new()
@@ -101,10 +109,40 @@ pub(crate) fn new_interval() -> Schema {
         .into()
 }
 
-/// The end wished for a key that is there.
-pub(crate) fn patched_expiry() -> Schema {
-    let text = "The new end: a moment with any offset, at least a minute from now, or `null` for never, where the workspace allows it.";
-    optional_date_time().description(Some(text)).into()
+/// A moment that is always there.
+pub(crate) fn moment() -> Schema {
+    date_time().into()
+}
+
+/// A moment that may be missing.
+pub(crate) fn optional_moment() -> Schema {
+    optional_date_time().into()
+}
+
+/// A number of days that rules name; it must be sent, and be `null` for none.
+pub(crate) fn rule_days() -> Schema {
+    ObjectBuilder::new()
+        .schema_type(or_null(Type::Integer))
+        .minimum(Some(1))
+        .maximum(Some(MAX_POLICY_DAYS))
+        .description(Some("Days; `null` for none."))
+        .examples([json!(90)])
+        .into()
+}
+
+/// What becomes of existing keys.
+pub(crate) fn existing_keys() -> Schema {
+    names(ExistingKeys::ALL.into_iter().map(ExistingKeys::as_str))
+        .description(Some(
+            "What becomes of keys that live longer than the new rules allow: `keep` leaves them their end, `shorten` brings it down. \
+             Needed where a bound is lowered and there are such keys.",
+        ))
+        .into()
+}
+
+/// How an act went.
+pub(crate) fn audit_result() -> Schema {
+    names(AuditResult::ALL.into_iter().map(AuditResult::as_str)).description(Some("How it went.")).examples([json!("done")]).into()
 }
 
 /// The sorts of keys.

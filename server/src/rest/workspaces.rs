@@ -23,6 +23,9 @@ pub(crate) struct KeyPolicyBody {
     /// The life of a key whose creator names none, in days; `null` for the longest allowed.
     #[schema(required, example = 90)]
     default_expiry_days: Option<u32>,
+    /// The inactivity interval of a key whose creator says nothing of it, in days; `null` for none.
+    #[schema(required, example = json!(null))]
+    default_inactivity_days: Option<u32>,
     /// May a key live for ever?
     never_allowed: bool,
     /// May members create keys, and not only administrators?
@@ -40,6 +43,7 @@ impl From<KeyPolicy> for KeyPolicyBody {
         Self {
             max_expiry_days: policy.max_expiry_days,
             default_expiry_days: policy.default_expiry_days,
+            default_inactivity_days: policy.default_inactivity_days,
             never_allowed: policy.allows_never(),
             members_may_create: policy.members_may_create,
             max_live_per_user: policy.max_live_per_user,
@@ -64,7 +68,7 @@ pub(crate) struct WorkspaceBody {
     /// What the caller is there; `null` for an instance administrator who is no member.
     #[schema(value_type = Option<String>, required, example = "admin")]
     role: Option<Role>,
-    /// The rules for its keys.
+    /// The rules for its keys that hold: the stricter of its own and the instance's.
     key_policy: KeyPolicyBody,
 }
 

@@ -359,3 +359,26 @@ async fn the_first_administrator_is_made_with_the_printed_link() {
     })
     .await;
 }
+
+#[test]
+fn a_kept_head_tells_of_a_log_that_was_cut() {
+    let (folder, cli) = founded();
+    let kept = folder.path().join("heads.json");
+    let printed = cli.json(&["audit", "head"]);
+    assert_eq!(printed["heads"].as_array().unwrap().len(), 2);
+    std::fs::write(&kept, printed.to_string()).unwrap();
+    let against = |path: &std::path::Path| cli.run(&["audit", "verify", "--json", "--head", path.to_str().unwrap()]);
+    assert_eq!(against(&kept).status.code(), Some(0));
+    // Nobody's log has had this event yet: as if it had been cut since.
+    let mut longer = printed;
+    let seq = longer["heads"][0]["seq"].as_i64().unwrap();
+    longer["heads"][0]["seq"] = json!(seq + 1);
+    std::fs::write(&kept, longer.to_string()).unwrap();
+    let cut = against(&kept);
+    assert_eq!(cut.status.code(), Some(1));
+    let report: Value = serde_json::from_slice(&cut.stdout).unwrap();
+    assert_eq!((&report["whole"], &report["broken"]["seq"]), (&json!(false), &json!(seq + 1)));
+    std::fs::write(&kept, "nonsense").unwrap();
+    assert_eq!(against(&kept).status.code(), Some(1));
+    assert_eq!(against(&folder.path().join("absent")).status.code(), Some(1));
+}

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 
 mod access;
+mod audit;
 mod bad_input;
 mod batches;
 mod command_line;
@@ -13,6 +14,7 @@ mod keys;
 mod openapi;
 mod outages;
 mod pages;
+mod policy;
 mod rotation;
 mod secrecy;
 mod sessions;

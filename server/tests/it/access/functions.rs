@@ -31,6 +31,26 @@ fn complete_setup() -> Call {
     form("complete_setup", &fields)
 }
 
+fn rules() -> Value {
+    json!({
+        "default_expiry_days": "90", "never_allowed": true, "members_may_create": true, "max_live_per_user": "500",
+        "max_live_per_workspace": "10000", "version": 1
+    })
+}
+
+fn save_rules(workspace: &str) -> Call {
+    let fields = [
+        ("workspace", workspace),
+        ("version", "1"),
+        ("default_expiry_days", "90"),
+        ("never_allowed", "on"),
+        ("members_may_create", "on"),
+        ("max_live_per_user", "500"),
+        ("max_live_per_workspace", "10000"),
+    ];
+    form("update_policy", &fields)
+}
+
 /// Nobody, viewer, member, owner of the key, admin, foreign admin, instance admin, demoted admin; all others are nobody.
 fn people(people: [u16; 8]) -> Statuses {
     let mut all = [people[0]; super::Actor::ALL.len()];
@@ -45,6 +65,8 @@ pub(super) fn rows() -> Vec<Row> {
     let the_signed_in = people([401, 200, 200, 200, 200, 200, 200, 200]);
     let see_workspace = people([401, 200, 200, 200, 200, 404, 200, 200]);
     let one_key = people([401, 404, 404, 200, 200, 404, 200, 404]);
+    let admins = people([401, 403, 403, 403, 200, 404, 200, 403]);
+    let of_instance = people([401, 403, 403, 403, 403, 403, 200, 403]);
     let row = |act, call, expected| Row { act, call, expected };
     vec![
         row("/_app/get_home", |_| ask("get_home", &json!({})), everybody),
@@ -81,5 +103,22 @@ pub(super) fn rows() -> Vec<Row> {
             |target| form("end_secret", &[("workspace", "acme"), ("id", &target.key), ("secret", &target.secret_id)]),
             people([401, 404, 404, 409, 409, 404, 409, 404])),
         row("/_app/delete_key", |target| form("delete_key", &[("workspace", "acme"), ("id", &target.key)]), one_key),
+        row("/_app/get_policy", |_| ask("get_policy", &json!({"workspace": "acme"})), admins),
+        row("/_app/get_policy", |_| ask("get_policy", &json!({"workspace": ""})), of_instance),
+        row("/_app/preview_policy", |_| ask("preview_policy", &json!({"workspace": "acme", "form": rules(), "cursor": null})), admins),
+        row("/_app/preview_policy", |_| ask("preview_policy", &json!({"workspace": "", "form": rules(), "cursor": null})), of_instance),
+        // Whoever comes second changes rules that are no longer there.
+        row("/_app/update_policy", |_| save_rules("acme"), people([401, 403, 403, 403, 200, 404, 409, 403])),
+        row("/_app/update_policy", |_| save_rules(""), of_instance),
+        row("/_app/apply_policy", |_| form("apply_policy", &[("workspace", "acme")]), admins),
+        row("/_app/apply_policy", |_| form("apply_policy", &[]), of_instance),
+        row("/_app/list_audit", |_| ask("list_audit", &json!({"workspace": "acme", "filter": {}})),
+            people([401, 403, 200, 200, 200, 404, 200, 403])),
+        row("/_app/list_audit", |_| ask("list_audit", &json!({"workspace": "", "filter": {}})), of_instance),
+        row("/_app/verify_audit", |_| ask("verify_audit", &json!({"workspace": "acme"})), admins),
+        row("/_app/verify_audit", |_| ask("verify_audit", &json!({"workspace": ""})), of_instance),
+        // Those who may not see the log are told nothing of it.
+        row("/_app/get_key_audit", |target| ask("get_key_audit", &json!({"workspace": "acme", "id": target.key})),
+            people([401, 200, 200, 200, 200, 404, 200, 200])),
     ]
 }

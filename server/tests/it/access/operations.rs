@@ -7,6 +7,21 @@ use crate::support::Call;
 
 const KEYS: &str = "/v1/workspaces/acme/keys";
 
+const POLICY: &str = "/v1/workspaces/acme/policy";
+const INSTANCE_POLICY: &str = "/v1/admin/policy";
+const AUDIT: &str = "/v1/workspaces/acme/audit";
+
+fn rules() -> serde_json::Value {
+    json!({
+        "max_expiry_days": null, "default_expiry_days": 90, "default_inactivity_days": null, "never_allowed": true,
+        "members_may_create": true, "max_live_per_user": 500, "max_live_per_workspace": 10_000
+    })
+}
+
+fn save(path: &str) -> Call {
+    Call::new(axum::http::Method::PUT, path).json(&json!({ "rules": rules() }))
+}
+
 fn key(target: &Target) -> String {
     format!("{KEYS}/{}", target.key)
 }
@@ -33,6 +48,9 @@ pub(super) fn rows() -> Vec<Row> {
     let one_key: Statuses       = [401, 404, 404, 200, 200, 404, 200, 404, 401, 403, 403, 200, 403, 404, 404, 401, 401];
     let delete: Statuses        = [401, 404, 404, 204, 204, 404, 204, 404, 401, 403, 403, 204, 403, 404, 404, 401, 401];
     let administrators: Statuses = [401, 403, 403, 403, 403, 403, 200, 403, 401, 403, 403, 403, 403, 403, 403, 401, 401];
+    let people: Statuses        = [401, 403, 403, 403, 200, 404, 200, 403, 401, 403, 403, 403, 403, 403, 404, 401, 401];
+    let of_instance: Statuses   = [401, 403, 403, 403, 403, 403, 200, 403, 401, 403, 403, 403, 403, 403, 403, 401, 401];
+    let admins_log: Statuses    = [401, 403, 403, 403, 200, 404, 200, 403, 401, 403, 403, 200, 200, 403, 404, 401, 401];
     let row = |act, call, expected| Row { act, call, expected };
     vec![
         row("get_openapi", |_| Call::get("/v1/openapi.json"),
@@ -78,5 +96,20 @@ pub(super) fn rows() -> Vec<Row> {
             [401, 404, 404, 409, 409, 404, 409, 404, 401, 403, 403, 409, 403, 404, 404, 401, 401]),
         row("get_key_usage", |target| Call::get(key(target) + "/usage"), one_key),
         row("export_key_usage", |target| Call::get(key(target) + "/usage.csv"), one_key),
+        row("get_policy", |_| Call::get(POLICY), see_workspace),
+        row("update_policy", |_| save(POLICY), people),
+        row("preview_policy", |_| Call::post(format!("{POLICY}/preview")).json(&rules()), people),
+        row("apply_policy", |_| Call::post(format!("{POLICY}/apply")), people),
+        row("get_instance_policy", |_| Call::get(INSTANCE_POLICY), of_instance),
+        row("update_instance_policy", |_| save(INSTANCE_POLICY), of_instance),
+        row("preview_instance_policy", |_| Call::post(format!("{INSTANCE_POLICY}/preview")).json(&rules()), of_instance),
+        row("apply_instance_policy", |_| Call::post(format!("{INSTANCE_POLICY}/apply")), of_instance),
+        row("list_audit", |_| Call::get(AUDIT),
+            [401, 403, 200, 200, 200, 404, 200, 403, 401, 403, 403, 200, 200, 200, 404, 401, 401]),
+        row("export_audit", |_| Call::get(format!("{AUDIT}/export")), admins_log),
+        row("verify_audit", |_| Call::post(format!("{AUDIT}/verify")), admins_log),
+        row("list_instance_audit", |_| Call::get("/v1/admin/audit"), of_instance),
+        row("export_instance_audit", |_| Call::get("/v1/admin/audit/export"), of_instance),
+        row("verify_instance_audit", |_| Call::post("/v1/admin/audit/verify"), of_instance),
     ]
 }

@@ -35,6 +35,13 @@ fn acts_on_many(workspace: &str, key: &str) -> Vec<Call> {
     ]
 }
 
+fn rules() -> serde_json::Value {
+    json!({
+        "max_expiry_days": 1, "default_expiry_days": null, "default_inactivity_days": null, "never_allowed": false,
+        "members_may_create": false, "max_live_per_user": 1, "max_live_per_workspace": 1
+    })
+}
+
 /// Every act on a workspace.
 fn visits(workspace: &str) -> Vec<Call> {
     let path = format!("/v1/workspaces/{workspace}");
@@ -45,6 +52,14 @@ fn visits(workspace: &str) -> Vec<Call> {
         Call::post(format!("{path}/keys")).json(&json!({"kind": "secret", "scopes": ["chat"]})),
         Call::post(format!("{path}/keys:batch")).json(&json!({"act": "delete", "filter": {}, "expected": 1})),
         Call::get(format!("{path}/batches/blk_0000000000000000000000")),
+        Call::get(format!("{path}/policy")),
+        Call::new(axum::http::Method::PUT, format!("{path}/policy")).json(&json!({"rules": rules()})),
+        Call::post(format!("{path}/policy/preview")).json(&rules()),
+        Call::post(format!("{path}/policy/apply")),
+        Call::get(format!("{path}/audit")),
+        Call::get(format!("{path}/audit?action=key.&limit=1")),
+        Call::get(format!("{path}/audit/export")),
+        Call::post(format!("{path}/audit/verify")),
     ]
 }
 
@@ -140,6 +155,11 @@ async fn the_pages_functions_tell_strangers_no_more_than_the_api() {
             Call::post("/_app/deactivate_key").form(&named),
             Call::post("/_app/activate_key").form(&named),
             Call::post("/_app/list_keys").json(&json!({"workspace": workspace, "filter": {}})),
+            Call::post("/_app/get_policy").json(&json!({"workspace": workspace})),
+            Call::post("/_app/apply_policy").form(&named[..1]),
+            Call::post("/_app/list_audit").json(&json!({"workspace": workspace, "filter": {}})),
+            Call::post("/_app/verify_audit").json(&json!({"workspace": workspace})),
+            Call::post("/_app/get_key_audit").json(&json!({"workspace": workspace, "id": id})),
             Call::post("/_app/create_key")
                 .json(&json!({"workspace": workspace, "form": {"kind": "secret", "scopes": ["chat"]}, "idempotency_key": "1"})),
         ]

@@ -118,6 +118,16 @@ impl App {
         self.folder.path()
     }
 
+    /// Runs a statement beside the server.
+    pub(crate) async fn sql(&self, statement: &str) {
+        testing::execute(&self.database, statement).await.unwrap();
+    }
+
+    /// Is the data in a SQLite file?
+    pub(crate) fn is_on_sqlite(&self) -> bool {
+        matches!(self.database, DatabaseUrl::Sqlite(_))
+    }
+
     /// Stops the server and starts it again on the same data.
     pub(crate) async fn restart(self) -> Self {
         let Self { engine, service, clock, acme, zeta, credentials, folder, database, seed, addresses } = self;
