@@ -6,26 +6,37 @@ mod console;
 mod delete_key;
 mod edit_scopes;
 mod home;
+mod invite;
 mod key;
 mod key_acts;
 mod key_banner;
 mod keys;
 mod keys_table;
+mod left_key_dialog;
+#[cfg(feature = "ssr")]
+pub mod link_once;
+mod member_dialogs;
+mod members;
 mod new_key;
 mod new_key_fields;
 mod not_found;
+mod people;
 mod place;
 #[cfg(feature = "ssr")]
 pub mod secret_once;
 mod setup;
 mod sign_in;
 mod system;
+mod user_dialogs;
+mod users;
+mod workspaces;
 
 pub(crate) use account::AccountPage;
 pub(crate) use console::Console;
 pub(crate) use delete_key::DeleteKeyDialog;
 pub(crate) use edit_scopes::EditScopesDialog;
 pub(crate) use home::HomePage;
+pub(crate) use invite::{InvitePage, ResetPage};
 pub(crate) use key::KeyPage;
 pub(crate) use keys::KeysPage;
 pub(crate) use new_key::NewKeyDialog;

@@ -86,9 +86,9 @@ fn sign_in_address(next: &str) -> String {
 }
 
 /// The pages of a workspace: address, title, and whether only those see it who manage the workspace.
-const PLACES: &[(&str, &str, bool)] = &[("keys", "API keys", false)];
+const PLACES: &[(&str, &str, bool)] = &[("keys", "API keys", false), ("members", "Members", true)];
 /// The pages of an instance administrator: address and title.
-const SYSTEM: &[(&str, &str)] = &[];
+const SYSTEM: &[(&str, &str)] = &[("users", "Users"), ("workspaces", "Workspaces")];
 
 #[component]
 fn TopBar(viewer: Viewer) -> impl IntoView {

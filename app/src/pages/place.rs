@@ -5,6 +5,7 @@ use leptos::prelude::*;
 use leptos_router::hooks::use_params_map;
 
 use super::NotFoundPage;
+use super::members::MembersPage;
 
 /// What the pages of a workspace know of their address. Pages find it in the context.
 #[derive(Clone, Copy)]
@@ -35,6 +36,7 @@ pub(crate) fn PlacePage() -> impl IntoView {
     let page = open_part(0);
     provide_context(PlaceContext { workspace: named_part("workspace"), id: open_part(1), act: open_part(2) });
     move || match page.get().as_str() {
+        "members" => view! { <MembersPage /> }.into_any(),
         _ => view! { <NotFoundPage /> }.into_any(),
     }
 }

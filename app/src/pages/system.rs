@@ -5,6 +5,8 @@ use leptos::prelude::*;
 
 use super::NotFoundPage;
 use super::place::open_part;
+use super::users::UsersPage;
+use super::workspaces::WorkspacesPage;
 
 /// What these pages know of their address. Pages find it in the context.
 #[derive(Clone, Copy)]
@@ -21,6 +23,8 @@ pub(crate) fn SystemPage() -> impl IntoView {
     let page = open_part(0);
     provide_context(SystemContext { id: open_part(1), act: open_part(2) });
     move || match page.get().as_str() {
+        "users" => view! { <UsersPage /> }.into_any(),
+        "workspaces" => view! { <WorkspacesPage /> }.into_any(),
         _ => view! { <NotFoundPage /> }.into_any(),
     }
 }

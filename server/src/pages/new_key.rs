@@ -62,7 +62,7 @@ pub(crate) async fn create_key(
 }
 
 /// Somebody whose session has ended signs in and comes back to an empty form.
-fn sign_in(uri: &Uri) -> Response<Body> {
+pub(super) fn sign_in(uri: &Uri) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::SEE_OTHER;
     // Of the path only, which is made of letters, digits and the like, or else of percent signs and digits.
@@ -72,7 +72,7 @@ fn sign_in(uri: &Uri) -> Response<Body> {
 }
 
 /// The pairs of a form as browsers send them.
-async fn read(parts: &Parts, body: Body) -> Result<Vec<(String, String)>, Problem> {
+pub(super) async fn read(parts: &Parts, body: Body) -> Result<Vec<(String, String)>, Problem> {
     let is_form = parts.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).is_some_and(|text| {
         text.split(';').next().is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded"))
     });
@@ -117,7 +117,8 @@ fn replayed(problem: &Problem) -> Option<KeyId> {
     words.find_map(|word| word.parse().ok())
 }
 
-fn page(html: String) -> Response<Body> {
+/// A whole document without script.
+pub(super) fn page(html: String) -> Response<Body> {
     let mut response = Response::new(Body::from(html));
     response.headers_mut().insert(CONTENT_TYPE, HTML);
     response.headers_mut().insert(CONTENT_SECURITY_POLICY, NO_SCRIPT);

@@ -7,11 +7,15 @@ mod strangers;
 
 use std::collections::BTreeSet;
 
+use keyfold_domain::key::NewKey;
+use keyfold_domain::member::NewInvitation;
 use keyfold_domain::scope::KeyKind;
+use keyfold_domain::user::NewPerson;
+use keyfold_domain::workspace::Role;
 use keyfold_server::rest::openapi_document;
 use leptos::server_fn::axum::server_fn_paths;
 
-use crate::support::{Actor, App, Call, operator};
+use crate::support::{Actor, App, Call, new_key, operator};
 
 /// The statuses for the actors, in the order of [`Actor::ALL`].
 type Statuses = [u16; Actor::ALL.len()];
@@ -26,6 +30,21 @@ struct Target {
     owner: String,
     /// The id of the key's current secret.
     secret_id: String,
+    /// A member of acme whom nobody else needs.
+    person: String,
+    /// An open invitation to acme.
+    invitation: String,
+    /// The token of its link.
+    invitation_token: String,
+    /// A key in acme whose owner left.
+    left_key: String,
+}
+
+impl Target {
+    /// A name that nothing else has: lower-case letters and digits.
+    fn unused(&self) -> String {
+        self.key.trim_start_matches("key_").to_lowercase()
+    }
 }
 
 /// One act and what it answers to whom.
@@ -36,23 +55,59 @@ struct Row {
     expected: Statuses,
 }
 
-async fn target(app: &App) -> Target {
+async fn target(app: &App, act: &str) -> Target {
     let issued = app.key(Actor::KeyOwner, KeyKind::Secret, &["inference"]).await;
     let secrets = app.engine.keys.secrets(&operator(), &app.acme, &issued.key.id).await.unwrap();
-    Target {
+    let mut target = Target {
         key: issued.key.id.to_string(),
         secret: issued.secret.expose().to_owned(),
         owner: Actor::KeyOwner.user(app).await.to_string(),
         secret_id: secrets[0].id.to_string(),
+        person: String::new(),
+        invitation: String::new(),
+        invitation_token: String::new(),
+        left_key: String::new(),
+    };
+    if ["member", "invit", "left", "user", "join"].iter().any(|about| act.contains(about)) {
+        people(app, &mut target).await;
     }
+    target
+}
+
+/// The people around a target: somebody who stays, somebody who left a key behind, and somebody who is invited.
+async fn people(app: &App, target: &mut Target) {
+    let add = async |prefix: &str| {
+        let username = format!("{prefix}{}", target.unused());
+        let new = NewPerson { email: format!("{username}@example.com"), username, display_name: String::new(), instance_admin: false };
+        let (user, _) = app.engine.users.invite(&operator(), new).await.unwrap();
+        app.engine.members.add(&operator(), &app.acme, &user.id, Role::Member).await.unwrap();
+        user.id
+    };
+    let (stays, leaves) = (add("s").await, add("l").await);
+    let new = NewKey { owner: Some(leaves.clone()), ..new_key("left behind", KeyKind::Secret, &["chat"]) };
+    let left = app.engine.keys.create(&operator(), &app.acme, new, None).await.unwrap();
+    app.engine.members.remove(&operator(), &app.acme, &leaves).await.unwrap();
+    // The number of open invitations is bounded, and a row needs only its own.
+    for open in app.engine.invitations.list(&operator(), &app.acme).await.unwrap() {
+        app.engine.invitations.delete(&operator(), &app.acme, &open.id).await.unwrap();
+    }
+    let wanted = NewInvitation { role: Role::Viewer, label: String::new() };
+    let invitation = app.engine.invitations.create(&operator(), &app.acme, wanted).await.unwrap();
+    target.person = stays.to_string();
+    target.left_key = left.key.id.to_string();
+    target.invitation = invitation.invitation.id.to_string();
+    invitation.token.expose().clone_into(&mut target.invitation_token);
 }
 
 async fn check(app: &App, rows: &[Row]) {
     let mut wrong = Vec::new();
     for row in rows {
         for (actor, expected) in Actor::ALL.into_iter().zip(row.expected) {
-            let call = (row.call)(&target(app).await);
+            let target = target(app, row.act).await;
+            let call = (row.call)(&target);
             let answer = app.as_(actor, call.clone()).await;
+            // A person's number of keys is bounded, and there are many cells. The act may have deleted it itself.
+            drop(app.engine.keys.delete(&operator(), &app.acme, &target.key.parse().unwrap()).await);
             if answer.code() != expected {
                 wrong.push(format!("{} by {actor:?}: {} and not {expected}: {}", row.act, answer.code(), answer.text()));
             }
