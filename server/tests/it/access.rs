@@ -186,3 +186,27 @@ async fn the_page_form_of_a_new_key_is_guarded_as_the_api_is() {
         assert_eq!(answer.code() == 200 && answer.text().contains("kf_sec_"), made, "{actor:?}: {}", answer.code());
     }
 }
+
+/// The forms that make a one-time link without script, as the functions do with it.
+#[tokio::test]
+async fn the_page_forms_of_one_time_links_are_guarded_as_the_api_is() {
+    let app = App::new().await;
+    let owner = Actor::KeyOwner.user(&app).await;
+    let form = |path: String, fields: &[(&str, &str)]| Call::post(path).header("accept", "text/html").form(fields);
+    for (number, actor) in Actor::ALL.into_iter().enumerate() {
+        let username = format!("by-form-{number}");
+        let (admins, instance) = (matches!(actor, Actor::Admin | Actor::InstanceAdmin), actor == Actor::InstanceAdmin);
+        for (call, made) in [
+            (form("/w/acme/members/invite".to_owned(), &[("role", "member"), ("label", "x")]), admins),
+            (form("/system/users/new".to_owned(), &[("username", &username), ("email", "x@example.com")]), instance),
+            (form(format!("/system/users/{owner}/reset"), &[]), instance),
+        ] {
+            let path = call.path.clone();
+            let answer = app.as_(actor, call).await;
+            assert!(answer.code() < 500, "{actor:?} {path}: {}", answer.text());
+            let shown = answer.code() == 200 && answer.text().contains("?token=");
+            assert_eq!(shown, made, "{actor:?} {path}: {}", answer.code());
+            assert!(!shown || answer.header("cache-control") == Some("no-store"), "{path}");
+        }
+    }
+}

@@ -215,3 +215,40 @@ async fn the_people_of_a_foreign_workspace_look_like_nobody_and_are_not_touched(
         assert_eq!(app.engine.left_keys.list(&operator(), &app.zeta, None, 50).await.unwrap().items.len(), 1);
     }
 }
+
+#[tokio::test]
+async fn the_pages_functions_about_people_tell_strangers_nothing() {
+    let app = App::new().await;
+    let user = Actor::ForeignAdmin.user(&app).await;
+    let wanted = NewInvitation { role: Role::Member, label: String::new() };
+    let invitation = app.engine.invitations.create(&operator(), &app.zeta, wanted).await.unwrap().invitation.id;
+    let asked = |workspace: &str, user: &str, invitation: &str| {
+        let person = [("workspace", workspace), ("user", user)];
+        vec![
+            Call::post("/_app/get_member").json(&json!({"workspace": workspace, "user": user})),
+            Call::post("/_app/update_member").form(&[&person[..], &[("role", "viewer")]].concat()),
+            Call::post("/_app/remove_member").form(&person),
+            Call::post("/_app/withdraw_invitation").form(&[("workspace", workspace), ("invitation", invitation)]),
+            Call::post("/_app/decide_left_keys").form(&[("workspace", workspace), ("subject", user), ("decision", "revoke")]),
+            Call::post("/_app/list_members").json(&json!({"workspace": workspace, "filter": {}})),
+            Call::post("/_app/invite_member").form(&[("workspace", workspace), ("role", "member")]),
+        ]
+    };
+    let (absent, none) = ("usr_0000000000000000000000", "inv_0000000000000000000000");
+    for actor in [Actor::Admin, Actor::Member, Actor::Viewer] {
+        let there = asked("zeta", user.as_str(), invitation.as_str());
+        for (present, missing) in there.into_iter().zip(asked("nowhere", absent, none)) {
+            let path = present.path.clone();
+            let seen = look(&app, actor, present).await;
+            assert_eq!(seen.0, 404, "{actor:?} {path}: {}", seen.1);
+            assert_eq!(seen, look(&app, actor, missing).await, "{actor:?} {path}");
+        }
+    }
+    // In a workspace of one's own, somebody else's people are nobody.
+    let own = asked("acme", user.as_str(), invitation.as_str()).into_iter().take(5);
+    for (present, missing) in own.zip(asked("acme", absent, none)) {
+        let path = present.path.clone();
+        assert_eq!(look(&app, Actor::Admin, present).await, look(&app, Actor::Admin, missing).await, "{path}");
+    }
+    assert_eq!(app.engine.members.list(&operator(), &app.zeta, &PeopleFilter::default()).await.unwrap().items.len(), 1);
+}
