@@ -39,7 +39,7 @@ pub(crate) struct InvitationBody {
     #[schema(schema_with = schemas::created_at)]
     created_at: Moment,
     /// From when on it is not good any more.
-    #[schema(schema_with = schemas::ends_at)]
+    #[schema(schema_with = schemas::link_ends_at)]
     expires_at: Moment,
 }
 

@@ -129,13 +129,13 @@ pub(crate) fn role() -> Schema {
         .into()
 }
 
-/// When a thing ends that always does.
-pub(crate) fn ends_at() -> Schema {
+/// When a one-time link ends.
+pub(crate) fn link_ends_at() -> Schema {
     date_time().description(Some("From when on it is not good any more.")).into()
 }
 
 /// When somebody was last seen.
-pub(crate) fn last_seen_at() -> Schema {
+pub(crate) fn session_seen_at() -> Schema {
     optional_date_time().description(Some("When a session of theirs was last used, to the minute; `null` if none is open.")).into()
 }
 

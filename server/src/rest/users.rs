@@ -73,7 +73,7 @@ pub(crate) struct UserDetailBody {
     #[schema(minimum = 0, example = 3)]
     live_keys: i64,
     /// When a session of theirs was last used.
-    #[schema(schema_with = schemas::last_seen_at, required)]
+    #[schema(schema_with = schemas::session_seen_at, required)]
     last_seen_at: Option<Moment>,
 }
 
@@ -113,7 +113,7 @@ pub(crate) struct PasswordLinkBody {
     #[schema(example = "https://keys.example.com/reset?token=…")]
     link: String,
     /// From when on it is not good any more.
-    #[schema(schema_with = schemas::ends_at)]
+    #[schema(schema_with = schemas::link_ends_at)]
     link_expires_at: Moment,
 }
 
