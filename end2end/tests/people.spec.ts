@@ -1,11 +1,11 @@
 /** People: they are invited, get roles and keys, leave, are shut out, and look after their own account. */
-import type { Page } from '@playwright/test';
+import type { BrowserContextOptions, Page } from '@playwright/test';
 
 import { alive, Frame, visit } from '../pages/frame';
 import { SignInPage } from '../pages/gates';
 import { InvitePage, PeoplePage } from '../pages/people';
 import { expectAccessible } from '../support/axe';
-import { expect, test } from '../support/fixtures';
+import { expect, signInWith, test } from '../support/fixtures';
 import { whoami } from '../support/keyfold';
 import { examine } from '../support/looks';
 import type { Server } from '../support/server';
@@ -28,6 +28,21 @@ async function member(server: Server, workspace: string, name: string, role = 'm
   return username;
 }
 
+const PLACE = { slug: 'vision-lab', name: 'Vision Lab' };
+
+/** A server of the test's own with a page of its administrator: tries to sign in are limited by network, and all come from here. */
+async function found(
+  startServer: () => Promise<Server>,
+  open: (options?: BrowserContextOptions) => Promise<Page>,
+  script: boolean,
+): Promise<{ server: Server; admin: Page }> {
+  const server = await startServer();
+  const cookie = await server.setUp(PLACE);
+  const admin = await open({ javaScriptEnabled: script });
+  await signInWith(admin.context(), server, cookie);
+  return { server, admin };
+}
+
 /** Loads an address; with script, waits until the page is alive. */
 async function open(page: Page, address: string, script: boolean): Promise<void> {
   await page.goto(address);
@@ -40,11 +55,10 @@ for (const script of [true, false]) {
   test(`${way}, somebody is invited by a link, joins with a new account, and the link works no second time`, async ({
     guard,
     open: context,
-    openAdmin,
-    place,
-    server,
+    startServer,
   }) => {
-    const admin = await openAdmin({ javaScriptEnabled: script });
+    const { server, admin } = await found(startServer, context, script);
+    const place = PLACE;
     const members = new PeoplePage(admin, 'Members');
     await open(admin, `${server.url}/w/${place.slug}/members/invite`, script);
     await admin.getByLabel('For whom').fill('grace@example.com');
@@ -121,8 +135,8 @@ for (const script of [true, false]) {
     expect((await whoami(server, gone)).status).toBe(401);
   });
 
-  test(`${way}, a user is added with a link, chooses a password, is disabled and enabled`, async ({ open: context, openAdmin, server }) => {
-    const page = await openAdmin({ javaScriptEnabled: script });
+  test(`${way}, a user is added with a link, chooses a password, is disabled and enabled`, async ({ open: context, startServer }) => {
+    const { server, admin: page } = await found(startServer, context, script);
     const users = new PeoplePage(page, 'Users');
     const username = fresh('vera');
     await open(page, `${server.url}/system/users/new`, script);
@@ -154,8 +168,9 @@ for (const script of [true, false]) {
     await expect(users.row(username)).toContainText('Active');
   });
 
-  test(`${way}, the account changes its name and its password, and signs out elsewhere`, async ({ guard, open: context, place, server }) => {
-    const username = await member(server, place.slug, 'mira');
+  test(`${way}, the account changes its name and its password, and signs out elsewhere`, async ({ guard, open: context, startServer }) => {
+    const { server } = await found(startServer, context, script);
+    const username = await member(server, PLACE.slug, 'mira');
     const [here, there] = [await context({ javaScriptEnabled: script }), await context({ javaScriptEnabled: false })];
     for (const page of [here, there]) {
       await page.goto(`${server.url}/sign-in?next=/account`);
@@ -184,13 +199,15 @@ for (const script of [true, false]) {
   });
 }
 
-test('somebody with an account signs in at the gate of an invitation and joins as themselves', async ({ open: context, openAdmin, place, server }) => {
-  const admin = await openAdmin();
+test('somebody with an account signs in at the gate of an invitation and joins as themselves', async ({ open: context, startServer }) => {
+  const { server, admin } = await found(startServer, context, true);
+  const place = PLACE;
+  await server.cli(['workspace', 'create', '--slug', 'elsewhere', '--name', 'Elsewhere', '--owner', 'ada']);
   await visit(admin, `${server.url}/w/${place.slug}/members/invite`);
   await admin.getByRole('radio', { name: /^Viewer/ }).check();
   await admin.getByRole('button', { name: 'Make the link' }).click();
   const link = await new PeoplePage(admin, 'Members').shownLink();
-  const username = await member(server, 'acme', 'nora');
+  const username = await member(server, 'elsewhere', 'nora');
   const page = await context();
   await visit(page, link);
   await page.getByRole('link', { name: 'Sign in first' }).click();

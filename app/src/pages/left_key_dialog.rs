@@ -89,10 +89,13 @@ fn DecideDialog(workspace: String, id: String, about: String, view: MembersView,
                     <label class="field-label" for="to">
                         "New owner"
                     </label>
-                    <Select name="to" id="to" described_by="to-error">
+                    <Select name="to" id="to" described_by="to-hint to-error">
                         <option value="">"Choose a member"</option>
                         {heirs.collect_view()}
                     </Select>
+                    <span class="field-hint" id="to-hint">
+                        "The members of the list behind this. Search it first to find somebody else."
+                    </span>
                     <FieldError id="to-error".into() error=error(action, "to") />
                 </div>
             </fieldset>

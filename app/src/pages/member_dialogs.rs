@@ -15,7 +15,7 @@ use crate::components::{
 };
 use crate::format;
 use crate::functions::fault::Fault;
-use crate::functions::members::{DepartureView, InviteMember, RemoveMember, UpdateMember, get_member};
+use crate::functions::members::{DepartureView, InviteMember, MembersView, RemoveMember, UpdateMember, get_member};
 
 /// The roles to choose from, up to one's own.
 #[component]
@@ -41,13 +41,31 @@ fn Roles(chosen: String, most: Role, error: Signal<Option<String>>) -> impl Into
 
 /// An invitation by link. Without script the answer to the form is a page with the link; with it the dialog shows it.
 #[component]
-pub(super) fn Invite(workspace: String, page: Listing) -> impl IntoView {
+pub(super) fn Invite(workspace: String, page: Listing, members: Resource<Result<MembersView, Fault>>) -> impl IntoView {
+    view! {
+        <Suspense>
+            {move || {
+                let workspace = workspace.clone();
+                Suspend::new(async move {
+                    match members.await {
+                        Ok(view) => view! { <InviteDialog workspace rank=view.rank page /> }.into_any(),
+                        Err(fault) => view! { <Trouble fault /> }.into_any(),
+                    }
+                })
+            }}
+        </Suspense>
+    }
+}
+
+#[component]
+fn InviteDialog(workspace: String, rank: Role, page: Listing) -> impl IntoView {
     let action = Sending::to::<InviteMember>();
     let fault = action.fault();
     let done = Memo::new(move |_| action.is_done());
-    Effect::new(move || {
-        if done.get() {
-            page.changes.update(|changes| *changes += 1);
+    // Not sooner: the list that is read again renders this dialog again, and the link would be gone.
+    on_cleanup(move || {
+        if done.try_get_untracked() == Some(true) {
+            page.changes.try_update(|changes| *changes += 1);
         }
     });
     let intro = view! { <p>"Whoever opens the link joins this workspace: with an account of theirs, or with a new one."</p> };
@@ -60,7 +78,7 @@ pub(super) fn Invite(workspace: String, page: Listing) -> impl IntoView {
                 <div class="dialog-body">
                     <FaultNotice fault fields=&["role", "label", "password_again"] />
                     <input type="hidden" name="workspace" value=workspace />
-                    <Roles chosen most=Role::Owner error=error(action, "role") />
+                    <Roles chosen most=rank error=error(action, "role") />
                     <Field
                         name="label"
                         label="For whom"

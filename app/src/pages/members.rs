@@ -49,7 +49,7 @@ pub(super) fn MembersPage() -> impl IntoView {
     let workspace = move || place.workspace.get_untracked();
     let dialog = move || match (place.id.get(), place.act.get().as_str()) {
         (id, "") if id.is_empty() => ().into_any(),
-        (id, "") if id == "invite" => view! { <Invite workspace=workspace() page /> }.into_any(),
+        (id, "") if id == "invite" => view! { <Invite workspace=workspace() page members /> }.into_any(),
         (id, "role") => view! { <ChangeRole workspace=workspace() id page /> }.into_any(),
         (id, "remove") => view! { <Remove workspace=workspace() id page /> }.into_any(),
         (id, "decide") => view! { <Decide workspace=workspace() id page members /> }.into_any(),

@@ -170,14 +170,11 @@ pub(super) fn ActDialog(
     page: Listing,
     /// The fields that show their own errors.
     fields: &'static [&'static str],
-    /// Where the act leads, if not back to the list.
-    #[prop(optional, into)]
-    to: Option<String>,
     children: Children,
 ) -> impl IntoView {
     let fault = action.fault();
     let class = if words.danger { "button button-danger" } else { "button button-primary" };
-    after(action, page, words.done, to);
+    after(action, page, words.done);
     let intro = view! { <p class="break">{about}</p> };
     view! {
         <Dialog title=words.title intro=intro.into_any() leave=page.list narrow=true>
@@ -199,13 +196,12 @@ pub(super) fn ActDialog(
 }
 
 /// With script: back to the list, and a word about what was done.
-fn after(action: Sending, page: Listing, said: &'static str, to: Option<String>) {
+fn after(action: Sending, page: Listing, said: &'static str) {
     let navigate = use_navigate();
     let toasts = use_context::<Toasts>();
     Effect::new(move || {
         if action.is_done() {
-            let to = to.clone().unwrap_or_else(|| page.list.get_untracked());
-            navigate(&to, NavigateOptions { scroll: false, ..NavigateOptions::default() });
+            navigate(&page.list.get_untracked(), NavigateOptions { scroll: false, ..NavigateOptions::default() });
             page.changed();
             if let Some(toasts) = toasts {
                 toasts.say(said);
