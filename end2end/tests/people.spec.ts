@@ -78,7 +78,7 @@ for (const script of [true, false]) {
     await open(page, link, script);
     await expect(invite.heading).toHaveText(`Join ${place.name}`);
     if (script) await expectAccessible(page, 'an invitation');
-    guard.expect(/status of 400/);
+    if (script) guard.expect(/status of 400/);
     await invite.fill(username, 'short');
     await invite.join.click();
     await expect(page.locator('#password-error')).toContainText('at least 15 characters');
@@ -141,7 +141,7 @@ for (const script of [true, false]) {
     const username = fresh('vera');
     await open(page, `${server.url}/system/users/new`, script);
     await page.getByLabel('Username').fill(username);
-    await page.getByLabel('E-mail').fill(`${username}@example.com`);
+    await page.getByLabel('E-mail', { exact: true }).fill(`${username}@example.com`);
     await page.getByRole('button', { name: 'Add user' }).click();
     await expect(users.link).toBeVisible();
     const link = await users.shownLink();
@@ -184,7 +184,7 @@ for (const script of [true, false]) {
     await expect(here.getByText('Your profile was saved.')).toBeVisible();
     await expect(here.getByRole('region', { name: 'Sessions' }).getByRole('listitem')).toHaveCount(2);
 
-    guard.expect(/status of 403/);
+    if (script) guard.expect(/status of 403/);
     await here.getByLabel('Present password').fill('not my password at all');
     await here.getByLabel('New password').fill(OTHER);
     await here.getByRole('button', { name: 'Change password' }).click();
@@ -225,7 +225,7 @@ test('a role changes, and every page and dialog is accessible', async ({ admin, 
   const members = new PeoplePage(admin, 'Members');
   await visit(admin, `${server.url}/w/${place.slug}/members`);
   await expectAccessible(admin, 'members');
-  await members.row(username).getByRole('link', { name: /^Change the role/ }).click();
+  await members.row(username).getByRole('link', { name: /^Change role/ }).click();
   await expect(members.dialog).toBeVisible();
   await expectAccessible(admin, 'another role');
   await admin.getByRole('radio', { name: /^Admin/ }).check();
@@ -303,7 +303,7 @@ test('every screen about people holds in both themes, at every width', async ({ 
   await expect(members.dialog).toBeVisible();
   await examine(admin, 'left-key');
   await admin.getByRole('link', { name: 'Cancel' }).click();
-  await members.row(viewer).getByRole('link', { name: /^Change the role/ }).click();
+  await members.row(viewer).getByRole('link', { name: /^Change role/ }).click();
   await expect(members.dialog).toBeVisible();
   await examine(admin, 'member-role');
   for (const [address, name] of [

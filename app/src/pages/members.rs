@@ -196,7 +196,7 @@ fn MemberRow(member: MemberSummary, may_change: bool, own: bool, page: Listing, 
                                 <a
                                     class="button button-small button-quiet"
                                     href=move || page.dialog(&role_address)
-                                    aria-label=format!("Change the role of {name}")
+                                    aria-label=format!("Change role of {name}")
                                     data-noscroll=""
                                 >
                                     "Change role"
