@@ -10,7 +10,8 @@ use leptos_router::hooks::use_location;
 
 use crate::browser;
 use crate::pages::{
-    AccountPage, DeleteKeyDialog, EditScopesDialog, HomePage, KeyPage, NewKeyDialog, PlacePage, SetupPage, SignInPage, SystemPage,
+    AccountPage, DeleteKeyDialog, EditScopesDialog, HomePage, InvitePage, KeyPage, NewKeyDialog, PlacePage, ResetPage, SetupPage,
+    SignInPage, SystemPage,
 };
 
 macro_rules! later {
@@ -45,7 +46,9 @@ later! {
     Home: HomePage from gates by home, fetch_home;
     Setup: SetupPage from gates by setup, fetch_setup;
     SignIn: SignInPage from gates by sign_in, fetch_sign_in;
-    Account: AccountPage from gates by account, fetch_account;
+    Invite: InvitePage from links by invite, fetch_invite;
+    Reset: ResetPage from links by reset, fetch_reset;
+    Account: AccountPage from account by account, fetch_account;
     NewKey: NewKeyDialog from dialogs by new_key, fetch_new_key;
     EditScopes: EditScopesDialog from dialogs by edit_scopes, fetch_edit_scopes;
     DeleteKey: DeleteKeyDialog from dialogs by delete_key, fetch_delete_key;
@@ -78,6 +81,8 @@ pub(crate) async fn fetch(path: &str) -> Result<(), SplitLoaderError> {
         [] => fetch_home().await,
         ["setup"] => fetch_setup().await,
         ["sign-in"] => fetch_sign_in().await,
+        ["invite"] => fetch_invite().await,
+        ["reset"] => fetch_reset().await,
         ["account", ..] => fetch_account().await,
         ["system", ..] => fetch_system().await,
         ["w", _, "keys", "new"] => fetch_new_key().await,

@@ -27,7 +27,9 @@ use leptos_router::{Lazy, SsrMode, path};
 
 use pages::{Console, KeysPage, NotFoundPage};
 #[cfg(feature = "ssr")]
-pub use shell::{SiteAssets, render_already_rotated_page, render_already_shown_page, render_secret_page, shell};
+pub use shell::{
+    SiteAssets, provide_refusal, render_already_rotated_page, render_already_shown_page, render_link_page, render_secret_page, shell,
+};
 
 /// Every page. Rendered whole (`SsrMode::Async`): streamed parts would need script to fall into place.
 #[component]
@@ -39,6 +41,8 @@ pub fn App() -> impl IntoView {
                 <Route path=path!("/") view={Lazy::<later::Home>::new()} ssr=SsrMode::Async />
                 <Route path=path!("/setup") view={Lazy::<later::Setup>::new()} ssr=SsrMode::Async />
                 <Route path=path!("/sign-in") view={Lazy::<later::SignIn>::new()} ssr=SsrMode::Async />
+                <Route path=path!("/invite") view={Lazy::<later::Invite>::new()} ssr=SsrMode::Async />
+                <Route path=path!("/reset") view={Lazy::<later::Reset>::new()} ssr=SsrMode::Async />
                 <ParentRoute path=path!("") view=Console ssr=SsrMode::Async>
                     <Route path=path!("/account/*rest") view={Lazy::<later::Account>::new()} ssr=SsrMode::Async />
                     <Route path=path!("/system/*rest") view={Lazy::<later::System>::new()} ssr=SsrMode::Async />

@@ -6,11 +6,16 @@ use keyfold_domain::key::IssuedKey;
 use leptos::config::LeptosOptions;
 use leptos::nonce::use_nonce;
 use leptos::prelude::*;
+use leptos::server_fn::ServerFn;
+use leptos::server_fn::error::ServerFnUrlError;
 use leptos_axum::ResponseOptions;
 use leptos_meta::MetaTags;
 
 use crate::App;
 use crate::functions::context::{RequestContext, Theme};
+use crate::functions::fault::Fault;
+use crate::functions::one_time_link::OneTimeLink;
+use crate::pages::link_once::{LinkOncePage, LinkWords};
 use crate::pages::secret_once::{AlreadyRotatedPage, AlreadyShownPage, SecretOncePage};
 
 /// The addresses of the built front end. Without it pages are plain and their forms still work.
@@ -134,6 +139,30 @@ pub fn render_already_rotated_page(assets: &SiteAssets, request: &RequestContext
         let page = view! { <AlreadyRotatedPage slug=slug.to_owned() key_id=key_id.to_owned() /> };
         plain(assets.css.clone(), request.theme, request.insecure_http, "The new secret was shown already · Keyfold", page.into_any())
     })
+}
+
+/// The page that answers the plain form post for a one-time link. The server sends it with `no-store`.
+pub fn render_link_page(
+    assets: &SiteAssets,
+    request: &RequestContext,
+    link: &OneTimeLink,
+    words: &'static LinkWords,
+    back: &str,
+) -> String {
+    let owner = Owner::new();
+    owner.with(|| {
+        let page = view! { <LinkOncePage link=link.expose().to_owned() words back=back.to_owned() /> };
+        plain(assets.css.clone(), request.theme, request.insecure_http, "Copy the link · Keyfold", page.into_any())
+    })
+}
+
+/// Gives the page of a form that was posted to the page's own address what its form `S` is told of a refusal.
+pub fn provide_refusal<S: ServerFn>(fault: &Fault) {
+    let carried = ServerFnUrlError::<Fault>::new(S::PATH, fault.clone()).to_url("http://localhost/");
+    let error = carried.ok().and_then(|url| url.query_pairs().find(|(name, _)| name == "__err").map(|(_, text)| text.into_owned()));
+    if let Some(error) = error {
+        provide_context(leptos::server::ServerActionError::new(S::PATH, &error));
+    }
 }
 
 #[cfg(test)]

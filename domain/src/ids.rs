@@ -102,6 +102,8 @@ ids! {
     SessionId "ses_";
     /// Names an act on many keys.
     BulkId "blk_";
+    /// Names an invitation to a workspace (not its link, which is a secret).
+    InvitationId "inv_";
 }
 
 #[cfg(test)]

@@ -127,11 +127,19 @@ pub enum Action {
     DeleteKey,
     /// Ask for a verdict on another key.
     VerifyKey,
+    /// See who belongs to a workspace, and who is invited.
+    ReadMembers,
     /// Let a person into a workspace.
     AddMember,
+    /// Give a member another role, remove one, and say what becomes of the keys of those who left.
+    ManageMembers,
+    /// Give up one's own place in a workspace.
+    LeaveWorkspace,
     /// Make a workspace.
     CreateWorkspace,
-    /// Make a user, list users.
+    /// List every workspace, rename one.
+    ManageWorkspaces,
+    /// Make, list, change, disable and enable users.
     ManageUsers,
     /// Read the audit log. A member reads what concerns them.
     ReadAudit,
@@ -187,12 +195,16 @@ const fn needs(action: Action) -> (Role, Role, Option<&'static str>) {
         }
         Action::ActivateKey => (Role::Admin, Role::Admin, Some("keys:write")),
         Action::VerifyKey => (Role::Member, Role::Member, Some("verify")),
+        Action::ReadMembers => (Role::Admin, Role::Admin, Some("members:read")),
         Action::ReadAudit => (Role::Member, Role::Member, Some("audit:read")),
         Action::ExportAudit | Action::VerifyAudit => (Role::Admin, Role::Admin, Some("audit:read")),
         // A key that could loosen the rules could give itself a longer life.
-        Action::AddMember | Action::ChangePolicy => (Role::Admin, Role::Admin, None),
+        Action::AddMember | Action::ManageMembers | Action::ChangePolicy => (Role::Admin, Role::Admin, None),
+        Action::LeaveWorkspace => (Role::Viewer, Role::Viewer, None),
         // Of the instance only; in a workspace not even its owner.
-        Action::CreateWorkspace | Action::ManageUsers | Action::ManageAllKeys => (Role::Owner, Role::Owner, None),
+        Action::CreateWorkspace | Action::ManageWorkspaces | Action::ManageUsers | Action::ManageAllKeys => {
+            (Role::Owner, Role::Owner, None)
+        }
     }
 }
 
@@ -342,6 +354,7 @@ mod tests {
         let operator = Actor { principal: Principal::Operator, request: RequestInfo::default() };
         for action in [
             Action::CreateWorkspace,
+            Action::ManageWorkspaces,
             Action::ManageUsers,
             Action::ReadAudit,
             Action::ExportAudit,
@@ -379,6 +392,27 @@ mod tests {
                 assert_eq!(elsewhere == Allow, actor.role_in(&there).is_some(), "{action:?} {actor:?}");
             }
         }
+    }
+
+    #[test]
+    fn admins_manage_members_anybody_may_leave_and_a_key_only_reads() {
+        let here = id("wsp_", '1');
+        let place = Object::Workspace(&here);
+        for (role, manages) in [(Role::Viewer, false), (Role::Member, false), (Role::Admin, true), (Role::Owner, true)] {
+            let expected = if manages { Decision::Allow } else { Decision::Forbid };
+            for action in [Action::ReadMembers, Action::AddMember, Action::ManageMembers] {
+                assert_eq!(can(&person(Some(role), false), action, &place), expected, "{role:?} {action:?}");
+            }
+            assert_eq!(can(&person(Some(role), false), Action::LeaveWorkspace, &place), Decision::Allow);
+            let key = key_of(role, &["members:read", "keys:write"]);
+            assert_eq!(can(&key, Action::ReadMembers, &place), expected, "a key of {role:?}");
+            for action in [Action::AddMember, Action::ManageMembers, Action::LeaveWorkspace] {
+                assert_eq!(can(&key, action, &place), Decision::Forbid, "a key of {role:?}: {action:?}");
+            }
+        }
+        assert_eq!(can(&key_of(Role::Owner, &["keys:read"]), Action::ReadMembers, &place), Decision::Forbid);
+        assert_eq!(can(&person(None, false), Action::LeaveWorkspace, &place), Decision::Hide);
+        assert_eq!(can(&person(None, true), Action::ManageMembers, &place), Decision::Allow);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ids::UserId;
+use crate::key::DEFAULT_PAGE;
 use crate::name;
 use crate::problem::Problem;
 use crate::time::Timestamp;
@@ -38,6 +39,68 @@ pub struct UserSummary {
     pub active: bool,
     /// When the account was made.
     pub created_at: Timestamp,
+}
+
+/// A person in the list of an administrator.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserDetail {
+    /// The person.
+    pub user: UserSummary,
+    /// In how many workspaces they are.
+    pub workspaces: i64,
+    /// How many keys, not deleted, they own in all of them.
+    pub live_keys: i64,
+    /// When a session of theirs was last used; `None` if none is open.
+    pub last_seen_at: Option<Timestamp>,
+}
+
+/// Which people a list shows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PeopleFilter {
+    /// Part of a username, a name or an e-mail address; empty for everybody.
+    pub search: String,
+    /// Where the page starts; `None` for the first.
+    pub cursor: Option<String>,
+    /// The most rows, 1 to [`crate::key::MAX_PAGE`].
+    pub limit: u32,
+}
+
+impl Default for PeopleFilter {
+    fn default() -> Self {
+        Self { search: String::new(), cursor: None, limit: DEFAULT_PAGE }
+    }
+}
+
+/// A person to be added who chooses their password themselves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewPerson {
+    /// Unique; kept in lower case.
+    pub username: String,
+    /// Where to reach them.
+    pub email: String,
+    /// As they want to be called; empty for the username.
+    #[serde(default)]
+    pub display_name: String,
+    /// May manage the whole instance.
+    #[serde(default)]
+    pub instance_admin: bool,
+}
+
+/// A partial change of a user: what is `None` stays.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UserPatch {
+    /// Where to reach them.
+    #[serde(default)]
+    pub email: Option<String>,
+    /// As they want to be called; empty for the username.
+    #[serde(default)]
+    pub display_name: Option<String>,
+    /// May they manage the whole instance?
+    #[serde(default)]
+    pub instance_admin: Option<bool>,
 }
 
 /// A username: 1 to 60 of `a-z`, `0-9`, `.`, `_`, `-`, `@`, `+`, in lower case whatever was typed.

@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::WorkspaceId;
 use crate::policy_limits::KeyPolicy;
+use crate::time::Timestamp;
+use crate::user::UserRef;
 
 /// What a member is in a workspace, weakest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -91,6 +93,25 @@ pub struct WorkspaceSummary {
     pub role: Option<Role>,
     /// The rules for its keys.
     pub key_policy: KeyPolicy,
+}
+
+/// A workspace as instance administrators see it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkspaceDetail {
+    /// The workspace.
+    pub id: WorkspaceId,
+    /// Its short name in addresses.
+    pub slug: String,
+    /// Its name.
+    pub name: String,
+    /// One of its owners; `None` if it has none.
+    pub owner: Option<UserRef>,
+    /// How many people belong to it.
+    pub members: i64,
+    /// How many keys, not deleted, it has.
+    pub live_keys: i64,
+    /// When it was made.
+    pub created_at: Timestamp,
 }
 
 /// A workspace to be created.

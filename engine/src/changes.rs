@@ -13,7 +13,7 @@ use crate::keyset::Keyset;
 use crate::mac::MacBytes;
 use crate::store::changes::{ChangeRow, after, newest};
 use crate::store::db::{Conn, Db};
-use crate::store::keys::{KeyRow, find_live, live_after, live_of_owner};
+use crate::store::keys::{KeyRow, find_live, live_after, live_of_owner, live_of_user};
 use crate::store::secrets::{RetiringRow, retiring};
 
 /// Changes read at once.
@@ -106,6 +106,11 @@ async fn apply(conn: &mut Conn<'_>, keyset: &Keyset, rows: &[ChangeRow]) -> Resu
             }
             ("membership", Some((workspace, owner))) => {
                 for key in live_of_owner(conn, workspace, owner).await? {
+                    put(conn, keyset, &key).await?;
+                }
+            }
+            ("user", _) => {
+                for key in live_of_user(conn, &row.object).await? {
                     put(conn, keyset, &key).await?;
                 }
             }

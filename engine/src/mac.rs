@@ -118,6 +118,8 @@ pub(crate) struct Macs {
     keys: Hmac<Sha256>,
     sessions: Hmac<Sha256>,
     setup: Hmac<Sha256>,
+    invitations: Hmac<Sha256>,
+    password_links: Hmac<Sha256>,
     audit: Hmac<Sha256>,
     check: String,
     fingerprint: String,
@@ -129,6 +131,8 @@ impl Macs {
             keys: keyed(pepper.0.as_ref()),
             sessions: keyed(&pepper.derive("sessions")),
             setup: keyed(&pepper.derive("setup")),
+            invitations: keyed(&pepper.derive("invitations")),
+            password_links: keyed(&pepper.derive("password links")),
             audit: keyed(&pepper.derive("audit")),
             check: hex(&pepper.derive("check")),
             fingerprint: pepper.fingerprint(),
@@ -148,6 +152,16 @@ impl Macs {
     /// What is stored of a set-up token.
     pub(crate) fn setup(&self, token: &str) -> MacBytes {
         finish(&self.setup, &[token.as_bytes()])
+    }
+
+    /// What is stored of an invitation's token.
+    pub(crate) fn invitation(&self, token: &str) -> MacBytes {
+        finish(&self.invitations, &[token.as_bytes()])
+    }
+
+    /// What is stored of the token of a link to choose a password.
+    pub(crate) fn password_link(&self, token: &str) -> MacBytes {
+        finish(&self.password_links, &[token.as_bytes()])
     }
 
     /// The link of an audit chain: over the link before it and this event.
@@ -234,7 +248,7 @@ mod tests {
     #[test]
     fn every_purpose_has_a_key_of_its_own() {
         let macs = Macs::new(&Pepper::from_bytes([7; 32]));
-        let all = [macs.key("x"), macs.session("x"), macs.setup("x"), macs.audit(b"", "x")];
+        let all = [macs.key("x"), macs.session("x"), macs.setup("x"), macs.invitation("x"), macs.password_link("x"), macs.audit(b"", "x")];
         for (at, one) in all.iter().enumerate() {
             assert!(all[at + 1..].iter().all(|other| other != one));
         }

@@ -21,10 +21,14 @@ use crate::keyset::Keyset;
 use crate::limits::SignInLimits;
 use crate::mac::{Macs, Pepper};
 use crate::password::Hasher;
+use crate::service::account::Account;
 use crate::service::audit::Audit;
 use crate::service::demo::Demo;
+use crate::service::invitations::Invitations;
 use crate::service::keys::Keys;
+use crate::service::left_keys::LeftKeyQueue;
 use crate::service::members::Members;
+use crate::service::password_links::PasswordLinks;
 use crate::service::policies::Policies;
 use crate::service::sessions::Sessions;
 use crate::service::setup::Setup;
@@ -152,12 +156,20 @@ pub struct Engine {
     pub sessions: Sessions,
     /// People.
     pub users: Users,
+    /// What people change about themselves.
+    pub account: Account,
+    /// Links to choose a password.
+    pub password_links: PasswordLinks,
     /// Workspaces.
     pub workspaces: Workspaces,
     /// Who belongs to a workspace.
     pub members: Members,
     /// The rules for keys.
     pub policies: Policies,
+    /// Who is invited to a workspace.
+    pub invitations: Invitations,
+    /// The keys of people who left.
+    pub left_keys: LeftKeyQueue,
     /// API keys.
     pub keys: Keys,
     /// Verdicts on presented keys.
@@ -206,8 +218,12 @@ impl Engine {
             sessions: Sessions { core: shared() },
             users: Users { core: shared() },
             workspaces: Workspaces { core: shared() },
+            account: Account { core: shared() },
+            password_links: PasswordLinks { core: shared() },
             members: Members { core: shared() },
             policies: Policies { core: shared() },
+            invitations: Invitations { core: shared() },
+            left_keys: LeftKeyQueue { core: shared() },
             keys: Keys { core: shared() },
             verifier: Verifier { core: shared() },
             audit: Audit { core: shared() },

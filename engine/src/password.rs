@@ -77,6 +77,11 @@ impl Hasher {
         self.run(move || hash(&params, text.as_bytes(), salt)).await?
     }
 
+    /// A hash to store for somebody who has no password yet: no password has it, and refusing one takes as long as ever.
+    pub(crate) fn unusable(&self, entropy: &dyn Entropy) -> String {
+        decoy(&self.inner.params, entropy)
+    }
+
     /// Is it the password of that stored hash? With `None` it takes as long and says no.
     pub(crate) async fn verify(&self, password: &Password, stored: Option<&str>) -> Result<bool, Error> {
         let text = zeroize::Zeroizing::new(password.expose().to_owned());

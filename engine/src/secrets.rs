@@ -1,4 +1,4 @@
-//! Secrets other than API keys: passwords, session cookies, set-up tokens. None can be printed, cloned or compared.
+//! Secrets other than API keys: passwords, session cookies, the tokens of one-time links. None can be printed, cloned or compared.
 
 use std::fmt;
 
@@ -34,6 +34,12 @@ pub struct SessionToken(Zeroizing<String>);
 /// The token that allows the first set-up: 256 random bits.
 pub struct SetupToken(Zeroizing<String>);
 
+/// The token in the link of an invitation: 256 random bits.
+pub struct InvitationToken(Zeroizing<String>);
+
+/// The token in a link to choose a password: 256 random bits.
+pub struct PasswordLinkToken(Zeroizing<String>);
+
 fn token(entropy: &dyn Entropy) -> Zeroizing<String> {
     let mut text = Zeroizing::new(String::with_capacity(44));
     for _ in 0..2 {
@@ -60,7 +66,7 @@ macro_rules! random_tokens {
     )*};
 }
 
-random_tokens!(SessionToken, SetupToken);
+random_tokens!(SessionToken, SetupToken, InvitationToken, PasswordLinkToken);
 
 macro_rules! opaque_debug {
     ($($name:ident),*) => {$(
@@ -72,4 +78,4 @@ macro_rules! opaque_debug {
     )*};
 }
 
-opaque_debug!(Password, SessionToken, SetupToken);
+opaque_debug!(Password, SessionToken, SetupToken, InvitationToken, PasswordLinkToken);

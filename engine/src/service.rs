@@ -1,15 +1,20 @@
 //! The use cases, one file per noun: policy, then validation, then one transaction with its audit event.
 
+pub(crate) mod account;
 pub(crate) mod audit;
 mod audit_chain;
 pub(crate) mod audit_log;
 pub(crate) mod demo;
 mod idempotency;
+pub(crate) mod invitations;
 mod key_usage;
 pub(crate) mod keys;
 mod keys_bulk;
 mod keys_write;
+pub(crate) mod left_keys;
 pub(crate) mod members;
+mod pages;
+pub(crate) mod password_links;
 pub(crate) mod policies;
 mod rotation;
 pub(crate) mod sessions;

@@ -1,12 +1,13 @@
 //! Pages that the router answers itself: what every rendered page is given, the form of a new key without script, and
 //! refusals for people.
 
+mod links;
 mod new_key;
 mod refusal;
 mod rotate_key;
 
 use axum::body::Body;
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Response};
 use keyfold_app::SiteAssets;
@@ -14,6 +15,7 @@ use keyfold_app::functions::context::{RequestContext, THEME_COOKIE, Theme};
 use keyfold_domain::policy::{Actor, RequestInfo};
 use leptos::prelude::{provide_context, use_context};
 
+pub(crate) use links::{INVITE, NEW_USER, RESET_LINK, create_reset_link, create_user, invite};
 pub(crate) use new_key::{NEW_KEY, create_key};
 pub(crate) use refusal::refusal;
 pub(crate) use rotate_key::{ROTATE_KEY, rotate_key, show_form};
@@ -60,4 +62,9 @@ fn request_context(state: &AppState, actor: Actor, headers: &HeaderMap) -> Reque
 /// it knows by itself which addresses have no page.
 pub(crate) async fn rendered(state: &AppState, request: Request) -> Response<Body> {
     leptos_axum::render_app_async_with_context(provide_request(state), shell(state))(request).await
+}
+
+/// As [`rendered`], as a handler of its own.
+pub(crate) async fn rendered_page(State(state): State<AppState>, request: Request) -> Response<Body> {
+    rendered(&state, request).await
 }

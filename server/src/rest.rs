@@ -14,12 +14,16 @@ mod batches;
 mod body;
 mod caller;
 mod headers;
+mod invitations;
 mod keys;
+mod left_keys;
+mod members;
 pub(crate) mod moments;
 mod openapi;
 mod policies;
 mod query;
 pub(crate) mod schemas;
+mod users;
 mod workspaces;
 
 pub(crate) use keys::bodies::{IssuedKeyBody, KeyBody};
@@ -60,4 +64,16 @@ pub fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(audit::list_instance_audit))
         .routes(routes!(audit::export_instance_audit))
         .routes(routes!(audit::verify_instance_audit))
+        .routes(routes!(members::list_members, members::add_member))
+        .routes(routes!(members::update_member, members::remove_member))
+        .routes(routes!(invitations::list_invitations, invitations::create_invitation))
+        .routes(routes!(invitations::delete_invitation))
+        .routes(routes!(left_keys::list_left_keys, left_keys::decide_left_keys))
+        .routes(routes!(users::list_users, users::create_user))
+        .routes(routes!(users::get_user, users::update_user))
+        .routes(routes!(users::disable_user))
+        .routes(routes!(users::enable_user))
+        .routes(routes!(users::create_reset_link))
+        .routes(routes!(workspaces::admin::list_all_workspaces, workspaces::admin::create_workspace))
+        .routes(routes!(workspaces::admin::rename_workspace))
 }

@@ -104,6 +104,10 @@ fn console(state: &AppState) -> Router<AppState> {
         .leptos_routes_with_context(state, routes, pages::provide_request(state), pages::shell(state))
         .route(pages::NEW_KEY, post(pages::create_key))
         .route(pages::ROTATE_KEY, get(pages::show_form).post(pages::rotate_key))
+        // The renderer's own routes for these leave their ends open.
+        .route(pages::INVITE, get(pages::rendered_page).post(pages::invite))
+        .route(pages::NEW_USER, get(pages::rendered_page).post(pages::create_user))
+        .route(pages::RESET_LINK, get(pages::rendered_page).post(pages::create_reset_link))
 }
 
 /// The files of the console.

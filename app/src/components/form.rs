@@ -68,11 +68,12 @@ const fn refusal(_path: &str) -> Option<Fault> {
     None
 }
 
-/// A form that is sent to a server function.
+/// A form that is sent to a server function. `plain` is where it goes without script, if a page of its own answers it there.
 #[component]
-pub(crate) fn SendForm(to: Sending, children: Children) -> impl IntoView {
+pub(crate) fn SendForm(to: Sending, #[prop(optional, into)] plain: Option<String>, children: Children) -> impl IntoView {
+    let address = plain.unwrap_or_else(|| to.path.to_owned());
     view! {
-        <form action=to.path method="post" on:submit=move |event| to.send(&event)>
+        <form action=address method="post" on:submit=move |event| to.send(&event)>
             {children()}
         </form>
     }

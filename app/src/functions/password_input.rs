@@ -27,6 +27,12 @@ impl PasswordInput {
         Zeroizing::new(format!("{name}={}", crate::format::query_part(&self.0)))
     }
 
+    /// Was nothing typed?
+    #[cfg(feature = "ssr")]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The text, for the engine's own newtype.
     #[cfg(feature = "ssr")]
     pub(crate) fn into_text(mut self) -> String {

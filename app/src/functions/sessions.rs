@@ -47,6 +47,55 @@ pub(crate) fn begin(request: &context::RequestContext, session: &keyfold_engine:
     context::go_to(to);
 }
 
+/// The field in which a form asks for the password once more.
+pub const PASSWORD_AGAIN: &str = "password_again";
+
+/// The request and who is asking; with a fresh proof if the form brought the password along.
+#[cfg(feature = "ssr")]
+pub(crate) async fn proven(
+    password: PasswordInput,
+    typed: &[(&str, &str)],
+) -> Result<(context::RequestContext, keyfold_domain::policy::Actor), Fault> {
+    let (request, actor) = context::actor()?;
+    let actor = context::reply_to_form(prove(&request, actor, password).await, typed)?;
+    Ok((request, actor))
+}
+
+/// Gives a proof within a session if there is a password to prove it with; the browser gets the session that takes its place.
+#[cfg(feature = "ssr")]
+async fn prove(
+    request: &context::RequestContext,
+    actor: keyfold_domain::policy::Actor,
+    password: PasswordInput,
+) -> Result<keyfold_domain::policy::Actor, Fault> {
+    if password.is_empty() {
+        return Ok(actor);
+    }
+    let (actor, cookie) = step_up_with(request, &actor, password.into_text()).await?;
+    context::set_cookie(&cookie);
+    Ok(actor)
+}
+
+/// As [`step_up`]: the actor of the new session, and the cookie that the browser must get whatever becomes of the act. A
+/// wrong password is told beside the field [`PASSWORD_AGAIN`].
+#[cfg(feature = "ssr")]
+pub async fn step_up_with(
+    request: &context::RequestContext,
+    actor: &keyfold_domain::policy::Actor,
+    password: String,
+) -> Result<(keyfold_domain::policy::Actor, String), Fault> {
+    let stepped = request.engine.sessions.step_up(actor, keyfold_engine::Password::new(password)).await;
+    let session = stepped.map_err(|error| {
+        let mut fault = Fault::from(error);
+        if fault.problem.field.is_some() {
+            fault.problem.field = Some(PASSWORD_AGAIN.to_owned());
+        }
+        fault
+    })?;
+    let cookie = request.cookies.sign_in(&session.token, request.now(), session.expires_at);
+    Ok((session.actor, cookie))
+}
+
 /// Who is signed in; `None` if nobody is.
 #[server(endpoint = "get_viewer", prefix = "/_app", input = Json, output = Json)]
 pub async fn get_viewer() -> Result<Option<Viewer>, Fault> {

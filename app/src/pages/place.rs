@@ -6,6 +6,7 @@ use leptos_router::hooks::use_params_map;
 
 use super::NotFoundPage;
 use super::audit::AuditPage;
+use super::members::MembersPage;
 use super::policy::PolicyPage;
 
 /// What the pages of a workspace know of their address. Pages find it in the context.
@@ -40,6 +41,7 @@ pub(crate) fn PlacePage() -> impl IntoView {
     move || match page.get().as_str() {
         "audit" => view! { <AuditPage workspace /> }.into_any(),
         "settings" => view! { <PolicyPage workspace /> }.into_any(),
+        "members" => view! { <MembersPage /> }.into_any(),
         _ => view! { <NotFoundPage /> }.into_any(),
     }
 }

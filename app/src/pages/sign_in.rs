@@ -5,7 +5,7 @@ use leptos_router::hooks::{use_navigate, use_query_map};
 
 use super::console::Gate;
 use super::not_found::Forward;
-use crate::components::{FaultNotice, Field, SendForm, Sending, SubmitButton, describe};
+use crate::components::{FaultNotice, Field, Notice, SendForm, Sending, SubmitButton, Tone, describe};
 use crate::functions::sessions::{Home, SignIn, get_home, local_path};
 
 /// Username or e-mail and password.
@@ -15,6 +15,7 @@ pub(crate) fn SignInPage() -> impl IntoView {
     let home = Resource::new_blocking(|| (), |()| get_home());
     let query = use_query_map();
     let next = move || query.with_untracked(|query| query.get("next")).filter(|next| local_path(next).is_some()).unwrap_or_default();
+    let changed = query.with_untracked(|query| query.get("done")).as_deref() == Some("password");
     let sign_in = Sending::to::<SignIn>();
     let navigate = use_navigate();
     Effect::new(move || {
@@ -39,6 +40,7 @@ pub(crate) fn SignInPage() -> impl IntoView {
             })}
         </Suspense>
         <Gate title="Sign in to Keyfold">
+            {changed.then(|| view! { <Notice tone=Tone::Good>"Your password was changed. Sign in with it."</Notice> })}
             <div class="panel gate-card">
                 <SendForm to=sign_in>
                     <FaultNotice fault fields=&["login", "password"] />

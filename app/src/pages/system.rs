@@ -7,6 +7,8 @@ use super::NotFoundPage;
 use super::audit::SystemAuditPage;
 use super::place::open_part;
 use super::policy::PolicyPage;
+use super::users::UsersPage;
+use super::workspaces::WorkspacesPage;
 
 /// What these pages know of their address. Pages find it in the context.
 #[derive(Clone, Copy)]
@@ -25,6 +27,8 @@ pub(crate) fn SystemPage() -> impl IntoView {
     move || match page.get().as_str() {
         "audit" => view! { <SystemAuditPage /> }.into_any(),
         "policy" => view! { <PolicyPage workspace=Signal::stored(String::new()) /> }.into_any(),
+        "users" => view! { <UsersPage /> }.into_any(),
+        "workspaces" => view! { <WorkspacesPage /> }.into_any(),
         _ => view! { <NotFoundPage /> }.into_any(),
     }
 }

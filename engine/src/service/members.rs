@@ -1,18 +1,25 @@
-//! Who belongs to a workspace, and as what.
+//! Who belongs to a workspace, and as what. Nobody hands out or takes away more than they are themselves.
 
 use std::sync::Arc;
 
 use keyfold_domain::ids::{UserId, WorkspaceId};
-use keyfold_domain::policy::{Action, Actor, Object};
+use keyfold_domain::key::Page;
+use keyfold_domain::member::{Departure, MemberSummary};
+use keyfold_domain::policy::{Action, Actor, Object, Principal};
 use keyfold_domain::problem::Problem;
+use keyfold_domain::time::{DAY_MS, Timestamp};
+use keyfold_domain::user::PeopleFilter;
 use keyfold_domain::workspace::Role;
 use serde_json::json;
 
 use super::Core;
 use super::audit::Event;
+use super::pages::Asked;
+use super::sessions::require_proof;
 use crate::error::Error;
 use crate::store;
 use crate::store::changes::Change;
+use crate::store::db::Conn;
 
 /// Members as a use case.
 #[derive(Clone)]
@@ -20,13 +27,112 @@ pub struct Members {
     pub(crate) core: Arc<Core>,
 }
 
+/// What a workspace's own people cannot do to it: leave it without an owner. Instance administrators and the operator can.
+pub(crate) const fn reigns(actor: &Actor) -> bool {
+    match &actor.principal {
+        Principal::Operator => true,
+        Principal::User(person) => person.instance_admin,
+        Principal::Anonymous | Principal::Key(_) => false,
+    }
+}
+
+/// May the actor turn a place of the role `from` into one of the role `to`? `None` is no place at all.
+pub(crate) fn within_own_role(actor: &Actor, workspace: &WorkspaceId, from: Option<Role>, to: Option<Role>) -> Result<(), Error> {
+    let own = actor.role_in(workspace);
+    if own < to {
+        return Err(Error::forbidden("You cannot give a role above your own."));
+    }
+    if own < from {
+        return Err(Error::forbidden("You cannot change the place of somebody whose role is above yours."));
+    }
+    Ok(())
+}
+
+/// Who manages the workspace manages its keys: whoever makes somebody such shows that it is them.
+pub(crate) fn prove_for_role(core: &Core, actor: &Actor, role: Role) -> Result<(), Error> {
+    if role >= Role::Admin { require_proof(core, actor) } else { Ok(()) }
+}
+
+/// A place that is about to change.
+struct Placing {
+    actor: Actor,
+    workspace: WorkspaceId,
+    user: UserId,
+    /// Must there be a place already?
+    known: bool,
+    to: Option<Role>,
+    now: Timestamp,
+    event: Event,
+}
+
+impl Placing {
+    /// Checks what only holds at this moment, links the event and says what the person was.
+    async fn begin(&self, conn: &mut Conn<'_>, macs: &crate::mac::Macs) -> Result<Option<Role>, Error> {
+        let from = store::workspaces::find_role(conn, &self.workspace, &self.user).await?;
+        let shown = |role: Option<Role>| role.map(|role| json!({ "role": role }));
+        // First: the chain's row lock puts all changes of places in this workspace in a row, so what is read below holds.
+        self.event.clone().change(shown(from), shown(self.to)).append(conn, macs).await?;
+        let locked = store::workspaces::find_role(conn, &self.workspace, &self.user).await?;
+        if locked != from {
+            return Err(Error::Interrupted("somebody changed this place at the same moment".into()));
+        }
+        if self.known && from.is_none() {
+            return Err(Error::not_found());
+        }
+        within_own_role(&self.actor, &self.workspace, from, self.to)?;
+        let last_owner = from == Some(Role::Owner)
+            && self.to != Some(Role::Owner)
+            && !reigns(&self.actor)
+            && !store::members::has_other_owner(conn, &self.workspace, &self.user).await?;
+        if last_owner {
+            return Err(Error::conflict(Some("role"), "A workspace keeps at least one owner. Make somebody else an owner first."));
+        }
+        store::invitations::delete_of_creator(conn, &self.workspace, &self.user, self.to).await?;
+        Ok(from)
+    }
+
+    async fn set(&self, conn: &mut Conn<'_>, macs: &crate::mac::Macs, role: Role) -> Result<i64, Error> {
+        self.begin(conn, macs).await?;
+        store::workspaces::set_membership(conn, &self.workspace, &self.user, role, self.now).await?;
+        store::left_keys::forget_owner(conn, &self.workspace, &self.user).await?;
+        Ok(store::changes::append(conn, &Change::Membership(&self.workspace, &self.user), self.now).await?)
+    }
+
+    async fn end(&self, conn: &mut Conn<'_>, macs: &crate::mac::Macs) -> Result<(u64, i64), Error> {
+        self.begin(conn, macs).await?;
+        let waiting = store::left_keys::enqueue(conn, &self.workspace, &self.user, self.now).await?;
+        store::members::delete(conn, &self.workspace, &self.user).await?;
+        let seq = store::changes::append(conn, &Change::Membership(&self.workspace, &self.user), self.now).await?;
+        Ok((waiting, seq))
+    }
+}
+
 impl Members {
-    /// Puts a person into a workspace, or gives a member another role. Nobody hands out more than they are.
+    /// One page of the workspace's members, by username.
+    pub async fn list(&self, actor: &Actor, workspace: &WorkspaceId, filter: &PeopleFilter) -> Result<Page<MemberSummary>, Error> {
+        self.core.authorize(actor, Action::ReadMembers, &Object::Workspace(workspace)).await?;
+        let asked = Asked::of(filter)?;
+        let mut reader = self.core.db.reader().await?;
+        let rows = store::members::page(&mut reader.conn(), workspace, &asked.pattern, &asked.after, asked.rows()).await?;
+        asked.page(rows, store::members::MemberRow::summary, |member| member.user.username.clone())
+    }
+
+    /// What it does when a member goes, told before it is done. For those who may remove them, and for themselves.
+    pub async fn departure(&self, actor: &Actor, workspace: &WorkspaceId, user: &UserId) -> Result<Departure, Error> {
+        self.core.authorize(actor, parting(actor, user), &Object::Workspace(workspace)).await?;
+        let mut reader = self.core.db.reader().await?;
+        let mut conn = reader.conn();
+        let member = store::members::find(&mut conn, workspace, user).await?.ok_or_else(Error::not_found)?.summary()?;
+        let since = self.core.now().plus_ms(-DAY_MS);
+        Ok(Departure { member, used_lately: store::members::keys_used_since(&mut conn, workspace, user, since).await? })
+    }
+
+    /// Puts a person into a workspace, or gives a member another role. Somebody who comes back gets their keys back: those
+    /// that nobody gave away or deleted work again. Making an administrator or owner needs a fresh password.
     pub async fn add(&self, actor: &Actor, workspace: &WorkspaceId, user: &UserId, role: Role) -> Result<(), Error> {
         self.core.authorize(actor, Action::AddMember, &Object::Workspace(workspace)).await?;
-        if actor.role_in(workspace) < Some(role) {
-            return Err(Error::forbidden("You cannot give a role above your own."));
-        }
+        within_own_role(actor, workspace, None, Some(role))?;
+        prove_for_role(&self.core, actor, role)?;
         let mut reader = self.core.db.reader().await?;
         let mut conn = reader.conn();
         if store::workspaces::find(&mut conn, workspace.as_str()).await?.is_none() {
@@ -36,25 +142,84 @@ impl Members {
             return Err(Problem::invalid("user", "There is no such user.").into());
         }
         drop(reader);
-        let now = self.core.now();
-        let event = Event::done(now, actor, Some(workspace.as_str()), "member.add", user.as_str());
-        let input = Arc::new((workspace.clone(), user.clone(), event));
+        self.place(actor, workspace, user, (false, role), "member.add").await
+    }
+
+    /// Whose username that is, for whoever may let people in.
+    pub async fn find_user(&self, actor: &Actor, workspace: &WorkspaceId, username: &str) -> Result<UserId, Error> {
+        self.core.authorize(actor, Action::AddMember, &Object::Workspace(workspace)).await?;
+        let mut reader = self.core.db.reader().await?;
+        let row = store::users::find_by_username(&mut reader.conn(), &username.trim().to_ascii_lowercase()).await?;
+        match row {
+            Some(row) => Ok(row.reference()?.id),
+            None => Err(Problem::invalid("user", "There is no such user.").into()),
+        }
+    }
+
+    /// Gives a member another role. Making an administrator or owner needs a fresh password.
+    pub async fn update(&self, actor: &Actor, workspace: &WorkspaceId, user: &UserId, role: Role) -> Result<MemberSummary, Error> {
+        self.core.authorize(actor, Action::ManageMembers, &Object::Workspace(workspace)).await?;
+        let mut reader = self.core.db.reader().await?;
+        if store::workspaces::find_role(&mut reader.conn(), workspace, user).await?.is_none() {
+            return Err(Error::not_found());
+        }
+        drop(reader);
+        within_own_role(actor, workspace, None, Some(role))?;
+        prove_for_role(&self.core, actor, role)?;
+        self.place(actor, workspace, user, (true, role), "member.update").await?;
+        let mut reader = self.core.db.reader().await?;
+        store::members::find(&mut reader.conn(), workspace, user).await?.ok_or_else(Error::not_found)?.summary()
+    }
+
+    async fn place(
+        &self,
+        actor: &Actor,
+        workspace: &WorkspaceId,
+        user: &UserId,
+        (known, role): (bool, Role),
+        action: &str,
+    ) -> Result<(), Error> {
+        let placing = Arc::new(self.placing(actor, workspace, user, (known, Some(role)), action));
         let macs = Arc::clone(&self.core.macs);
         let seq = self
             .core
             .db
             .write(move |mut conn| {
-                let (input, macs) = (Arc::clone(&input), Arc::clone(&macs));
-                Box::pin(async move {
-                    let (workspace, user, event) = &*input;
-                    let before = store::workspaces::find_role(&mut conn, workspace, user).await?;
-                    let change = (before.map(|role| json!({"role": role})), Some(json!({"role": role})));
-                    event.clone().change(change.0, change.1).append(&mut conn, &macs).await?;
-                    store::workspaces::set_membership(&mut conn, workspace, user, role, now).await?;
-                    Ok(store::changes::append(&mut conn, &Change::Membership(workspace, user), now).await?)
-                })
+                let (placing, macs) = (Arc::clone(&placing), Arc::clone(&macs));
+                Box::pin(async move { placing.set(&mut conn, &macs, role).await })
             })
             .await?;
         self.core.reach(seq).await
     }
+
+    /// Ends a member's place, or one's own. Their keys stop at once and wait for a decision; says how many those are.
+    pub async fn remove(&self, actor: &Actor, workspace: &WorkspaceId, user: &UserId) -> Result<u64, Error> {
+        let action = parting(actor, user);
+        self.core.authorize(actor, action, &Object::Workspace(workspace)).await?;
+        let name = if action == Action::LeaveWorkspace { "member.leave" } else { "member.remove" };
+        let placing = Arc::new(self.placing(actor, workspace, user, (true, None), name));
+        let macs = Arc::clone(&self.core.macs);
+        let (waiting, seq) = self
+            .core
+            .db
+            .write(move |mut conn| {
+                let (placing, macs) = (Arc::clone(&placing), Arc::clone(&macs));
+                Box::pin(async move { placing.end(&mut conn, &macs).await })
+            })
+            .await?;
+        self.core.reach(seq).await?;
+        Ok(waiting)
+    }
+
+    fn placing(&self, actor: &Actor, workspace: &WorkspaceId, user: &UserId, (known, to): (bool, Option<Role>), action: &str) -> Placing {
+        let now = self.core.now();
+        let event = Event::done(now, actor, Some(workspace.as_str()), action, user.as_str());
+        Placing { actor: actor.clone(), workspace: workspace.clone(), user: user.clone(), known, to, now, event }
+    }
+}
+
+/// Going oneself needs less than making somebody else go.
+fn parting(actor: &Actor, user: &UserId) -> Action {
+    let own = matches!(&actor.principal, Principal::User(person) if person.user.id == *user);
+    if own { Action::LeaveWorkspace } else { Action::ManageMembers }
 }

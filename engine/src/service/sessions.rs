@@ -8,7 +8,9 @@ use std::sync::Arc;
 use keyfold_domain::ids::{SessionId, UserId};
 use keyfold_domain::policy::{Actor, Principal, RequestInfo, SignedIn};
 use keyfold_domain::problem::{Problem, ProblemCode};
+use keyfold_domain::session::SessionSummary;
 use keyfold_domain::time::Timestamp;
+use serde_json::json;
 
 use super::Core;
 use super::audit::{self, Event};
@@ -81,6 +83,10 @@ impl Opening {
             ip: request.ip.map(|ip| ip.to_canonical().to_string()),
         };
         Self { token, stored }
+    }
+
+    pub(crate) fn id(&self) -> &SessionId {
+        &self.stored.id
     }
 
     pub(crate) fn stored(&self) -> Stored {
@@ -167,21 +173,8 @@ impl Sessions {
     /// Asks for the password again within a session: a new session takes its place, with the proof fresh.
     pub async fn step_up(&self, actor: &Actor, password: Password) -> Result<IssuedSession, Error> {
         let core = &self.core;
-        let Principal::User(person) = &actor.principal else { return Err(Error::unauthenticated("Sign in first.")) };
-        let network = Network::of(actor.request.ip);
-        core.limits.try_network(network)?;
-        core.limits.try_account(&person.user.username, network)?;
-        let mut reader = core.db.reader().await?;
-        let user = store::users::find(&mut reader.conn(), &person.user.id).await?;
-        drop(reader);
-        let candidate = user.as_ref().filter(|user| user.active);
-        let proven = core.hasher.verify(&password, candidate.map(|user| user.password_hash.as_str())).await?;
-        let Some(user) = user.filter(|_| proven) else {
-            core.limits.failed(&person.user.username, network);
-            let problem = Problem::new(ProblemCode::Forbidden, "This is not your password. Try again.");
-            return Err(Error::Refused(Problem { field: Some("password".into()), ..problem }));
-        };
-        core.limits.succeeded(&person.user.username, network);
+        let person = signed_in(actor)?;
+        let user = prove(core, actor, person, &password, "password").await?;
         self.begin(&actor.request, &user, Some(person.session.clone()), None, "session.step_up").await
     }
 
@@ -257,6 +250,56 @@ impl Sessions {
         Ok(Some(found))
     }
 
+    /// The actor's own sessions that have not ended, the last used first.
+    pub async fn list(&self, actor: &Actor) -> Result<Vec<SessionSummary>, Error> {
+        let person = signed_in(actor)?;
+        let now = self.core.now();
+        let mut reader = self.core.db.reader().await?;
+        let rows = store::sessions::list(&mut reader.conn(), &person.user.id, now, now.plus_ms(-IDLE_MS), MOST).await?;
+        rows.into_iter().map(|row| row.summary(&person.session)).collect()
+    }
+
+    /// Ends one of the actor's own sessions.
+    pub async fn end(&self, actor: &Actor, session: &SessionId) -> Result<(), Error> {
+        let person = signed_in(actor)?;
+        let event = Event::done(self.core.now(), actor, None, "session.end", session.as_str());
+        let input = Arc::new((person.user.id.clone(), session.clone(), event));
+        let macs = Arc::clone(&self.core.macs);
+        self.core
+            .db
+            .write(move |mut conn| {
+                let (input, macs) = (Arc::clone(&input), Arc::clone(&macs));
+                Box::pin(async move {
+                    let (user, session, event) = &*input;
+                    if !store::sessions::delete_of(&mut conn, user, session).await? {
+                        return Err(Error::not_found());
+                    }
+                    event.append(&mut conn, &macs).await
+                })
+            })
+            .await
+    }
+
+    /// Ends every session of the actor but the one they are in; says how many.
+    pub async fn end_others(&self, actor: &Actor) -> Result<u64, Error> {
+        let person = signed_in(actor)?;
+        let event = Event::done(self.core.now(), actor, None, "session.end_others", person.user.id.as_str());
+        let input = Arc::new((person.user.id.clone(), person.session.clone(), event));
+        let macs = Arc::clone(&self.core.macs);
+        self.core
+            .db
+            .write(move |mut conn| {
+                let (input, macs) = (Arc::clone(&input), Arc::clone(&macs));
+                Box::pin(async move {
+                    let (user, session, event) = &*input;
+                    let ended = store::sessions::delete_others(&mut conn, user, Some(session)).await?;
+                    event.clone().change(None, Some(json!({ "ended": ended }))).append(&mut conn, &macs).await?;
+                    Ok(ended)
+                })
+            })
+            .await
+    }
+
     /// Ends the actor's session; the cookie is worthless from now on.
     pub async fn sign_out(&self, actor: &Actor) -> Result<(), Error> {
         let Principal::User(person) = &actor.principal else { return Ok(()) };
@@ -276,6 +319,33 @@ impl Sessions {
             })
             .await
     }
+}
+
+/// The person in a session.
+pub(crate) fn signed_in(actor: &Actor) -> Result<&SignedIn, Error> {
+    match &actor.principal {
+        Principal::User(person) => Ok(person),
+        _ => Err(Error::unauthenticated("Sign in first.")),
+    }
+}
+
+/// The person's own row, if that is their password; tries are limited as those to sign in are.
+pub(crate) async fn prove(core: &Core, actor: &Actor, person: &SignedIn, password: &Password, field: &str) -> Result<UserRow, Error> {
+    let network = Network::of(actor.request.ip);
+    core.limits.try_network(network)?;
+    core.limits.try_account(&person.user.username, network)?;
+    let mut reader = core.db.reader().await?;
+    let user = store::users::find(&mut reader.conn(), &person.user.id).await?;
+    drop(reader);
+    let candidate = user.as_ref().filter(|user| user.active);
+    let proven = core.hasher.verify(password, candidate.map(|user| user.password_hash.as_str())).await?;
+    let Some(user) = user.filter(|_| proven) else {
+        core.limits.failed(&person.user.username, network);
+        let problem = Problem::new(ProblemCode::Forbidden, "This is not your password. Try again.");
+        return Err(Error::Refused(Problem { field: Some(field.to_owned()), ..problem }));
+    };
+    core.limits.succeeded(&person.user.username, network);
+    Ok(user)
 }
 
 /// Is the password fresh enough for a dangerous act? The operator and keys prove themselves otherwise.

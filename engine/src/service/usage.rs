@@ -106,8 +106,15 @@ pub(crate) async fn housekeep(core: &Core) -> Result<(), Error> {
     core.limits.tidy();
     let now = core.now();
     core.follower.drop_ended(&core.keyset, now).await;
-    let before = now.plus_ms(-LOG_MS);
-    core.db.write(move |mut conn| Box::pin(async move { Ok(store::changes::trim(&mut conn, before).await?) })).await?;
+    core.db
+        .write(move |mut conn| {
+            Box::pin(async move {
+                store::invitations::trim(&mut conn, now).await?;
+                store::password_links::trim(&mut conn, now).await?;
+                Ok(store::changes::trim(&mut conn, now.plus_ms(-LOG_MS)).await?)
+            })
+        })
+        .await?;
     // A day late, so that a clock which is ahead for a while ends nothing.
     let ended = now.plus_ms(-DAY_MS);
     in_steps(core, move |mut conn| Box::pin(async move { Ok(store::secrets::close_ended(&mut conn, ended, STEP).await?) })).await?;

@@ -3,16 +3,19 @@
 use std::sync::Arc;
 
 use keyfold_domain::ids::{UserId, WorkspaceId};
+use keyfold_domain::key::Page;
 use keyfold_domain::name;
 use keyfold_domain::policy::{Action, Actor, Object, Principal};
 use keyfold_domain::policy_limits::KeyPolicy;
 use keyfold_domain::problem::Problem;
 use keyfold_domain::time::Timestamp;
-use keyfold_domain::workspace::{NewWorkspace, Role, WorkspaceSummary};
+use keyfold_domain::user::PeopleFilter;
+use keyfold_domain::workspace::{NewWorkspace, Role, WorkspaceDetail, WorkspaceSummary};
 use serde_json::json;
 
 use super::Core;
 use super::audit::Event;
+use super::pages::Asked;
 use crate::error::{Error, is_unique_violation};
 use crate::store;
 use crate::store::db::Conn;
@@ -126,8 +129,47 @@ impl Workspaces {
         if actor.role_in(&id).is_some() { Ok(id) } else { Err(Error::not_found()) }
     }
 
+    /// One page of all workspaces, by short name; for instance administrators.
+    pub async fn list_all(&self, actor: &Actor, filter: &PeopleFilter) -> Result<Page<WorkspaceDetail>, Error> {
+        self.core.authorize(actor, Action::ManageWorkspaces, &Object::Instance).await?;
+        let asked = Asked::of(filter)?;
+        let mut reader = self.core.db.reader().await?;
+        let rows = store::workspaces::page(&mut reader.conn(), &asked.pattern, &asked.after, asked.rows()).await?;
+        asked.page(rows, store::workspaces::WorkspaceDetailRow::detail, |workspace| workspace.slug.clone())
+    }
+
+    /// Gives a workspace another name. Its short name, which stands in addresses, stays.
+    pub async fn rename(&self, actor: &Actor, slug_or_id: &str, name: &str) -> Result<WorkspaceSummary, Error> {
+        self.core.authorize(actor, Action::ManageWorkspaces, &Object::Instance).await?;
+        let name = name::required_name("name", name)?;
+        let mut summary = self.find(actor, slug_or_id, Action::ReadWorkspace).await?;
+        let event = Event::done(self.core.now(), actor, Some(summary.id.as_str()), "workspace.rename", summary.id.as_str())
+            .change(Some(json!({ "name": summary.name })), Some(json!({ "name": name })));
+        summary.name.clone_from(&name);
+        let input = Arc::new((summary.id.clone(), name, event));
+        let macs = Arc::clone(&self.core.macs);
+        self.core
+            .db
+            .write(move |mut conn| {
+                let (input, macs) = (Arc::clone(&input), Arc::clone(&macs));
+                Box::pin(async move {
+                    let (id, name, event) = &*input;
+                    event.append(&mut conn, &macs).await?;
+                    if store::workspaces::rename(&mut conn, id, name).await? { Ok(()) } else { Err(Error::not_found()) }
+                })
+            })
+            .await?;
+        Ok(summary)
+    }
+
     /// The workspace with that short name or id, if the actor may know of it.
     pub async fn get(&self, actor: &Actor, slug_or_id: &str) -> Result<WorkspaceSummary, Error> {
+        self.find(actor, slug_or_id, Action::ReadWorkspace).await
+    }
+
+    /// As [`Self::get`], for an act that needs another right than that to read the workspace: the answer of the policy for
+    /// that act. A key with the scope `members:read` alone finds the workspace whose members it lists.
+    pub async fn find(&self, actor: &Actor, slug_or_id: &str, action: Action) -> Result<WorkspaceSummary, Error> {
         if matches!(actor.principal, Principal::Anonymous) {
             return Err(Error::unauthenticated("Sign in, or send a management key as a Bearer token."));
         }
@@ -135,7 +177,7 @@ impl Workspaces {
         let row = store::workspaces::find(&mut reader.conn(), slug_or_id).await?.ok_or_else(Error::not_found)?;
         drop(reader);
         let summary = row.summary(None)?;
-        self.core.authorize(actor, Action::ReadWorkspace, &Object::Workspace(&summary.id)).await?;
+        self.core.authorize(actor, action, &Object::Workspace(&summary.id)).await?;
         Ok(with_role(actor, summary))
     }
 }

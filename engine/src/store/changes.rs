@@ -11,6 +11,8 @@ pub(crate) enum Change<'a> {
     Key(&'a KeyId),
     /// A person's place in a workspace.
     Membership(&'a WorkspaceId, &'a UserId),
+    /// A person: whether they may be here at all, and how they are called.
+    User(&'a UserId),
 }
 
 /// A line of the log.
@@ -26,6 +28,7 @@ pub(crate) async fn append(conn: &mut Conn<'_>, change: &Change<'_>, now: Timest
     let (kind, object) = match change {
         Change::Key(id) => ("key", id.to_string()),
         Change::Membership(workspace, user) => ("membership", format!("{workspace} {user}")),
+        Change::User(id) => ("user", id.to_string()),
     };
     // In one statement where that is possible: from here on every other writer waits for this transaction.
     let both = "WITH next AS (UPDATE change_sequence SET value = value + 1 WHERE name = 'changes' RETURNING value)

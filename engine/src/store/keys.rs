@@ -15,7 +15,7 @@ use super::workspaces::parse_role;
 use crate::error::Error;
 
 /// A key with what stands around it: workspace, owner, the owner's place, its current secret.
-#[derive(sqlx::FromRow)]
+#[derive(Clone, sqlx::FromRow)]
 pub(crate) struct KeyRow {
     pub(crate) id: String,
     pub(crate) workspace_id: String,
@@ -252,6 +252,12 @@ pub(crate) async fn find_live(conn: &mut Conn<'_>, id: &KeyId) -> Result<Option<
 pub(crate) async fn live_of_owner(conn: &mut Conn<'_>, workspace: &str, owner: &str) -> Result<Vec<KeyRow>, sqlx::Error> {
     const SQL: &str = select_keys!("WHERE k.workspace_id = $1 AND k.owner_id = $2 AND k.deleted_at IS NULL");
     on!(conn, raw => sqlx::query_as(SQL).bind(workspace).bind(owner).fetch_all(&mut **raw).await)
+}
+
+/// The keys, not deleted, of that person in every workspace.
+pub(crate) async fn live_of_user(conn: &mut Conn<'_>, owner: &str) -> Result<Vec<KeyRow>, sqlx::Error> {
+    const SQL: &str = select_keys!("WHERE k.owner_id = $1 AND k.deleted_at IS NULL");
+    on!(conn, raw => sqlx::query_as(SQL).bind(owner).fetch_all(&mut **raw).await)
 }
 
 /// What an earlier create with this Idempotency-Key asked for (as a hash) and made.

@@ -1,9 +1,12 @@
 //! Sessions. Of the cookie only its keyed hash is here.
 
 use keyfold_domain::ids::{SessionId, UserId};
+use keyfold_domain::session::SessionSummary;
 use keyfold_domain::time::Timestamp;
 
 use super::db::{Conn, on};
+use super::users::parse_id;
+use crate::error::Error;
 use crate::mac::MacBytes;
 
 /// A session to be kept.
@@ -23,6 +26,27 @@ pub(crate) struct SessionRow {
     pub(crate) user_id: String,
     pub(crate) last_seen_at: i64,
     pub(crate) proven_at: i64,
+}
+
+/// A session as its person sees it.
+#[derive(sqlx::FromRow)]
+pub(crate) struct OpenSessionRow {
+    id: String,
+    created_at: i64,
+    last_seen_at: i64,
+    ip: Option<String>,
+}
+
+impl OpenSessionRow {
+    pub(crate) fn summary(self, current: &SessionId) -> Result<SessionSummary, Error> {
+        Ok(SessionSummary {
+            current: self.id == current.as_str(),
+            id: parse_id(&self.id)?,
+            created_at: Timestamp::from_millis(self.created_at),
+            last_seen_at: Timestamp::from_millis(self.last_seen_at),
+            ip: self.ip,
+        })
+    }
 }
 
 pub(crate) async fn insert(conn: &mut Conn<'_>, session: &NewSession<'_>) -> Result<(), sqlx::Error> {
@@ -66,6 +90,47 @@ pub(crate) async fn touch(conn: &mut Conn<'_>, id: &SessionId, now: Timestamp) -
 pub(crate) async fn delete(conn: &mut Conn<'_>, id: &SessionId) -> Result<bool, sqlx::Error> {
     let sql = "DELETE FROM sessions WHERE id = $1";
     on!(conn, raw => sqlx::query(sql).bind(id.as_str()).execute(&mut **raw).await.map(|done| done.rows_affected() > 0))
+}
+
+/// A person's sessions that have not ended, the last used first.
+pub(crate) async fn list(
+    conn: &mut Conn<'_>,
+    user: &UserId,
+    now: Timestamp,
+    seen_since: Timestamp,
+    limit: i64,
+) -> Result<Vec<OpenSessionRow>, sqlx::Error> {
+    let sql = "SELECT id, created_at, last_seen_at, ip FROM sessions
+        WHERE user_id = $1 AND expires_at > $2 AND last_seen_at >= $3 ORDER BY last_seen_at DESC, id DESC LIMIT $4";
+    on!(conn, raw => sqlx::query_as(sql)
+        .bind(user.as_str())
+        .bind(now.as_millis())
+        .bind(seen_since.as_millis())
+        .bind(limit)
+        .fetch_all(&mut **raw)
+        .await)
+}
+
+/// Ends a session of that person; says whether it was there.
+pub(crate) async fn delete_of(conn: &mut Conn<'_>, user: &UserId, id: &SessionId) -> Result<bool, sqlx::Error> {
+    let sql = "DELETE FROM sessions WHERE user_id = $1 AND id = $2";
+    on!(conn, raw => sqlx::query(sql)
+        .bind(user.as_str())
+        .bind(id.as_str())
+        .execute(&mut **raw)
+        .await
+        .map(|done| done.rows_affected() > 0))
+}
+
+/// Ends every session of a person but that one; says how many.
+pub(crate) async fn delete_others(conn: &mut Conn<'_>, user: &UserId, but: Option<&SessionId>) -> Result<u64, sqlx::Error> {
+    let sql = "DELETE FROM sessions WHERE user_id = $1 AND id <> $2";
+    on!(conn, raw => sqlx::query(sql)
+        .bind(user.as_str())
+        .bind(but.map_or("", SessionId::as_str))
+        .execute(&mut **raw)
+        .await
+        .map(|done| done.rows_affected()))
 }
 
 /// Ends what is over, and of a person's sessions all but the newest `keep`.

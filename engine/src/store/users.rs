@@ -1,14 +1,15 @@
 //! People and their passwords' hashes.
 
 use keyfold_domain::ids::UserId;
+use keyfold_domain::name::fold;
 use keyfold_domain::time::Timestamp;
-use keyfold_domain::user::{UserRef, UserSummary};
+use keyfold_domain::user::{UserDetail, UserRef, UserSummary};
 
 use super::db::{Conn, on};
 use crate::error::Error;
 
 /// A row of `users`.
-#[derive(sqlx::FromRow)]
+#[derive(Clone, sqlx::FromRow)]
 pub(crate) struct UserRow {
     pub(crate) id: String,
     pub(crate) username: String,
@@ -72,10 +73,20 @@ pub(crate) async fn insert(conn: &mut Conn<'_>, user: &UserRow) -> Result<(), sq
         .map(|_| ()))
 }
 
+/// The columns of a [`UserRow`]; what follows starts with `WHERE` or a join.
+macro_rules! select_users {
+    ($rest:literal) => {
+        concat!(
+            "SELECT u.id, u.username, u.email, u.display_name, u.password_hash, u.instance_admin, u.active, u.created_at FROM users u ",
+            $rest
+        )
+    };
+}
+pub(crate) use select_users;
+
 /// The user with that username, in lower case.
 pub(crate) async fn find_by_username(conn: &mut Conn<'_>, username: &str) -> Result<Option<UserRow>, sqlx::Error> {
-    const SQL: &str = "SELECT id, username, email, display_name, password_hash, instance_admin, active, created_at
-        FROM users WHERE username = $1";
+    const SQL: &str = select_users!("WHERE u.username = $1");
     // PostgreSQL refuses texts with this character, so nobody is called that.
     if username.contains('\0') {
         return Ok(None);
@@ -85,13 +96,117 @@ pub(crate) async fn find_by_username(conn: &mut Conn<'_>, username: &str) -> Res
 
 /// The user with that id.
 pub(crate) async fn find(conn: &mut Conn<'_>, id: &UserId) -> Result<Option<UserRow>, sqlx::Error> {
-    const SQL: &str = "SELECT id, username, email, display_name, password_hash, instance_admin, active, created_at
-        FROM users WHERE id = $1";
+    const SQL: &str = select_users!("WHERE u.id = $1");
     on!(conn, raw => sqlx::query_as(SQL).bind(id.as_str()).fetch_optional(&mut **raw).await)
 }
 
-/// Puts a hash with today's parameters in the place of an older one.
+/// Puts another hash in the place of the stored one.
 pub(crate) async fn update_password_hash(conn: &mut Conn<'_>, id: &str, hash: &str) -> Result<(), sqlx::Error> {
     let sql = "UPDATE users SET password_hash = $2 WHERE id = $1";
     on!(conn, raw => sqlx::query(sql).bind(id).bind(hash).execute(&mut **raw).await.map(|_| ()))
+}
+
+/// "Contains" for LIKE, the search text taken literally: in lower case, and as it was typed for letters beyond ASCII, which
+/// SQLite's LOWER leaves alone.
+pub(crate) struct Pattern {
+    pub(crate) folded: String,
+    pub(crate) plain: String,
+}
+
+impl Pattern {
+    pub(crate) fn of(search: &str) -> Self {
+        Self { folded: containing(&fold(search)), plain: containing(search) }
+    }
+}
+
+fn containing(text: &str) -> String {
+    let mut pattern = String::from("%");
+    for found in text.chars() {
+        if matches!(found, '%' | '_' | '!') {
+            pattern.push('!');
+        }
+        pattern.push(found);
+    }
+    pattern.push('%');
+    pattern
+}
+
+/// A person with what an administrator wants to know of them.
+#[derive(sqlx::FromRow)]
+pub(crate) struct UserDetailRow {
+    #[sqlx(flatten)]
+    pub(crate) user: UserRow,
+    pub(crate) workspaces: i64,
+    pub(crate) live_keys: i64,
+    pub(crate) last_seen_at: Option<i64>,
+}
+
+impl UserDetailRow {
+    pub(crate) fn detail(&self) -> Result<UserDetail, Error> {
+        Ok(UserDetail {
+            user: self.user.summary()?,
+            workspaces: self.workspaces,
+            live_keys: self.live_keys,
+            last_seen_at: self.last_seen_at.map(Timestamp::from_millis),
+        })
+    }
+}
+
+macro_rules! select_details {
+    ($rest:literal) => {
+        concat!(
+            "SELECT u.id, u.username, u.email, u.display_name, u.password_hash, u.instance_admin, u.active, u.created_at, \
+             (SELECT COUNT(*) FROM memberships m WHERE m.user_id = u.id) AS workspaces, \
+             (SELECT COUNT(*) FROM keys k WHERE k.owner_id = u.id AND k.deleted_at IS NULL) AS live_keys, \
+             (SELECT MAX(s.last_seen_at) FROM sessions s WHERE s.user_id = u.id) AS last_seen_at FROM users u ",
+            $rest
+        )
+    };
+}
+
+/// Up to `limit` people by username, after that one, whose names or address hold the pattern.
+pub(crate) async fn page(conn: &mut Conn<'_>, search: &Pattern, after: &str, limit: i64) -> Result<Vec<UserDetailRow>, sqlx::Error> {
+    const SQL: &str = select_details!(
+        "WHERE u.username > $1 AND (u.username LIKE $2 ESCAPE '!' OR LOWER(u.email) LIKE $2 ESCAPE '!' \
+         OR LOWER(u.display_name) LIKE $2 ESCAPE '!' OR u.display_name LIKE $3 ESCAPE '!') ORDER BY u.username LIMIT $4"
+    );
+    on!(conn, raw => sqlx::query_as(SQL).bind(after).bind(&search.folded).bind(&search.plain).bind(limit).fetch_all(&mut **raw).await)
+}
+
+/// That person with what an administrator wants to know of them.
+pub(crate) async fn find_detail(conn: &mut Conn<'_>, id: &UserId) -> Result<Option<UserDetailRow>, sqlx::Error> {
+    const SQL: &str = select_details!("WHERE u.id = $1");
+    on!(conn, raw => sqlx::query_as(SQL).bind(id.as_str()).fetch_optional(&mut **raw).await)
+}
+
+/// Writes back what can be changed about a person, their password aside.
+pub(crate) async fn update(conn: &mut Conn<'_>, user: &UserRow) -> Result<(), sqlx::Error> {
+    let sql = "UPDATE users SET email = $2, display_name = $3, instance_admin = $4, active = $5 WHERE id = $1";
+    on!(conn, raw => sqlx::query(sql)
+        .bind(&user.id)
+        .bind(&user.email)
+        .bind(&user.display_name)
+        .bind(user.instance_admin)
+        .bind(user.active)
+        .execute(&mut **raw)
+        .await
+        .map(|_| ()))
+}
+
+/// Is there another instance administrator than that person, who can sign in?
+pub(crate) async fn has_other_instance_admin(conn: &mut Conn<'_>, user: &UserId) -> Result<bool, sqlx::Error> {
+    let sql = "SELECT COUNT(*) FROM (SELECT 1 FROM users WHERE instance_admin AND active AND id <> $1 LIMIT 1) t";
+    let others: i64 = on!(conn, raw => sqlx::query_scalar(sql).bind(user.as_str()).fetch_one(&mut **raw).await?);
+    Ok(others > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_search_is_taken_literally() {
+        let pattern = Pattern::of("50%_Ä!");
+        assert_eq!((pattern.folded.as_str(), pattern.plain.as_str()), ("%50!%!_ä!!%", "%50!%!_Ä!!%"));
+    }
 }

@@ -3,11 +3,12 @@
 use keyfold_domain::ids::{UserId, WorkspaceId};
 use keyfold_domain::policy_limits::KeyPolicy;
 use keyfold_domain::time::Timestamp;
-use keyfold_domain::workspace::{Membership, Role, WorkspaceSummary};
+use keyfold_domain::user::UserRef;
+use keyfold_domain::workspace::{Membership, Role, WorkspaceDetail, WorkspaceSummary};
 
 use super::db::{Conn, on};
 use super::policies::{RulesRow, rules};
-use super::users::parse_id;
+use super::users::{Pattern, parse_id};
 use crate::error::Error;
 
 /// A row of `workspaces`.
@@ -82,6 +83,62 @@ pub(crate) async fn list(conn: &mut Conn<'_>, member: Option<&UserId>, limit: i6
         None => sqlx::query_as(ALL).bind(limit).fetch_all(&mut **raw).await,
         Some(user) => sqlx::query_as(OF_MEMBER).bind(limit).bind(user.as_str()).fetch_all(&mut **raw).await,
     })
+}
+
+/// A workspace as instance administrators see it.
+#[derive(sqlx::FromRow)]
+pub(crate) struct WorkspaceDetailRow {
+    id: String,
+    slug: String,
+    name: String,
+    created_at: i64,
+    members: i64,
+    live_keys: i64,
+    owner_id: Option<String>,
+    owner_username: Option<String>,
+    owner_display_name: Option<String>,
+}
+
+impl WorkspaceDetailRow {
+    pub(crate) fn detail(self) -> Result<WorkspaceDetail, Error> {
+        let owner = match (self.owner_id, self.owner_username, self.owner_display_name) {
+            (Some(id), Some(username), Some(display_name)) => Some(UserRef { id: parse_id(&id)?, username, display_name }),
+            _ => None,
+        };
+        Ok(WorkspaceDetail {
+            id: parse_id(&self.id)?,
+            slug: self.slug,
+            name: self.name,
+            owner,
+            members: self.members,
+            live_keys: self.live_keys,
+            created_at: Timestamp::from_millis(self.created_at),
+        })
+    }
+}
+
+/// Up to `limit` workspaces by short name, after that one, whose names hold the pattern.
+pub(crate) async fn page(conn: &mut Conn<'_>, search: &Pattern, after: &str, limit: i64) -> Result<Vec<WorkspaceDetailRow>, sqlx::Error> {
+    let sql = "SELECT w.id, w.slug, w.name, w.created_at,
+            (SELECT COUNT(*) FROM memberships m WHERE m.workspace_id = w.id) AS members,
+            (SELECT COUNT(*) FROM keys k WHERE k.workspace_id = w.id AND k.deleted_at IS NULL) AS live_keys,
+            u.id AS owner_id, u.username AS owner_username, u.display_name AS owner_display_name
+        FROM workspaces w LEFT JOIN users u ON u.id =
+            (SELECT m.user_id FROM memberships m WHERE m.workspace_id = w.id AND m.role = 'owner' ORDER BY m.created_at, m.user_id LIMIT 1)
+        WHERE w.slug > $1 AND (w.slug LIKE $2 ESCAPE '!' OR LOWER(w.name) LIKE $2 ESCAPE '!' OR w.name LIKE $3 ESCAPE '!')
+        ORDER BY w.slug LIMIT $4";
+    on!(conn, raw => sqlx::query_as(sql).bind(after).bind(&search.folded).bind(&search.plain).bind(limit).fetch_all(&mut **raw).await)
+}
+
+/// Gives a workspace another name; says whether it is there.
+pub(crate) async fn rename(conn: &mut Conn<'_>, workspace: &WorkspaceId, name: &str) -> Result<bool, sqlx::Error> {
+    let sql = "UPDATE workspaces SET name = $2 WHERE id = $1";
+    on!(conn, raw => sqlx::query(sql)
+        .bind(workspace.as_str())
+        .bind(name)
+        .execute(&mut **raw)
+        .await
+        .map(|done| done.rows_affected() == 1))
 }
 
 /// Puts a person into a workspace, or gives a member another role.

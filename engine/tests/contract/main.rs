@@ -2,13 +2,17 @@
 //! PostgreSQL. `make test` always provides one.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 
+mod account;
 mod audit;
 mod audit_log;
 mod audit_tampering;
 mod bulk;
 mod faults;
+mod invitations;
 mod keys;
+mod left_keys;
 mod lists;
+mod members;
 mod people;
 mod policies;
 mod rotation;
@@ -16,4 +20,5 @@ mod support;
 mod sweep;
 mod upgrade;
 mod usage;
+mod users;
 mod verify;

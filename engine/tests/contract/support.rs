@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use keyfold_domain::ids::WorkspaceId;
+use keyfold_domain::ids::{UserId, WorkspaceId};
 use keyfold_domain::key::{Expiry, Inactivity, IssuedKey, NewKey};
 use keyfold_domain::policy::{Actor, Principal, RequestInfo};
 use keyfold_domain::problem::{Problem, ProblemCode};
 use keyfold_domain::scope::{KeyKind, ScopeSet};
 use keyfold_domain::time::Timestamp;
+use keyfold_domain::verdict::Code;
 use keyfold_domain::workspace::{NewWorkspace, Role, WorkspaceSummary};
 use keyfold_engine::testing::{MockClock, fresh_schema, open};
 use keyfold_engine::{DatabaseUrl, Engine, Error, NewUser, Password, SignIn};
@@ -142,6 +143,11 @@ impl Instance {
         self.sign_in(name).await
     }
 
+    /// What a service is told of a key that is presented to it.
+    pub(crate) fn verdict(&self, issued: &IssuedKey) -> Code {
+        self.engine.verifier.whoami(issued.secret.expose(), None).unwrap().code
+    }
+
     pub(crate) async fn key(&self, actor: &Actor, workspace: &WorkspaceId, name: &str) -> IssuedKey {
         self.engine.keys.create(actor, workspace, new_key(name, &["project"]), None).await.unwrap()
     }
@@ -181,6 +187,11 @@ pub(crate) fn new_key(name: &str, names: &[&str]) -> NewKey {
         note: String::new(),
         owner: None,
     }
+}
+
+/// The id of the person behind an actor.
+pub(crate) fn id_of(actor: &Actor) -> UserId {
+    actor.user().unwrap().id.clone()
 }
 
 /// The refusal in a result that must be one.

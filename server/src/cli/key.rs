@@ -7,6 +7,7 @@ use keyfold_domain::secret::{Grace, Rotation};
 use keyfold_engine::{Engine, Error};
 use serde::Serialize;
 
+use crate::cli::output::columns;
 use crate::cli::{CliError, Printer, named, open_beside, operator};
 use crate::config::Config;
 use crate::rest::{KeyBody, RotatedKeyBody};
@@ -213,14 +214,8 @@ struct Listed {
 /// The keys as columns for a terminal.
 fn table(keys: &[KeySummary]) -> String {
     let heads = ["ID", "STATE", "OWNER", "SECRET", "SCOPES", "CALLS", "NAME"].map(str::to_owned);
-    let rows: Vec<[String; 7]> = std::iter::once(heads).chain(keys.iter().map(row)).collect();
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
-    let widths: [usize; 7] = std::array::from_fn(width);
-    let line = |row: &[String; 7]| {
-        let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
-        cells.join("  ").trim_end().to_owned()
-    };
-    rows.iter().map(line).collect::<Vec<_>>().join("\n")
+    let rows: Vec<_> = std::iter::once(heads).chain(keys.iter().map(row)).collect();
+    columns(&rows)
 }
 
 fn row(key: &KeySummary) -> [String; 7] {

@@ -117,6 +117,7 @@ fn replayed(problem: &Problem) -> Option<KeyId> {
     words.find_map(|word| word.parse().ok())
 }
 
+/// A whole document without script.
 pub(super) fn page(html: String) -> Response<Body> {
     let mut response = Response::new(Body::from(html));
     response.headers_mut().insert(CONTENT_TYPE, HTML);

@@ -1,8 +1,10 @@
 //! Who calls and on which thing, from the address of a request.
 
+use std::str::FromStr;
+
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
-use keyfold_domain::ids::{KeyId, SecretId, WorkspaceId};
+use keyfold_domain::ids::{InvitationId, KeyId, SecretId, UserId, WorkspaceId};
 use keyfold_domain::name;
 use keyfold_domain::policy::{Actor, Principal};
 use keyfold_domain::problem::{Problem, ProblemCode};
@@ -48,6 +50,58 @@ impl<S: Send + Sync> FromRequestParts<S> for WorkspaceName {
     }
 }
 
+/// Two parts of an address: the workspace, and the id of a thing in it. A malformed id names nothing.
+async fn two_names<T: FromStr, S: Send + Sync>(parts: &mut Parts, state: &S) -> Result<(WorkspaceName, T), ProblemResponse> {
+    let Path((workspace, thing)) = Path::<(String, String)>::from_request_parts(parts, state).await.map_err(|_| Problem::not_found())?;
+    Ok((WorkspaceName::read(workspace)?, thing.parse().map_err(|_| Problem::not_found())?))
+}
+
+/// The workspace and the member an address names.
+pub(crate) struct MemberName {
+    /// Where.
+    pub(crate) workspace: WorkspaceName,
+    /// Who.
+    pub(crate) user: UserId,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for MemberName {
+    type Rejection = ProblemResponse;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ProblemResponse> {
+        let (workspace, user) = two_names(parts, state).await?;
+        Ok(Self { workspace, user })
+    }
+}
+
+/// The workspace and the invitation an address names.
+pub(crate) struct InvitationName {
+    /// Where.
+    pub(crate) workspace: WorkspaceName,
+    /// Which.
+    pub(crate) invitation: InvitationId,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for InvitationName {
+    type Rejection = ProblemResponse;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ProblemResponse> {
+        let (workspace, invitation) = two_names(parts, state).await?;
+        Ok(Self { workspace, invitation })
+    }
+}
+
+/// The user an address names. A malformed id names nobody.
+pub(crate) struct UserName(pub(crate) UserId);
+
+impl<S: Send + Sync> FromRequestParts<S> for UserName {
+    type Rejection = ProblemResponse;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ProblemResponse> {
+        let Path(text) = Path::<String>::from_request_parts(parts, state).await.map_err(|_| Problem::not_found())?;
+        Ok(Self(text.parse().map_err(|_| Problem::not_found())?))
+    }
+}
+
 /// The workspace and the key an address names. A malformed id names nothing.
 pub(crate) struct KeyName {
     /// Where.
@@ -60,8 +114,8 @@ impl<S: Send + Sync> FromRequestParts<S> for KeyName {
     type Rejection = ProblemResponse;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ProblemResponse> {
-        let Path((workspace, key)) = Path::<(String, String)>::from_request_parts(parts, state).await.map_err(|_| Problem::not_found())?;
-        Ok(Self { workspace: WorkspaceName::read(workspace)?, key: key.parse().map_err(|_| Problem::not_found())? })
+        let (workspace, key) = two_names(parts, state).await?;
+        Ok(Self { workspace, key })
     }
 }
 

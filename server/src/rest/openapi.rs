@@ -66,6 +66,8 @@ struct ProblemBody {
         (name = "keys", description = "API keys of a workspace, from creation to deletion."),
         (name = "policy", description = "Rules for keys, of a workspace and of the whole instance. The stricter of both holds."),
         (name = "audit", description = "What was done, by whom and from where: chained, so that no change of it goes unseen."),
+        (name = "members", description = "Who belongs to a workspace, who is invited, and the keys of those who left."),
+        (name = "users", description = "Everybody on this instance; for instance administrators."),
         (name = "workspaces", description = "Workspaces. Every key belongs to exactly one."),
         (name = "document", description = "This document.")
     )
@@ -199,6 +201,33 @@ fn complete(path: &str, operation: &mut Operation) {
     }
 }
 
+/// Operations that the state of things can be in the way of.
+const CONFLICTING: [&str; 23] = [
+    "create_key",
+    "update_key",
+    "delete_key",
+    "deactivate_key",
+    "activate_key",
+    "rotate_key",
+    "end_secret",
+    "run_batch",
+    "run_batch_of_all",
+    "update_policy",
+    "update_instance_policy",
+    "add_member",
+    "update_member",
+    "remove_member",
+    "create_invitation",
+    "decide_left_keys",
+    "create_user",
+    "update_user",
+    "disable_user",
+    "enable_user",
+    "create_reset_link",
+    "create_workspace",
+    "rename_workspace",
+];
+
 fn refusals(path: &str, operation: &Operation) -> Vec<ProblemCode> {
     use ProblemCode as Code;
     if operation.security.as_ref().is_some_and(|schemes| schemes.iter().all(|scheme| *scheme == SecurityRequirement::default())) {
@@ -206,22 +235,7 @@ fn refusals(path: &str, operation: &Operation) -> Vec<ProblemCode> {
     }
     let takes_body = operation.request_body.is_some();
     let names_a_thing = path.contains('{');
-    let key_act = operation.operation_id.as_deref().is_some_and(|id| {
-        [
-            "create_key",
-            "update_key",
-            "delete_key",
-            "deactivate_key",
-            "activate_key",
-            "rotate_key",
-            "end_secret",
-            "run_batch",
-            "run_batch_of_all",
-            "update_policy",
-            "update_instance_policy",
-        ]
-        .contains(&id)
-    });
+    let key_act = operation.operation_id.as_deref().is_some_and(|id| CONFLICTING.contains(&id));
     [
         // Unknown query parameters are refused everywhere but before the router.
         (takes_body || ["/v1/workspaces", "/v1/admin"].iter().any(|prefix| path.starts_with(prefix)), Code::Invalid),

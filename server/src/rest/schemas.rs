@@ -3,11 +3,13 @@
 use keyfold_domain::audit::AuditResult;
 use keyfold_domain::bulk::BulkAct;
 use keyfold_domain::key::{KeySort, MAX_INACTIVITY_DAYS, StateFilter};
+use keyfold_domain::member::MAX_LEFT_KEYS;
 use keyfold_domain::name::{MAX_NAME, MAX_NOTE};
 use keyfold_domain::policy_limits::{ExistingKeys, MAX_POLICY_DAYS};
 use keyfold_domain::scope::{KeyKind, MAX_SCOPES};
 use keyfold_domain::secret::{Grace, SecretState};
 use keyfold_domain::verdict::Code;
+use keyfold_domain::workspace::Role;
 use serde_json::json;
 use utoipa::openapi::schema::{ArrayBuilder, KnownFormat, ObjectBuilder, Schema, SchemaFormat, SchemaType, Type};
 
@@ -155,6 +157,74 @@ pub(crate) fn kind() -> Schema {
         .into()
 }
 
+/// What a member is in a workspace.
+pub(crate) fn role() -> Schema {
+    names(Role::ALL.into_iter().map(Role::as_str))
+        .description(Some(
+            "`viewer` looks at what is theirs, `member` has keys, `admin` and `owner` manage everybody's; only owners change owners.",
+        ))
+        .examples([json!("member")])
+        .into()
+}
+
+/// When a one-time link ends.
+pub(crate) fn link_ends_at() -> Schema {
+    date_time().description(Some("From when on it is not good any more.")).into()
+}
+
+/// When somebody was last seen.
+pub(crate) fn session_seen_at() -> Schema {
+    optional_date_time().description(Some("When a session of theirs was last used, to the minute; `null` if none is open.")).into()
+}
+
+/// The id of a key that is given.
+pub(crate) fn key_ids_given() -> Schema {
+    ArrayBuilder::new()
+        .items(text().pattern(Some("^key_[0-9A-Za-z]{22}$")))
+        .min_items(Some(1))
+        .max_items(Some(MAX_LEFT_KEYS))
+        .description(Some("The ids of keys in the queue. If one of them is not in it, nothing is done."))
+        .examples([json!(["key_00S1E8UZ2m0hmDYpk0bPVq"])])
+        .into()
+}
+
+/// The id of somebody who left, that is given.
+pub(crate) fn person_given() -> Schema {
+    text()
+        .pattern(Some("^usr_[0-9A-Za-z]{22}$"))
+        .description(Some("The id of a user who left: all of their keys in the queue, up to a thousand. Instead of `keys`."))
+        .examples([json!("usr_00S1E8TYPmMQMyNxIYvHyv")])
+        .into()
+}
+
+/// The id of a new owner, that is given.
+pub(crate) fn new_owner_given() -> Schema {
+    text()
+        .pattern(Some("^usr_[0-9A-Za-z]{22}$"))
+        .description(Some("With `reassign`: the id of the member who owns the keys from now on."))
+        .examples([json!("usr_00S1E8TYPmMQMyNxIYvHyv")])
+        .into()
+}
+
+/// An address that is given.
+pub(crate) fn email_given() -> Schema {
+    text().max_length(Some(254)).description(Some("Another e-mail address.")).examples([json!("ada@example.com")]).into()
+}
+
+/// A name to be called by, that is given.
+pub(crate) fn display_name_given() -> Schema {
+    text()
+        .max_length(Some(MAX_NAME))
+        .description(Some("Another name to be called by; empty for the username."))
+        .examples([json!("Ada Lovelace")])
+        .into()
+}
+
+/// A rank that is given.
+pub(crate) fn instance_admin_given() -> Schema {
+    ObjectBuilder::new().schema_type(Type::Boolean).description(Some("May they manage the whole instance?")).examples([json!(false)]).into()
+}
+
 /// Whether a key works.
 pub(crate) fn state() -> Schema {
     names(["active", "inactive", "deleted"].into_iter()).examples([json!("active")]).into()
@@ -220,11 +290,6 @@ pub(crate) fn bulk_state() -> Schema {
 /// What became of one key of many.
 pub(crate) fn bulk_outcome() -> Schema {
     names(["done", "skipped", "failed"].into_iter()).description(Some("What became of it.")).examples([json!("done")]).into()
-}
-
-/// When an act on many keys began, or last moved on.
-pub(crate) fn moment() -> Schema {
-    date_time().into()
 }
 
 /// A name that is given.

@@ -13,6 +13,8 @@ use crate::rest::caller::{Caller, WorkspaceName};
 use crate::rest::query::Query;
 use crate::state::AppState;
 
+pub(crate) mod admin;
+
 /// A workspace's rules for its keys.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = KeyPolicy)]

@@ -7,11 +7,15 @@ mod strangers;
 
 use std::collections::BTreeSet;
 
+use keyfold_domain::key::NewKey;
+use keyfold_domain::member::NewInvitation;
 use keyfold_domain::scope::KeyKind;
+use keyfold_domain::user::NewPerson;
+use keyfold_domain::workspace::Role;
 use keyfold_server::rest::openapi_document;
 use leptos::server_fn::axum::server_fn_paths;
 
-use crate::support::{Actor, App, Call, operator};
+use crate::support::{Actor, App, Call, new_key, operator};
 
 /// The statuses for the actors, in the order of [`Actor::ALL`].
 type Statuses = [u16; Actor::ALL.len()];
@@ -26,6 +30,21 @@ struct Target {
     owner: String,
     /// The id of the key's current secret.
     secret_id: String,
+    /// A member of acme whom nobody else needs.
+    person: String,
+    /// An open invitation to acme.
+    invitation: String,
+    /// The token of its link.
+    invitation_token: String,
+    /// A key in acme whose owner left.
+    left_key: String,
+}
+
+impl Target {
+    /// A name that nothing else has: lower-case letters and digits.
+    fn unused(&self) -> String {
+        self.key.trim_start_matches("key_").to_lowercase()
+    }
 }
 
 /// One act and what it answers to whom.
@@ -36,23 +55,59 @@ struct Row {
     expected: Statuses,
 }
 
-async fn target(app: &App) -> Target {
+async fn target(app: &App, act: &str) -> Target {
     let issued = app.key(Actor::KeyOwner, KeyKind::Secret, &["inference"]).await;
     let secrets = app.engine.keys.secrets(&operator(), &app.acme, &issued.key.id).await.unwrap();
-    Target {
+    let mut target = Target {
         key: issued.key.id.to_string(),
         secret: issued.secret.expose().to_owned(),
         owner: Actor::KeyOwner.user(app).await.to_string(),
         secret_id: secrets[0].id.to_string(),
+        person: String::new(),
+        invitation: String::new(),
+        invitation_token: String::new(),
+        left_key: String::new(),
+    };
+    if ["member", "invit", "left", "user", "join"].iter().any(|about| act.contains(about)) {
+        people(app, &mut target).await;
     }
+    target
+}
+
+/// The people around a target: somebody who stays, somebody who left a key behind, and somebody who is invited.
+async fn people(app: &App, target: &mut Target) {
+    let add = async |prefix: &str| {
+        let username = format!("{prefix}{}", target.unused());
+        let new = NewPerson { email: format!("{username}@example.com"), username, display_name: String::new(), instance_admin: false };
+        let (user, _) = app.engine.users.invite(&operator(), new).await.unwrap();
+        app.engine.members.add(&operator(), &app.acme, &user.id, Role::Member).await.unwrap();
+        user.id
+    };
+    let (stays, leaves) = (add("s").await, add("l").await);
+    let new = NewKey { owner: Some(leaves.clone()), ..new_key("left behind", KeyKind::Secret, &["chat"]) };
+    let left = app.engine.keys.create(&operator(), &app.acme, new, None).await.unwrap();
+    app.engine.members.remove(&operator(), &app.acme, &leaves).await.unwrap();
+    // The number of open invitations is bounded, and a row needs only its own.
+    for open in app.engine.invitations.list(&operator(), &app.acme).await.unwrap() {
+        app.engine.invitations.delete(&operator(), &app.acme, &open.id).await.unwrap();
+    }
+    let wanted = NewInvitation { role: Role::Viewer, label: String::new() };
+    let invitation = app.engine.invitations.create(&operator(), &app.acme, wanted).await.unwrap();
+    target.person = stays.to_string();
+    target.left_key = left.key.id.to_string();
+    target.invitation = invitation.invitation.id.to_string();
+    invitation.token.expose().clone_into(&mut target.invitation_token);
 }
 
 async fn check(app: &App, rows: &[Row]) {
     let mut wrong = Vec::new();
     for row in rows {
         for (actor, expected) in Actor::ALL.into_iter().zip(row.expected) {
-            let call = (row.call)(&target(app).await);
+            let target = target(app, row.act).await;
+            let call = (row.call)(&target);
             let answer = app.as_(actor, call.clone()).await;
+            // A person's number of keys is bounded, and there are many cells. The act may have deleted it itself.
+            drop(app.engine.keys.delete(&operator(), &app.acme, &target.key.parse().unwrap()).await);
             if answer.code() != expected {
                 wrong.push(format!("{} by {actor:?}: {} and not {expected}: {}", row.act, answer.code(), answer.text()));
             }
@@ -148,7 +203,7 @@ async fn the_page_form_of_a_rotation_is_guarded_as_the_api_is() {
         (Actor::Admin, true),
         (Actor::InstanceAdmin, true),
     ] {
-        let target = target(&app).await;
+        let target = target(&app, "rotate_key").await;
         let path = format!("/w/acme/keys/{}/rotate", target.key);
         let fields = [("grace", "now"), ("version", "1"), ("idempotency_key", target.key.as_str())];
         let answer = app.as_(actor, Call::post(&path).header("accept", "text/html").form(&fields)).await;
@@ -182,4 +237,28 @@ async fn a_form_of_a_rotation_that_is_refused_comes_back_and_takes_the_password(
     let right = app.as_(Actor::KeyOwner, form(&[("password", crate::support::PASSWORD)])).await.expect(200);
     assert!(right.text().contains("kf_adm_"));
     assert_eq!(right.cookies().len(), 1, "the session with the fresh proof takes the place of the old one");
+}
+
+/// The forms that make a one-time link without script, as the functions do with it.
+#[tokio::test]
+async fn the_page_forms_of_one_time_links_are_guarded_as_the_api_is() {
+    let app = App::new().await;
+    let owner = Actor::KeyOwner.user(&app).await;
+    let form = |path: String, fields: &[(&str, &str)]| Call::post(path).header("accept", "text/html").form(fields);
+    for (number, actor) in Actor::ALL.into_iter().enumerate() {
+        let username = format!("by-form-{number}");
+        let (admins, instance) = (matches!(actor, Actor::Admin | Actor::InstanceAdmin), actor == Actor::InstanceAdmin);
+        for (call, made) in [
+            (form("/w/acme/members/invite".to_owned(), &[("role", "member"), ("label", "x")]), admins),
+            (form("/system/users/new".to_owned(), &[("username", &username), ("email", "x@example.com")]), instance),
+            (form(format!("/system/users/{owner}/reset"), &[]), instance),
+        ] {
+            let path = call.path.clone();
+            let answer = app.as_(actor, call).await;
+            assert!(answer.code() < 500, "{actor:?} {path}: {}", answer.text());
+            let shown = answer.code() == 200 && answer.text().contains("?token=");
+            assert_eq!(shown, made, "{actor:?} {path}: {}", answer.code());
+            assert!(!shown || answer.header("cache-control") == Some("no-store"), "{path}");
+        }
+    }
 }

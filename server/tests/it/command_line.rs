@@ -321,6 +321,38 @@ async fn a_killed_server_has_lost_no_acknowledged_write() {
     assert_eq!(cli.json(&["audit", "verify"])["whole"], true);
 }
 
+#[tokio::test]
+async fn a_user_is_disabled_enabled_and_gets_a_link_beside_a_running_server() {
+    let (_folder, cli) = founded();
+    let server = Server::start(&cli, &[]).await;
+    // Somebody has to stay in charge: the founder is no instance administrator.
+    let (code, _) = cli.with_input(&["user", "create", "--email", "b@example.com", "--username", "bob", "--password-stdin"], PASSWORD);
+    assert_eq!(code, Some(0));
+    cli.run(&["member", "add", "--workspace", "acme", "--user", "bob", "--role", "member"]);
+    let secret = cli.stdout(&["key", "create", "--workspace", "acme", "--owner", "bob", "--name", "bobs", "--scope", "chat"]);
+    let secret = secret.trim();
+    let whoami = |expected: u16| {
+        let answer = server.send(&Call::get("/v1/whoami").bearer(secret));
+        if answer.code() == expected { Ok(()) } else { Err(answer.text()) }
+    };
+    eventually(WITHIN, || whoami(200)).await;
+    assert_eq!(cli.json(&["user", "disable", "bob"])["active"], false);
+    eventually(WITHIN, || whoami(401)).await;
+    assert_eq!(cli.run(&["user", "reset-link", "bob"]).status.code(), Some(1), "a disabled user could not sign in");
+    assert_eq!(cli.json(&["user", "enable", "BOB"])["active"], true);
+    eventually(WITHIN, || whoami(200)).await;
+
+    let listed = cli.json(&["user", "list", "--search", "b@"]);
+    assert_eq!((&listed["data"][0]["username"], listed["data"].as_array().unwrap().len()), (&json!("bob"), 1));
+    assert!(cli.stdout(&["user", "list"]).contains("bob"));
+    let output = cli.run(&["user", "reset-link", "bob"]);
+    let link = String::from_utf8(output.stdout).unwrap();
+    let token = link.trim().split_once("/reset?token=").unwrap().1.to_owned();
+    assert!(token.len() == 44 && !String::from_utf8(output.stderr).unwrap().contains(&token));
+    assert_eq!(cli.run(&["user", "disable", "nobody"]).status.code(), Some(1));
+    assert_eq!(cli.run(&["user", "disable"]).status.code(), Some(2));
+}
+
 #[test]
 fn the_document_is_printed_without_a_database() {
     let folder = tempfile::tempdir().unwrap();

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 
 mod access;
+mod account;
 mod audit;
 mod bad_input;
 mod batches;
@@ -10,7 +11,9 @@ mod command_line;
 mod connections;
 mod cross_site;
 mod headers;
+mod invitations;
 mod keys;
+mod members;
 mod openapi;
 mod outages;
 mod pages;
@@ -20,4 +23,5 @@ mod secrecy;
 mod sessions;
 mod support;
 mod usage;
+mod users;
 mod verification;

@@ -180,6 +180,7 @@ async fn no_secret_is_in_a_log_a_file_an_answer_or_a_page() {
             canaries.assert_absent(format!("{:?}", answer.headers).as_bytes(), name);
         }
     }
+    one_time_links(&app, &mut canaries, &with_cookie).await;
     let step_up = app.send(with_cookie(Call::post("/_app/step_up")).form(&[("password", PASSWORD)])).await.expect(200);
     canaries.add(&step_up.cookies()[0].1);
 
@@ -191,6 +192,27 @@ async fn no_secret_is_in_a_log_a_file_an_answer_or_a_page() {
     let log = log.0.lock().unwrap();
     assert!(log.len() > 10_000, "the log was captured");
     canaries.assert_absent(&log, "the log");
+}
+
+/// Uses one-time links as people do: their tokens are in the pages and forms that they lead to, and nowhere else.
+async fn one_time_links(app: &App, canaries: &mut Canaries, with_cookie: &impl Fn(Call) -> Call) {
+    let founder = app.engine.users.find_by_username(&operator(), "founder").await.unwrap().id;
+    let reset = app.engine.password_links.create(&operator(), &founder).await.unwrap();
+    let invited = app.as_(Actor::Admin, Call::post("/v1/workspaces/acme/invitations").json(&json!({"role": "member"}))).await.expect(201);
+    let invited = invited.json()["link"].as_str().unwrap().split_once("token=").unwrap().1.to_owned();
+    for (page, token) in [("reset", reset.token.expose()), ("invite", &invited)] {
+        canaries.add(token);
+        app.send(Call::get(format!("/{page}?token={token}"))).await.expect(200);
+        app.send(Call::get(format!("/{page}?token={token}x"))).await;
+    }
+    app.send(Call::post("/_app/reset_password").form(&[("token", reset.token.expose()), ("password", "short")])).await.expect(400);
+    app.send(Call::post("/_app/accept_invitation").form(&[("token", &invited)])).await.expect(401);
+    for path in ["/w/acme/members", "/system/users", "/account"] {
+        let page = app.send(with_cookie(Call::get(path))).await;
+        canaries.assert_absent(&page.body, path);
+    }
+    let listed = app.as_(Actor::Admin, Call::get("/v1/workspaces/acme/invitations")).await.expect(200);
+    canaries.assert_absent(&listed.body, "the open invitations");
 }
 
 #[tokio::test]

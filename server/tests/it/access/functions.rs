@@ -67,6 +67,8 @@ pub(super) fn rows() -> Vec<Row> {
     let one_key = people([401, 404, 404, 200, 200, 404, 200, 404]);
     let admins = people([401, 403, 403, 403, 200, 404, 200, 403]);
     let of_instance = people([401, 403, 403, 403, 403, 403, 200, 403]);
+    let manage_members = people([401, 403, 403, 403, 200, 404, 200, 403]);
+    let instance_only = people([401, 403, 403, 403, 403, 403, 200, 403]);
     let row = |act, call, expected| Row { act, call, expected };
     vec![
         row("/_app/get_home", |_| ask("get_home", &json!({})), everybody),
@@ -120,5 +122,50 @@ pub(super) fn rows() -> Vec<Row> {
         // Those who may not see the log are told nothing of it.
         row("/_app/get_key_audit", |target| ask("get_key_audit", &json!({"workspace": "acme", "id": target.key})),
             people([401, 200, 200, 200, 200, 404, 200, 200])),
+        row("/_app/list_members", |_| ask("list_members", &json!({"workspace": "acme", "filter": {}})), manage_members),
+        row("/_app/get_member", |target| ask("get_member", &json!({"workspace": "acme", "user": target.person})), manage_members),
+        row("/_app/update_member",
+            |target| form("update_member", &[("workspace", "acme"), ("user", &target.person), ("role", "viewer")]), manage_members),
+        row("/_app/remove_member", |target| form("remove_member", &[("workspace", "acme"), ("user", &target.person)]), manage_members),
+        row("/_app/invite_member", |_| form("invite_member", &[("workspace", "acme"), ("role", "member")]), manage_members),
+        row("/_app/withdraw_invitation",
+            |target| form("withdraw_invitation", &[("workspace", "acme"), ("invitation", &target.invitation)]), manage_members),
+        row("/_app/decide_left_keys",
+            |target| form("decide_left_keys", &[("workspace", "acme"), ("subject", &target.left_key), ("decision", "keep")]), manage_members),
+        row("/_app/list_users", |_| ask("list_users", &json!({"filter": {}})), instance_only),
+        row("/_app/get_user", |target| ask("get_user", &json!({"user": target.person})), instance_only),
+        row("/_app/create_user",
+            |target| form("create_user", &[("username", &target.unused()), ("email", "x@example.com")]), instance_only),
+        row("/_app/update_user",
+            |target| form("update_user", &[("user", &target.person), ("email", "x@example.com")]), instance_only),
+        row("/_app/disable_user", |target| form("disable_user", &[("user", &target.person)]), instance_only),
+        row("/_app/enable_user", |target| form("enable_user", &[("user", &target.person)]), instance_only),
+        row("/_app/create_reset_link", |target| form("create_reset_link", &[("user", &target.owner)]), instance_only),
+        row("/_app/list_all_workspaces", |_| ask("list_all_workspaces", &json!({"filter": {}})), instance_only),
+        row("/_app/create_workspace",
+            |target| form("create_workspace", &[("name", "X"), ("slug", &target.unused()), ("owner", "keyowner")]), instance_only),
+        row("/_app/rename_workspace", |_| form("rename_workspace", &[("workspace", "acme"), ("name", "ACME")]), instance_only),
+        row("/_app/get_account", |_| ask("get_account", &json!({})), the_signed_in),
+        row("/_app/update_account", |_| form("update_account", &[("email", "mine@example.com")]), the_signed_in),
+        // Nobody's password is that.
+        row("/_app/change_password",
+            |_| form("change_password", &[("present", "not mine at all"), ("password", PASSWORD)]),
+            people([401, 403, 403, 403, 403, 403, 403, 403])),
+        row("/_app/end_session",
+            |_| form("end_session", &[("session", "ses_0000000000000000000000")]), people([401, 404, 404, 404, 404, 404, 404, 404])),
+        row("/_app/end_other_sessions", |_| form("end_other_sessions", &[]), the_signed_in),
+        // Whoever has the link, and no other.
+        row("/_app/get_invitation", |target| ask("get_invitation", &json!({"token": target.invitation_token})), everybody),
+        row("/_app/get_password_link", |_| ask("get_password_link", &json!({"token": "guess"})), people([403; 8])),
+        row("/_app/reset_password", |_| form("reset_password", &[("token", "guess"), ("password", PASSWORD)]), people([403; 8])),
+        row("/_app/join_workspace",
+            |target| {
+                let (username, token) = (target.unused(), &target.invitation_token);
+                form("join_workspace", &[("token", token), ("username", &username), ("email", "x@example.com"), ("password", PASSWORD)])
+            },
+            everybody),
+        // Members need no invitation. The last row: afterwards nobody is a stranger any more.
+        row("/_app/accept_invitation",
+            |target| form("accept_invitation", &[("token", &target.invitation_token)]), people([401, 409, 409, 409, 409, 200, 200, 409])),
     ]
 }

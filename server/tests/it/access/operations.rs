@@ -6,6 +6,10 @@ use super::{Row, Statuses, Target};
 use crate::support::Call;
 
 const KEYS: &str = "/v1/workspaces/acme/keys";
+const MEMBERS: &str = "/v1/workspaces/acme/members";
+const INVITATIONS: &str = "/v1/workspaces/acme/invitations";
+const LEFT_KEYS: &str = "/v1/workspaces/acme/left-keys";
+const USERS: &str = "/v1/admin/users";
 
 const POLICY: &str = "/v1/workspaces/acme/policy";
 const INSTANCE_POLICY: &str = "/v1/admin/policy";
@@ -51,6 +55,10 @@ pub(super) fn rows() -> Vec<Row> {
     let people: Statuses        = [401, 403, 403, 403, 200, 404, 200, 403, 401, 403, 403, 403, 403, 403, 404, 401, 401];
     let of_instance: Statuses   = [401, 403, 403, 403, 403, 403, 200, 403, 401, 403, 403, 403, 403, 403, 403, 401, 401];
     let admins_log: Statuses    = [401, 403, 403, 403, 200, 404, 200, 403, 401, 403, 403, 200, 200, 403, 404, 401, 401];
+    let read_members: Statuses  = [401, 403, 403, 403, 200, 404, 200, 403, 401, 403, 403, 200, 200, 403, 404, 401, 401];
+    // No key changes members, whatever it holds.
+    let manage_members = |done| -> Statuses { [401, 403, 403, 403, done, 404, done, 403, 401, 403, 403, 403, 403, 403, 404, 401, 401] };
+    let instance_only = |done| -> Statuses { [401, 403, 403, 403, 403, 403, done, 403, 401, 403, 403, 403, 403, 403, 403, 401, 401] };
     let row = |act, call, expected| Row { act, call, expected };
     vec![
         row("get_openapi", |_| Call::get("/v1/openapi.json"),
@@ -111,5 +119,30 @@ pub(super) fn rows() -> Vec<Row> {
         row("list_instance_audit", |_| Call::get("/v1/admin/audit"), of_instance),
         row("export_instance_audit", |_| Call::get("/v1/admin/audit/export"), of_instance),
         row("verify_instance_audit", |_| Call::post("/v1/admin/audit/verify"), of_instance),
+        row("list_members", |_| Call::get(MEMBERS), read_members),
+        row("list_invitations", |_| Call::get(INVITATIONS), read_members),
+        row("list_left_keys", |_| Call::get(LEFT_KEYS), read_members),
+        row("add_member", |target| Call::post(MEMBERS).json(&json!({"user": target.person, "role": "viewer"})), manage_members(201)),
+        row("update_member",
+            |target| Call::patch(format!("{MEMBERS}/{}", target.person)).json(&json!({"role": "viewer"})), manage_members(200)),
+        row("remove_member", |target| Call::delete(format!("{MEMBERS}/{}", target.person)), manage_members(204)),
+        row("create_invitation", |_| Call::post(INVITATIONS).json(&json!({"role": "member"})), manage_members(201)),
+        row("delete_invitation", |target| Call::delete(format!("{INVITATIONS}/{}", target.invitation)), manage_members(204)),
+        row("decide_left_keys",
+            |target| Call::post(LEFT_KEYS).json(&json!({"decision": "keep", "keys": [target.left_key]})), manage_members(200)),
+        row("list_users", |_| Call::get(USERS), instance_only(200)),
+        row("create_user",
+            |target| Call::post(USERS).json(&json!({"username": target.unused(), "email": "x@example.com"})), instance_only(201)),
+        row("get_user", |target| Call::get(format!("{USERS}/{}", target.person)), instance_only(200)),
+        row("update_user",
+            |target| Call::patch(format!("{USERS}/{}", target.person)).json(&json!({"display_name": "X"})), instance_only(200)),
+        row("disable_user", |target| Call::post(format!("{USERS}/{}/disable", target.person)), instance_only(200)),
+        row("enable_user", |target| Call::post(format!("{USERS}/{}/enable", target.person)), instance_only(200)),
+        row("create_reset_link", |target| Call::post(format!("{USERS}/{}/reset-link", target.owner)), instance_only(201)),
+        row("list_all_workspaces", |_| Call::get("/v1/admin/workspaces"), instance_only(200)),
+        row("create_workspace",
+            |target| Call::post("/v1/admin/workspaces").json(&json!({"slug": target.unused(), "name": "X", "owner": target.owner})),
+            instance_only(201)),
+        row("rename_workspace", |_| Call::patch("/v1/admin/workspaces/acme").json(&json!({"name": "ACME"})), instance_only(200)),
     ]
 }

@@ -1,9 +1,13 @@
 //! What does not exist and what one may not know of must look the same, to the byte, and stay as it is.
 
+use keyfold_domain::key::NewKey;
+use keyfold_domain::member::NewInvitation;
 use keyfold_domain::scope::KeyKind;
+use keyfold_domain::user::PeopleFilter;
+use keyfold_domain::workspace::Role;
 use serde_json::json;
 
-use crate::support::{Actor, App, Call, operator};
+use crate::support::{Actor, App, Call, new_key, operator};
 
 /// Every act on one key, on a key of that id in that workspace.
 fn acts(workspace: &str, key: &str) -> Vec<Call> {
@@ -175,4 +179,96 @@ async fn the_pages_functions_tell_strangers_no_more_than_the_api() {
             assert_eq!(look(&app, actor, call).await.0, 404);
         }
     }
+}
+
+/// Every act on the people of a workspace, on things of those ids.
+fn acts_on_people(workspace: &str, user: &str, invitation: &str, key: &str) -> Vec<Call> {
+    let path = format!("/v1/workspaces/{workspace}");
+    vec![
+        Call::patch(format!("{path}/members/{user}")).json(&json!({"role": "viewer"})),
+        Call::delete(format!("{path}/members/{user}")),
+        Call::delete(format!("{path}/invitations/{invitation}")),
+        Call::post(format!("{path}/left-keys")).json(&json!({"decision": "revoke", "keys": [key]})),
+        Call::post(format!("{path}/left-keys")).json(&json!({"decision": "revoke", "person": user})),
+    ]
+}
+
+#[tokio::test]
+async fn the_people_of_a_foreign_workspace_look_like_nobody_and_are_not_touched() {
+    for app in App::on_each().await {
+        let stays = Actor::ForeignAdmin.user(&app).await;
+        let leaves = app.user("leaves", false).await;
+        app.engine.members.add(&operator(), &app.zeta, &leaves, Role::Member).await.unwrap();
+        let new = NewKey { owner: Some(leaves.clone()), ..new_key("left behind", KeyKind::Secret, &["chat"]) };
+        let left = app.engine.keys.create(&operator(), &app.zeta, new, None).await.unwrap();
+        app.engine.members.remove(&operator(), &app.zeta, &leaves).await.unwrap();
+        let wanted = NewInvitation { role: Role::Member, label: "secret@zeta.example".to_owned() };
+        let invitation = app.engine.invitations.create(&operator(), &app.zeta, wanted).await.unwrap().invitation;
+        let (usr, inv, key) = ("usr_0000000000000000000000", "inv_0000000000000000000000", "key_0000000000000000000000");
+        let ids = (stays.as_str(), invitation.id.as_str(), left.key.id.as_str());
+        for actor in [Actor::Admin, Actor::InstanceAdmin] {
+            let there =
+                acts_on_people("acme", ids.0, ids.1, ids.2).into_iter().chain(acts_on_people("acme", leaves.as_str(), ids.1, ids.2));
+            let nowhere = acts_on_people("acme", usr, inv, key).into_iter().chain(acts_on_people("acme", usr, inv, key));
+            for (present, missing) in there.zip(nowhere) {
+                let path = present.path.clone();
+                let seen = look(&app, actor, present).await;
+                assert_eq!(seen.0, 404, "{actor:?} {path}: {}", seen.1);
+                assert_eq!(seen, look(&app, actor, missing).await, "{actor:?} {path}");
+            }
+        }
+        for actor in [Actor::Admin, Actor::Member, Actor::Viewer, Actor::ManagementKey] {
+            for place in ["zeta", app.zeta.as_str()] {
+                let people = |place: &str| ["members", "invitations", "left-keys"].map(|page| format!("/v1/workspaces/{place}/{page}"));
+                let there = acts_on_people(place, ids.0, ids.1, ids.2).into_iter().chain(people(place).map(Call::get));
+                let nowhere = acts_on_people("nowhere", usr, inv, key).into_iter().chain(people("nowhere").map(Call::get));
+                for (present, missing) in there.zip(nowhere) {
+                    let path = present.path.clone();
+                    let seen = look(&app, actor, present).await;
+                    assert_eq!(seen.0, 404, "{actor:?} {path}: {}", seen.1);
+                    assert_eq!(seen, look(&app, actor, missing).await, "{actor:?} {path}");
+                }
+            }
+        }
+        assert_eq!(app.engine.members.list(&operator(), &app.zeta, &PeopleFilter::default()).await.unwrap().items.len(), 1);
+        assert_eq!(app.engine.invitations.list(&operator(), &app.zeta).await.unwrap(), [invitation]);
+        assert_eq!(app.engine.left_keys.list(&operator(), &app.zeta, None, 50).await.unwrap().items.len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn the_pages_functions_about_people_tell_strangers_nothing() {
+    let app = App::new().await;
+    let user = Actor::ForeignAdmin.user(&app).await;
+    let wanted = NewInvitation { role: Role::Member, label: String::new() };
+    let invitation = app.engine.invitations.create(&operator(), &app.zeta, wanted).await.unwrap().invitation.id;
+    let asked = |workspace: &str, user: &str, invitation: &str| {
+        let person = [("workspace", workspace), ("user", user)];
+        vec![
+            Call::post("/_app/get_member").json(&json!({"workspace": workspace, "user": user})),
+            Call::post("/_app/update_member").form(&[&person[..], &[("role", "viewer")]].concat()),
+            Call::post("/_app/remove_member").form(&person),
+            Call::post("/_app/withdraw_invitation").form(&[("workspace", workspace), ("invitation", invitation)]),
+            Call::post("/_app/decide_left_keys").form(&[("workspace", workspace), ("subject", user), ("decision", "revoke")]),
+            Call::post("/_app/list_members").json(&json!({"workspace": workspace, "filter": {}})),
+            Call::post("/_app/invite_member").form(&[("workspace", workspace), ("role", "member")]),
+        ]
+    };
+    let (absent, none) = ("usr_0000000000000000000000", "inv_0000000000000000000000");
+    for actor in [Actor::Admin, Actor::Member, Actor::Viewer] {
+        let there = asked("zeta", user.as_str(), invitation.as_str());
+        for (present, missing) in there.into_iter().zip(asked("nowhere", absent, none)) {
+            let path = present.path.clone();
+            let seen = look(&app, actor, present).await;
+            assert_eq!(seen.0, 404, "{actor:?} {path}: {}", seen.1);
+            assert_eq!(seen, look(&app, actor, missing).await, "{actor:?} {path}");
+        }
+    }
+    // In a workspace of one's own, somebody else's people are nobody.
+    let own = asked("acme", user.as_str(), invitation.as_str()).into_iter().take(5);
+    for (present, missing) in own.zip(asked("acme", absent, none)) {
+        let path = present.path.clone();
+        assert_eq!(look(&app, Actor::Admin, present).await, look(&app, Actor::Admin, missing).await, "{path}");
+    }
+    assert_eq!(app.engine.members.list(&operator(), &app.zeta, &PeopleFilter::default()).await.unwrap().items.len(), 1);
 }

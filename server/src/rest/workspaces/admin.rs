@@ -1,0 +1,163 @@
+//! `/v1/admin/workspaces`: every workspace of the instance, for its administrators.
+
+use axum::Json as Reply;
+use axum::extract::State;
+use axum::http::StatusCode;
+use keyfold_domain::ids::{UserId, WorkspaceId};
+use keyfold_domain::key::Page;
+use keyfold_domain::workspace::{NewWorkspace, WorkspaceDetail};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{NoQuery, WorkspaceBody};
+use crate::problem::{Json, ProblemResponse};
+use crate::rest::caller::{Caller, WorkspaceName};
+use crate::rest::keys::bodies::UserBody;
+use crate::rest::members::PeopleQuery;
+use crate::rest::moments::Moment;
+use crate::rest::query::Query;
+use crate::rest::schemas;
+use crate::state::AppState;
+
+/// A workspace as an instance administrator sees it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = WorkspaceDetail)]
+pub(crate) struct WorkspaceDetailBody {
+    /// The workspace's id.
+    #[schema(value_type = String, example = "wsp_00S1E8TYPmMQMyNxIYvHyv")]
+    id: WorkspaceId,
+    /// Its short name in addresses.
+    #[schema(example = "acme")]
+    slug: String,
+    /// Its name.
+    #[schema(example = "Acme")]
+    name: String,
+    /// One of its owners; `null` if it has none.
+    #[schema(required)]
+    owner: Option<UserBody>,
+    /// How many people belong to it.
+    #[schema(minimum = 0, example = 12)]
+    members: i64,
+    /// How many keys, not deleted, it has.
+    #[schema(minimum = 0, example = 40)]
+    live_keys: i64,
+    /// When it was made.
+    #[schema(schema_with = schemas::created_at)]
+    created_at: Moment,
+}
+
+impl From<WorkspaceDetail> for WorkspaceDetailBody {
+    fn from(detail: WorkspaceDetail) -> Self {
+        Self {
+            id: detail.id,
+            slug: detail.slug,
+            name: detail.name,
+            owner: detail.owner.map(UserBody::from),
+            members: detail.members,
+            live_keys: detail.live_keys,
+            created_at: Moment(detail.created_at),
+        }
+    }
+}
+
+/// One page of workspaces.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = WorkspaceDetailPage)]
+pub(crate) struct WorkspaceDetailPageBody {
+    /// The workspaces, by short name.
+    data: Vec<WorkspaceDetailBody>,
+    /// The `cursor` of the next page; `null` at the end.
+    #[schema(required)]
+    next: Option<String>,
+}
+
+impl From<Page<WorkspaceDetail>> for WorkspaceDetailPageBody {
+    fn from(page: Page<WorkspaceDetail>) -> Self {
+        Self { data: page.items.into_iter().map(WorkspaceDetailBody::from).collect(), next: page.next }
+    }
+}
+
+/// A workspace to be made. Fields that are not listed here are refused.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = NewWorkspace, example = json!({"slug": "acme", "name": "Acme", "owner": "usr_00S1E8TYPmMQMyNxIYvHyv"}))]
+pub(crate) struct NewWorkspaceBody {
+    /// Its short name in addresses; unique: 2 to 40 lower-case letters, digits and hyphens.
+    #[schema(min_length = 2, max_length = 40, example = "acme")]
+    slug: String,
+    /// Its name.
+    #[schema(min_length = 1, max_length = 100, example = "Acme")]
+    name: String,
+    /// The id of the user who owns it.
+    #[schema(value_type = String, example = "usr_00S1E8TYPmMQMyNxIYvHyv")]
+    owner: UserId,
+}
+
+/// What a workspace shall be called.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = WorkspaceName, example = json!({"name": "Acme & Sons"}))]
+pub(crate) struct WorkspaceNameBody {
+    /// The new name. The short name in addresses stays.
+    #[schema(min_length = 1, max_length = 100, example = "Acme & Sons")]
+    name: String,
+}
+
+/// List every workspace of this instance.
+///
+/// For the session of an instance administrator, as everything here.
+#[utoipa::path(
+    get,
+    path = "/v1/admin/workspaces",
+    operation_id = "list_all_workspaces",
+    tag = "workspaces",
+    params(PeopleQuery),
+    responses((status = 200, description = "One page of workspaces.", body = WorkspaceDetailPageBody))
+)]
+pub(crate) async fn list_all_workspaces(
+    Caller(actor): Caller,
+    Query(query): Query<PeopleQuery>,
+    State(state): State<AppState>,
+) -> Result<Reply<WorkspaceDetailPageBody>, ProblemResponse> {
+    Ok(Reply(state.engine.workspaces.list_all(&actor, &query.filter()?).await?.into()))
+}
+
+/// Make a workspace that belongs to a user.
+#[utoipa::path(
+    post,
+    path = "/v1/admin/workspaces",
+    operation_id = "create_workspace",
+    tag = "workspaces",
+    request_body = NewWorkspaceBody,
+    responses((status = 201, description = "The workspace.", body = WorkspaceBody))
+)]
+pub(crate) async fn create_workspace(
+    Caller(actor): Caller,
+    _: Query<NoQuery>,
+    State(state): State<AppState>,
+    Json(body): Json<NewWorkspaceBody>,
+) -> Result<(StatusCode, Reply<WorkspaceBody>), ProblemResponse> {
+    let new = NewWorkspace { slug: body.slug, name: body.name };
+    let workspace = state.engine.workspaces.create(&actor, new, &body.owner).await?;
+    Ok((StatusCode::CREATED, Reply(workspace.into())))
+}
+
+/// Give a workspace another name.
+#[utoipa::path(
+    patch,
+    path = "/v1/admin/workspaces/{workspace}",
+    operation_id = "rename_workspace",
+    tag = "workspaces",
+    params(("workspace" = String, Path, description = "The workspace's slug or id.", example = "acme")),
+    request_body = WorkspaceNameBody,
+    responses((status = 200, description = "The workspace.", body = WorkspaceBody))
+)]
+pub(crate) async fn rename_workspace(
+    Caller(actor): Caller,
+    WorkspaceName(name): WorkspaceName,
+    _: Query<NoQuery>,
+    State(state): State<AppState>,
+    Json(body): Json<WorkspaceNameBody>,
+) -> Result<Reply<WorkspaceBody>, ProblemResponse> {
+    Ok(Reply(state.engine.workspaces.rename(&actor, &name, &body.name).await?.into()))
+}
