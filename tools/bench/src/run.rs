@@ -13,7 +13,7 @@ use crate::server::{Server, Start};
 use crate::startup::Sized;
 use crate::verification::Contest;
 use crate::wrk::Wrk;
-use crate::{instructions, say, startup, weight};
+use crate::{instructions, lists, say, startup, weight};
 
 /// The smaller instance.
 const FEW: u32 = 1000;
@@ -85,6 +85,10 @@ async fn measure(args: &Args, programs: &Programs<'_>, folder: &Path) -> Result<
     rows.extend(on_sqlite(programs, folder, effort).await?);
     if let Some(url) = &args.postgres {
         rows.push(on_postgres(programs, folder, url, effort).await?);
+    }
+    rows.extend(lists::on(programs, None, args.keys, false).await?);
+    if let Some(url) = &args.postgres {
+        rows.extend(lists::on(programs, Some(url), args.keys, false).await?);
     }
     let (small, large) = (Sized { instance: &few, keys: u64::from(FEW) }, Sized { instance: &many, keys: u64::from(args.keys) });
     rows.extend(startup::measure(programs, &small, &large).await?);
