@@ -88,7 +88,7 @@ fn sign_in_address(next: &str) -> String {
 /// The pages of a workspace: address, title, and whether only those see it who manage the workspace.
 const PLACES: &[(&str, &str, bool)] = &[("keys", "API keys", false), ("audit", "Audit log", false), ("settings", "Settings", true)];
 /// The pages of an instance administrator: address and title.
-const SYSTEM: &[(&str, &str)] = &[("policy", "Policy"), ("audit", "Audit log")];
+const SYSTEM: &[(&str, &str)] = &[("keys", "API keys"), ("policy", "Policy"), ("audit", "Audit log")];
 
 #[component]
 fn TopBar(viewer: Viewer) -> impl IntoView {
