@@ -173,7 +173,7 @@ async fn the_pages_functions_tell_strangers_no_more_than_the_api() {
             assert_eq!(seen.0, 404);
             assert_eq!(seen, look(&app, actor, missing).await, "{actor:?}");
         }
-        for call in asked("acme", id).into_iter().take(8) {
+        for call in asked("acme", id).into_iter().take(10) {
             assert_eq!(look(&app, actor, call).await.0, 404);
         }
     }
