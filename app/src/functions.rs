@@ -2,7 +2,9 @@
 //! HTTP endpoint under `/_app`, POST only; it extracts, makes one call and replies.
 
 pub mod account;
+pub mod all_keys;
 pub mod audit;
+pub mod bulk;
 pub mod codec;
 pub mod context;
 pub mod fault;

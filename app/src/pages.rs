@@ -3,6 +3,7 @@
 mod account;
 mod audit;
 mod audit_events;
+mod bulk;
 mod conflict;
 mod console;
 mod delete_key;
@@ -34,6 +35,8 @@ pub mod secret_once;
 mod setup;
 mod sign_in;
 mod system;
+mod system_keys;
+mod system_keys_table;
 mod user_dialogs;
 mod users;
 mod workspaces;

@@ -38,6 +38,8 @@ CREATE INDEX keys_gone_by_owner ON keys (owner_id, created_at, id) WHERE deleted
 CREATE INDEX keys_all_live ON keys (created_at, id, workspace_id,
     folded_name, owner_id, kind, deactivated_at, expires_at, inactivity_days, activated_at, last_used_at /* SQLite: , scopes */)
     WHERE deleted_at IS NULL;
+CREATE INDEX keys_all_live_by_name ON keys (folded_name, id) WHERE deleted_at IS NULL;
+CREATE INDEX keys_all_live_by_use ON keys (COALESCE(last_used_at, 0), id) WHERE deleted_at IS NULL;
 CREATE INDEX keys_all_gone ON keys (created_at, id, workspace_id, folded_name, owner_id) WHERE deleted_at IS NOT NULL;
 
 -- A search by the end of a secret.

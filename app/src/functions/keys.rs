@@ -3,6 +3,7 @@
 use keyfold_domain::ids::{KeyId, UserId};
 use keyfold_domain::key::{IssuedKey, KeyFilter, KeySummary, Page};
 use keyfold_domain::time::Timestamp;
+use keyfold_domain::user::UserRef;
 use keyfold_domain::workspace::WorkspaceSummary;
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -13,7 +14,10 @@ use super::fault::Fault;
 use super::workspaces::Place;
 use crate::key_form::KeyForm;
 #[cfg(feature = "ssr")]
-use {super::context, crate::key_form, keyfold_domain::key::KeyPatch, keyfold_domain::policy, keyfold_domain::problem::Problem};
+use {
+    super::context, crate::key_form, keyfold_domain::key::KeyPatch, keyfold_domain::key::NewKey, keyfold_domain::policy,
+    keyfold_domain::problem::Problem,
+};
 
 /// One page of keys, and what the viewer may do with them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +49,8 @@ pub struct KeyFormView {
     pub workspace: WorkspaceSummary,
     /// The form as it is offered first: with the settings of another key, or as the rules say.
     pub offered: KeyForm,
+    /// Whose key it shall be; `None` for the viewer's own.
+    pub owner: Option<UserRef>,
     /// A form that was refused, to be shown again.
     pub submitted: Option<SubmittedKeyForm>,
     /// Makes a second post of the same form harmless.
@@ -137,7 +143,11 @@ async fn soon_over(
 
 /// What the form of a new key needs to know. `from` is the key whose settings it shall start with, if any.
 #[server(endpoint = "get_key_form", prefix = "/_app", input = Json, output = Json)]
-pub async fn get_key_form(workspace: String, #[server(default)] from: Option<KeyId>) -> Result<KeyFormView, Fault> {
+pub async fn get_key_form(
+    workspace: String,
+    #[server(default)] from: Option<KeyId>,
+    #[server(default)] owner: Option<UserId>,
+) -> Result<KeyFormView, Fault> {
     let (request, actor) = context::actor()?;
     let workspace = context::reply(request.engine.workspaces.get(&actor, &workspace).await)?;
     let offered = match from {
@@ -145,7 +155,11 @@ pub async fn get_key_form(workspace: String, #[server(default)] from: Option<Key
         None => KeyForm::offered(&workspace.key_policy),
     };
     let idempotency_key = format!("{}-{}", request.now().as_millis(), actor.request.id);
-    Ok(KeyFormView { workspace, offered, submitted: use_context(), idempotency_key, now: request.now() })
+    let owner = match owner {
+        Some(id) => Some(context::reply(request.engine.users.get_name(&actor, &workspace.id, &id).await)?),
+        None => None,
+    };
+    Ok(KeyFormView { workspace, offered, owner, submitted: use_context(), idempotency_key, now: request.now() })
 }
 
 /// One key.
@@ -176,10 +190,15 @@ fn key_view(actor: &policy::Actor, workspace: WorkspaceSummary, key: KeySummary,
 
 /// Creates a key and hands out its secret, once. (Without script the form is posted to the page's own address instead.)
 #[server(endpoint = "create_key", prefix = "/_app", input = Json, output = Json)]
-pub async fn create_key(workspace: String, form: KeyForm, idempotency_key: String) -> Result<IssuedKey, Fault> {
+pub async fn create_key(
+    workspace: String,
+    form: KeyForm,
+    idempotency_key: String,
+    #[server(default)] owner: Option<UserId>,
+) -> Result<IssuedKey, Fault> {
     let (request, actor) = context::actor()?;
     let workspace = context::reply(request.engine.workspaces.get(&actor, &workspace).await)?;
-    let key = context::reply(form.new_key())?;
+    let key = NewKey { owner, ..context::reply(form.new_key())? };
     context::reply(request.engine.keys.create(&actor, &workspace.id, key, Some(&idempotency_key)).await)
 }
 

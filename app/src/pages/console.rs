@@ -89,7 +89,8 @@ fn sign_in_address(next: &str) -> String {
 const PLACES: &[(&str, &str, bool)] =
     &[("keys", "API keys", false), ("members", "Members", true), ("audit", "Audit log", false), ("settings", "Settings", true)];
 /// The pages of an instance administrator: address and title.
-const SYSTEM: &[(&str, &str)] = &[("users", "Users"), ("workspaces", "Workspaces"), ("policy", "Policy"), ("audit", "Audit log")];
+const SYSTEM: &[(&str, &str)] =
+    &[("keys", "API keys"), ("users", "Users"), ("workspaces", "Workspaces"), ("policy", "Policy"), ("audit", "Audit log")];
 
 #[component]
 fn TopBar(viewer: Viewer) -> impl IntoView {

@@ -223,7 +223,7 @@ fn Teach(may_create: bool, public_url: String, page: KeysPageContext) -> impl In
     }
 }
 
-const fn state_title(state: StateFilter) -> &'static str {
+pub(super) const fn state_title(state: StateFilter) -> &'static str {
     match state {
         StateFilter::Live => "Current",
         StateFilter::Active => "Active",

@@ -5,7 +5,7 @@ use keyfold_domain::time::{DAY_MS, Timestamp};
 use leptos::prelude::*;
 
 use super::keys::KeysPageContext;
-use crate::components::{Icon, Moment, Precision, ScopeChips, StatusPill};
+use crate::components::{Icon, Moment, Precision, QueryForm, ScopeChips, StatusPill};
 use crate::functions::keys::KeyList;
 use crate::{format, key_query};
 
@@ -21,12 +21,16 @@ pub(crate) fn KeysTable(list: KeyList, filter: KeyFilter, page: KeysPageContext)
     let list_of = move |filter: &KeyFilter| page.workspace.with_untracked(|slug| format!("/w/{slug}/keys{}", key_query::query(filter)));
     let rows = list.keys.items.iter().map(|key| view! { <Row key=key.clone() may_change=list.may_change(key) list=list.clone() page /> });
     let rows = rows.collect_view();
-    view! {
+    let (search, state) = (filter.search.clone(), filter.state.as_str());
+    let bulk = page.workspace.with_untracked(|slug| format!("/w/{slug}/bulk"));
+    let acts = list.manages_all || list.may_create;
+    let table = view! {
         <div class="keys panel">
             <table>
                 <caption>"API keys"</caption>
                 <thead>
                     <tr>
+                        {acts.then(|| view! { <th scope="col" class="col-tick"><span class="visually-hidden">"Tick"</span></th> })}
                         <Head sort=KeySort::Name label="Key" filter=filter.clone() page />
                         <th scope="col">"Status"</th>
                         <th scope="col">"Scopes"</th>
@@ -44,6 +48,27 @@ pub(crate) fn KeysTable(list: KeyList, filter: KeyFilter, page: KeysPageContext)
                 <tbody>{rows}</tbody>
             </table>
         </div>
+    };
+    view! {
+        <QueryForm action=bulk>
+            {table}
+            {acts
+                .then(|| {
+                    view! {
+                        <div class="bulk-bar">
+                            <input type="hidden" name="q" value=search />
+                            <input type="hidden" name="state" value=state />
+                            "With the ticked keys, or with all that match if none is ticked:"
+                            <button class="button button-small" name="act" value="deactivate">
+                                "Deactivate"
+                            </button>
+                            <button class="button button-small button-removes" name="act" value="delete">
+                                "Delete"
+                            </button>
+                        </div>
+                    }
+                })}
+        </QueryForm>
         <div class="pager">
             <span>{if more { format!("{} on this page", format::counted(shown, "key")) } else { format::counted(shown, "key") }}</span>
             <nav class="row" aria-label="Pages">
@@ -105,8 +130,15 @@ fn Row(key: KeySummary, may_change: bool, list: KeyList, page: KeysPageContext) 
     let now = list.now;
     let own_page = page.workspace.with_untracked(|slug| format!("/w/{slug}/keys/{}", key.id));
     let owner = if list.manages_all { key.owner.display_name.clone() } else { String::new() };
+    let acts = list.manages_all || list.may_create;
+    let (id, ticks) = (key.id.to_string(), may_change);
     view! {
         <tr>
+            {acts
+                .then(|| {
+                    let tick = ticks.then(|| view! { <input type="checkbox" name="ids" value=id aria-label=format!("Tick {name}") /> });
+                    view! { <td class="col-tick">{tick}</td> }
+                })}
             <th scope="row">
                 <a class=name_class title=name.clone() href=own_page>
                     {name.clone()}

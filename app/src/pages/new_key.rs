@@ -1,6 +1,6 @@
 //! Add New Key. Without script the form is posted to its own address, which answers with the page of the secret.
 
-use keyfold_domain::ids::KeyId;
+use keyfold_domain::ids::{KeyId, UserId};
 use keyfold_domain::key::{Expiry, IssuedKey};
 use keyfold_domain::policy_limits::KeyPolicy;
 use keyfold_domain::problem::{Problem, ProblemCode};
@@ -29,9 +29,23 @@ const FIELDS: &[&str] = &["name", "kind", "scopes", "expires_at", "expires_on", 
 #[component]
 pub(crate) fn NewKeyDialog() -> impl IntoView {
     let page = expect_context::<KeysPageContext>();
-    // The key whose settings are copied. What is no id names nothing.
-    let from = use_query_map().with_untracked(|query| query.get("from")).and_then(|id| id.parse::<KeyId>().ok());
-    let view = Resource::new_blocking(move || page.workspace.get(), move |workspace| get_key_form(workspace, from.clone()));
+    // The key whose settings are copied, and the user whose key it shall be. What is no id names nothing.
+    let named = |name: &str| use_query_map().with_untracked(|query| query.get(name));
+    let from = named("from").and_then(|id| id.parse::<KeyId>().ok());
+    let owner = named("owner").and_then(|id| id.parse::<UserId>().ok());
+    let view = Resource::new_blocking(move || page.workspace.get(), move |workspace| get_key_form(workspace, from.clone(), owner.clone()));
+    view! { <Filled view page /> }.into_any()
+}
+
+/// The form of a new key of somebody else's, over a page that knows no workspace.
+#[component]
+pub(super) fn NewKeyFor(slug: String, owner: UserId, page: KeysPageContext) -> impl IntoView {
+    let view = Resource::new_blocking(move || (slug.clone(), owner.clone()), |(slug, owner)| get_key_form(slug, None, Some(owner)));
+    view! { <Filled view page /> }
+}
+
+#[component]
+fn Filled(view: Resource<Result<KeyFormView, Fault>>, page: KeysPageContext) -> impl IntoView {
     view! {
         <Suspense>
             {move || Suspend::new(async move {
@@ -147,21 +161,23 @@ impl Filling {
 
 #[component]
 fn NewKey(view: KeyFormView, page: KeysPageContext) -> impl IntoView {
-    let KeyFormView { workspace, offered, submitted, idempotency_key, now } = view;
+    let KeyFormView { workspace, offered, owner, submitted, idempotency_key, now } = view;
     let policy = workspace.key_policy.clone();
     let (form, problem) = submitted.map_or((offered, None), |sent| (sent.form, Some(sent.problem)));
     let shown = form.clone();
     let filling = Filling::new(form, problem.map(Fault::from), policy.clone(), now);
     filling.wake("new-key");
     let place = workspace.name.clone();
-    let action = format!("/w/{}/keys/new", workspace.slug);
-    let send = sender(filling, page, idempotency_key.clone());
+    let whose = owner.as_ref().map_or_else(String::new, |owner| format!("?owner={}", owner.id));
+    let action = format!("/w/{}/keys/new{whose}", workspace.slug);
+    let send = sender(filling, page, (workspace.slug.clone(), owner.as_ref().map(|owner| owner.id.clone())), idempotency_key.clone());
     let follow = move |event: web_sys::Event| {
         if let Some(element) = browser::form_of(&event) {
             filling.read(&element);
         }
     };
-    let intro = view! { <p>"In " <span class="break">{place.clone()}</span> ". The secret is shown once, on the next screen."</p> };
+    let whose = owner.map(|owner| format!("For {}. ", owner.display_name));
+    let intro = view! { <p>{whose} "In " <span class="break">{place.clone()}</span> ". The secret is shown once, on the next screen."</p> };
     view! {
         <Dialog title="Add New Key" intro=intro.into_any() leave=page.list>
             <form
@@ -220,7 +236,12 @@ fn reveal(issued: RwSignal<Option<IssuedKey>>, public_url: String) -> AnyView {
 }
 
 /// With script the form is sent from here, and the secret shown over the list.
-fn sender(filling: Filling, page: KeysPageContext, idempotency_key: String) -> impl FnMut(web_sys::SubmitEvent) + 'static {
+fn sender(
+    filling: Filling,
+    page: KeysPageContext,
+    place: (String, Option<UserId>),
+    idempotency_key: String,
+) -> impl FnMut(web_sys::SubmitEvent) + 'static {
     let navigate = use_navigate();
     move |event| {
         event.prevent_default();
@@ -233,7 +254,7 @@ fn sender(filling: Filling, page: KeysPageContext, idempotency_key: String) -> i
             return filling.refuse(problem.into());
         }
         filling.pending.set(true);
-        let (navigate, idempotency_key) = (navigate.clone(), idempotency_key.clone());
+        let (navigate, idempotency_key, (slug, owner)) = (navigate.clone(), idempotency_key.clone(), place.clone());
         let password = filling.password();
         spawn_local(async move {
             let proven = match password {
@@ -241,7 +262,7 @@ fn sender(filling: Filling, page: KeysPageContext, idempotency_key: String) -> i
                 None => Ok(()),
             };
             let answer = match proven {
-                Ok(()) => create_key(page.workspace.get_untracked(), filling.form.get_untracked(), idempotency_key).await,
+                Ok(()) => create_key(slug, filling.form.get_untracked(), idempotency_key, owner).await,
                 Err(fault) => Err(fault),
             };
             filling.pending.set(false);

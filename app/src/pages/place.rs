@@ -6,6 +6,7 @@ use leptos_router::hooks::use_params_map;
 
 use super::NotFoundPage;
 use super::audit::AuditPage;
+use super::bulk::BulkPage;
 use super::members::MembersPage;
 use super::policy::PolicyPage;
 
@@ -37,9 +38,11 @@ pub(crate) fn open_part(at: usize) -> Memo<String> {
 pub(crate) fn PlacePage() -> impl IntoView {
     let page = open_part(0);
     let workspace = named_part("workspace");
-    provide_context(PlaceContext { workspace, id: open_part(1), act: open_part(2) });
+    let id = open_part(1);
+    provide_context(PlaceContext { workspace, id, act: open_part(2) });
     move || match page.get().as_str() {
         "audit" => view! { <AuditPage workspace /> }.into_any(),
+        "bulk" => view! { <BulkPage workspace=workspace.into() id /> }.into_any(),
         "settings" => view! { <PolicyPage workspace /> }.into_any(),
         "members" => view! { <MembersPage /> }.into_any(),
         _ => view! { <NotFoundPage /> }.into_any(),

@@ -5,8 +5,10 @@ use leptos::prelude::*;
 
 use super::NotFoundPage;
 use super::audit::SystemAuditPage;
+use super::bulk::BulkPage;
 use super::place::open_part;
 use super::policy::PolicyPage;
+use super::system_keys::SystemKeysPage;
 use super::users::UsersPage;
 use super::workspaces::WorkspacesPage;
 
@@ -24,11 +26,14 @@ pub(crate) struct SystemContext {
 pub(crate) fn SystemPage() -> impl IntoView {
     let page = open_part(0);
     provide_context(SystemContext { id: open_part(1), act: open_part(2) });
+    let context = expect_context::<SystemContext>();
     move || match page.get().as_str() {
         "audit" => view! { <SystemAuditPage /> }.into_any(),
         "policy" => view! { <PolicyPage workspace=Signal::stored(String::new()) /> }.into_any(),
         "users" => view! { <UsersPage /> }.into_any(),
         "workspaces" => view! { <WorkspacesPage /> }.into_any(),
+        "keys" => view! { <SystemKeysPage /> }.into_any(),
+        "bulk" => view! { <BulkPage workspace=Signal::stored(String::new()) id=context.id /> }.into_any(),
         _ => view! { <NotFoundPage /> }.into_any(),
     }
 }

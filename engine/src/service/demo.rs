@@ -104,7 +104,7 @@ impl Demo {
                 kind: key.kind,
                 scopes: key.scopes.clone(),
                 expires_at: Expiry::Never,
-                inactivity_days: key.inactivity_days.map_or(Inactivity::Off, Inactivity::Days),
+                inactivity_days: Inactivity::Off,
                 note: String::new(),
                 owner: Some(key.owner.clone()),
             },

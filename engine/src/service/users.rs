@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use keyfold_domain::ids::UserId;
+use keyfold_domain::ids::{UserId, WorkspaceId};
 use keyfold_domain::key::Page;
 use keyfold_domain::name;
 use keyfold_domain::policy::{Action, Actor, Object};
 use keyfold_domain::problem::Problem;
-use keyfold_domain::user::{self, NewPerson, PeopleFilter, UserDetail, UserPatch, UserSummary};
+use keyfold_domain::user::{self, NewPerson, PeopleFilter, UserDetail, UserPatch, UserRef, UserSummary};
+use keyfold_domain::workspace::{Role, WorkspaceRef};
 use serde_json::{Value, json};
 
 use super::Core;
@@ -22,6 +23,9 @@ use crate::store;
 use crate::store::changes::Change;
 use crate::store::db::Conn;
 use crate::store::users::UserRow;
+
+/// The most names of a list to choose from.
+const MOST_NAMES: i64 = 1000;
 
 /// A person to be added.
 #[derive(Debug)]
@@ -268,6 +272,41 @@ impl Users {
             .await?;
         core.reach(seq).await?;
         row.detail()
+    }
+
+    /// Everybody by name, for a list to choose from; at most a thousand. Whoever is not among them can be asked for by name.
+    pub async fn list_names(&self, actor: &Actor) -> Result<Vec<UserRef>, Error> {
+        self.core.authorize(actor, Action::ManageUsers, &Object::Instance).await?;
+        let mut reader = self.core.db.reader().await?;
+        store::users::names(&mut reader.conn(), MOST_NAMES).await?.iter().map(UserRow::reference).collect()
+    }
+
+    /// The workspaces in which that person may have keys, by name.
+    pub async fn list_places(&self, actor: &Actor, id: &UserId) -> Result<Vec<WorkspaceRef>, Error> {
+        self.core.authorize(actor, Action::ManageUsers, &Object::Instance).await?;
+        let mut reader = self.core.db.reader().await?;
+        let mut conn = reader.conn();
+        let mut places = Vec::new();
+        for place in store::workspaces::memberships(&mut conn, id).await? {
+            if place.role >= Role::Member
+                && let Some(row) = store::workspaces::find(&mut conn, place.workspace_id.as_str()).await?
+            {
+                let workspace = row.summary(None)?;
+                places.push(WorkspaceRef { id: workspace.id, slug: workspace.slug, name: workspace.name });
+            }
+        }
+        places.sort_by(|one, other| one.name.cmp(&other.name));
+        Ok(places)
+    }
+
+    /// A member of that workspace by name, for those who may make keys for them.
+    pub async fn get_name(&self, actor: &Actor, workspace: &WorkspaceId, id: &UserId) -> Result<UserRef, Error> {
+        self.core.authorize(actor, Action::CreateKey, &Object::Key { workspace, owner: id, id: None }).await?;
+        let mut reader = self.core.db.reader().await?;
+        let mut conn = reader.conn();
+        let member = store::workspaces::find_role(&mut conn, workspace, id).await?.is_some();
+        let row = if member { store::users::find(&mut conn, id).await? } else { None };
+        row.ok_or_else(Error::not_found)?.reference()
     }
 
     /// The person with that username.

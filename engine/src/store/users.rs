@@ -94,6 +94,13 @@ pub(crate) async fn find_by_username(conn: &mut Conn<'_>, username: &str) -> Res
     on!(conn, raw => sqlx::query_as(SQL).bind(username).fetch_optional(&mut **raw).await)
 }
 
+/// The first users by username.
+pub(crate) async fn names(conn: &mut Conn<'_>, limit: i64) -> Result<Vec<UserRow>, sqlx::Error> {
+    const SQL: &str = "SELECT id, username, email, display_name, password_hash, instance_admin, active, created_at
+        FROM users ORDER BY username LIMIT $1";
+    on!(conn, raw => sqlx::query_as(SQL).bind(limit).fetch_all(&mut **raw).await)
+}
+
 /// The user with that id.
 pub(crate) async fn find(conn: &mut Conn<'_>, id: &UserId) -> Result<Option<UserRow>, sqlx::Error> {
     const SQL: &str = select_users!("WHERE u.id = $1");

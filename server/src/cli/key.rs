@@ -79,6 +79,21 @@ pub(crate) struct List {
     /// Only keys with this in their name, id or the end of their secret
     #[arg(long, default_value = "")]
     search: String,
+    /// Only keys that hold this scope
+    #[arg(long)]
+    scope: Option<ScopeName>,
+    /// Only keys of this kind: secret, publishable or management
+    #[arg(long, value_parser = kind)]
+    kind: Option<KeyKind>,
+    /// Only keys that end within so many days
+    #[arg(long, value_name = "DAYS")]
+    expiring: Option<u32>,
+    /// Only keys that nobody ever used
+    #[arg(long)]
+    never_used: bool,
+    /// Only keys not used for so many days
+    #[arg(long, value_name = "DAYS")]
+    idle: Option<u32>,
 }
 
 /// A key to be rotated.
@@ -193,7 +208,18 @@ async fn list(wanted: List, engine: &Engine, printer: &Printer) -> Result<(), Cl
         Some(name) => Some(named("user", name, engine.users.find_by_username(&operator(), name).await)?.id),
         None => None,
     };
-    let mut filter = KeyFilter { search: wanted.search, state: wanted.state, owner, limit: MAX_PAGE, ..KeyFilter::default() };
+    let mut filter = KeyFilter {
+        search: wanted.search,
+        state: wanted.state,
+        owner,
+        scope: wanted.scope,
+        kind: wanted.kind,
+        expiring: wanted.expiring,
+        never_used: wanted.never_used,
+        idle: wanted.idle,
+        limit: MAX_PAGE,
+        ..KeyFilter::default()
+    };
     let mut keys = Vec::new();
     loop {
         let page = engine.keys.list(&operator(), &workspace, &filter).await?;

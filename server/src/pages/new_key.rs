@@ -9,8 +9,8 @@ use axum::http::{HeaderValue, Method, Response, StatusCode, Uri};
 use keyfold_app::functions::context::SubmittedKeyForm;
 use keyfold_app::key_form::KeyForm;
 use keyfold_app::{render_already_shown_page, render_secret_page};
-use keyfold_domain::ids::KeyId;
-use keyfold_domain::key::IssuedKey;
+use keyfold_domain::ids::{KeyId, UserId};
+use keyfold_domain::key::{IssuedKey, NewKey};
 use keyfold_domain::policy::{Actor, Principal};
 use keyfold_domain::problem::{Problem, ProblemCode};
 use leptos::prelude::provide_context;
@@ -54,7 +54,8 @@ pub(crate) async fn create_key(
         Err(problem) => return refusal(&problem),
     };
     let context = request_context(&state, actor.clone(), &parts.headers);
-    match create(&state, &actor, &slug, &pairs).await {
+    let owner = owner(&parts.uri);
+    match create(&state, &actor, &slug, &pairs, owner).await {
         Outcome::Issued(issued) => page(render_secret_page(&assets(), &context, &slug, *issued)),
         Outcome::AlreadyIssued(id) => page(render_already_shown_page(&assets(), &context, &slug, id.as_str())),
         Outcome::Refused(problem) => form_again(&state, parts, KeyForm::from_pairs(pairs), problem).await,
@@ -87,10 +88,16 @@ pub(super) async fn read(parts: &Parts, body: Body) -> Result<Vec<(String, Strin
         .ok_or_else(|| Problem::new(ProblemCode::Invalid, "The form cannot be read. Load the page again."))
 }
 
-async fn create(state: &AppState, actor: &Actor, slug: &str, pairs: &[(String, String)]) -> Outcome {
+/// Whose key it shall be, if the form's address says so. What is no id names nobody, as on the page of the form.
+fn owner(uri: &Uri) -> Option<UserId> {
+    let axum::extract::Query(pairs) = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(uri).ok()?;
+    pairs.into_iter().find(|(name, _)| name == "owner").and_then(|(_, id)| id.parse().ok())
+}
+
+async fn create(state: &AppState, actor: &Actor, slug: &str, pairs: &[(String, String)], owner: Option<UserId>) -> Outcome {
     let attempt = async {
         let workspace = state.engine.workspaces.get(actor, slug).await.map_err(|error| logged(&error))?;
-        let key = KeyForm::from_pairs(pairs.iter().cloned()).new_key()?;
+        let key = NewKey { owner, ..KeyForm::from_pairs(pairs.iter().cloned()).new_key()? };
         let idempotency = pairs.iter().find(|(name, _)| name == IDEMPOTENCY_KEY).map(|(_, value)| value.as_str());
         state
             .engine

@@ -75,6 +75,16 @@ pub(crate) async fn get(addr: SocketAddr, path: &str, headers: &str) -> Result<A
     Ok(Answer { status, body: connection.buffer.split_off(end) })
 }
 
+/// A POST on a connection of its own, like [`get`]; `headers` say how long the body is. Returns the head of the answer.
+pub(crate) async fn post(addr: SocketAddr, path: &str, headers: &str, body: &str) -> Result<String> {
+    let mut connection = Connection::open(addr).await?;
+    connection.stream.write_all(format!("POST {path} HTTP/1.0\r\nHost: {addr}\r\n{headers}\r\n{body}").as_bytes()).await?;
+    let limit = u64::try_from(LONGEST)?;
+    (&mut connection.stream).take(limit).read_to_end(&mut connection.buffer).await?;
+    let end = head_end(&connection.buffer).with_context(|| format!("the answer to POST {path} broke off"))?;
+    Ok(std::str::from_utf8(&connection.buffer[..end])?.to_owned())
+}
+
 /// Where the body begins, if the whole head is there.
 fn head_end(bytes: &[u8]) -> Option<usize> {
     bytes.windows(4).position(|window| window == b"\r\n\r\n").map(|at| at + 4)

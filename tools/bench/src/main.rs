@@ -12,6 +12,7 @@ mod figures;
 mod filling;
 mod http;
 mod instructions;
+mod lists;
 mod load;
 mod postgres;
 mod reference;
@@ -36,6 +37,8 @@ use tokio::signal::unix::{SignalKind, signal};
 enum Command {
     /// Measure everything and print one table
     Run(run::Args),
+    /// Measure the pages of keys alone
+    Lists(lists::Args),
     /// Serve a fixed body from a bare axum route, until stopped
     Reference(reference::Args),
     /// Create keys over HTTP as fast as they are answered, and print how that went
@@ -59,6 +62,7 @@ fn main() -> ExitCode {
 async fn dispatch(command: Command) -> Result<String> {
     match command {
         Command::Run(args) => until_stopped(Box::pin(run::run(args))).await,
+        Command::Lists(args) => until_stopped(Box::pin(lists::run(args))).await,
         Command::Reference(args) => reference::run(args).await,
         Command::Create(args) => load::run(args).await,
     }

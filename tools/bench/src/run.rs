@@ -13,7 +13,7 @@ use crate::server::{Server, Start};
 use crate::startup::Sized;
 use crate::verification::Contest;
 use crate::wrk::Wrk;
-use crate::{instructions, say, startup, weight};
+use crate::{instructions, lists, say, startup, weight};
 
 /// The smaller instance.
 const FEW: u32 = 1000;
@@ -85,6 +85,10 @@ async fn measure(args: &Args, programs: &Programs<'_>, folder: &Path) -> Result<
     rows.extend(on_sqlite(programs, folder, effort).await?);
     if let Some(url) = &args.postgres {
         rows.push(on_postgres(programs, folder, url, effort).await?);
+    }
+    rows.extend(lists::on(programs, None, args.keys, false).await?);
+    if let Some(url) = &args.postgres {
+        rows.extend(lists::on(programs, Some(url), args.keys, false).await?);
     }
     let (small, large) = (Sized { instance: &few, keys: u64::from(FEW) }, Sized { instance: &many, keys: u64::from(args.keys) });
     rows.extend(startup::measure(programs, &small, &large).await?);
@@ -168,6 +172,9 @@ fn method(args: &Args) -> String {
          - *Creation* is `POST /v1/workspaces/…/keys` with a management key, each answered after the key, its audit event and its\n\
          \x20 line in the change log are on disk, in workspaces that grow to 1,000 keys. *fdatasync* is one page of 4 KiB written and\n\
          \x20 synced at a time, in the same folder. *Plain inserts* are single-row transactions by pgbench, with as many clients.\n\
+         - *Pages of keys* are of the workspace of `keyfold demo --keys {}`: first as the engine makes them, in every order under every\n\
+         \x20 filter, first and deep, where the slowest is shown; then over HTTP by a signed-in administrator, one request at a time, the\n\
+         \x20 middle and the 95th percentile of 60. The deep page is the 101st of 200 keys. HTML is the whole page as browsers get it.\n\
          - *Start* is from starting the process to the first 200 of `/v1/whoami`, the middle of 5, files in the system's cache.\n\
          - *Memory* is VmRSS three seconds after that. The weight of the site is what the server sends.\n",
         args.seconds,
@@ -175,5 +182,6 @@ fn method(args: &Args) -> String {
         whole(f64::from(args.keys / 10)),
         whole(f64::from(args.keys)),
         FEW - 1,
+        args.keys,
     )
 }

@@ -48,6 +48,8 @@ pub(super) async fn live(
             use_keys(engine, &made, day, hour, dice)?;
             engine.flush_usage().await?;
         }
+        // What ended or went dormant since yesterday gets its event at about the right time.
+        engine.sweep().await?;
         clock.go_to(at(18));
         let mut people = People { engine, password, here: HashMap::new() };
         let (born, rest): (Vec<Key>, Vec<Key>) = waiting.into_iter().partition(|key| key.made == day);
@@ -149,8 +151,8 @@ fn use_keys(engine: &Engine, made: &[Made], day: i64, hour: i64, dice: &mut Dice
                 scope: scope.copied(),
                 resource: None,
                 client_ip: Some(ip),
-                user_agent: None,
-                asker: Client::default(),
+                user_agent: Some("python-requests/2.32"),
+                asker: Client { ip: None, user_agent: Some("gateway/1.4") },
             };
             engine.verifier.verify(gateway.issued.secret.expose(), &request)?;
         }

@@ -69,6 +69,7 @@ pub(super) fn rows() -> Vec<Row> {
     let of_instance = people([401, 403, 403, 403, 403, 403, 200, 403]);
     let manage_members = people([401, 403, 403, 403, 200, 404, 200, 403]);
     let instance_only = people([401, 403, 403, 403, 403, 403, 200, 403]);
+    let administrators = people([401, 403, 403, 403, 403, 403, 200, 403]);
     let row = |act, call, expected| Row { act, call, expected };
     vec![
         row("/_app/get_home", |_| ask("get_home", &json!({})), everybody),
@@ -104,6 +105,19 @@ pub(super) fn rows() -> Vec<Row> {
         row("/_app/end_secret",
             |target| form("end_secret", &[("workspace", "acme"), ("id", &target.key), ("secret", &target.secret_id)]),
             people([401, 404, 404, 409, 409, 404, 409, 404])),
+        row("/_app/preview_bulk",
+            |target| ask("preview_bulk", &json!({"act": "delete", "chosen": {"workspace": "acme", "ids": [target.key]}})), one_key),
+        row("/_app/run_bulk",
+            |target| form("run_bulk", &[("act", "deactivate"), ("workspace", "acme"), ("ids[0]", &target.key), ("expected", "1")]), one_key),
+        row("/_app/get_bulk", |_| ask("get_bulk", &json!({"workspace": "acme", "id": "blk_0000000000000000000000"})),
+            people([401, 404, 404, 404, 404, 404, 404, 404])),
+        // Of all workspaces: for administrators of the instance.
+        row("/_app/list_all_keys", |_| ask("list_all_keys", &json!({"filter": {}})), administrators),
+        row("/_app/get_any_key", |target| ask("get_any_key", &json!({"id": target.key})), administrators),
+        row("/_app/get_key_places", |_| ask("get_key_places", &json!({"user": "founder"})), administrators),
+        row("/_app/preview_bulk", |target| ask("preview_bulk", &json!({"act": "delete", "chosen": {"ids": [target.key]}})), administrators),
+        row("/_app/run_bulk",
+            |target| form("run_bulk", &[("act", "delete"), ("ids[0]", &target.key), ("expected", "1"), ("confirmation", "1")]), administrators),
         row("/_app/delete_key", |target| form("delete_key", &[("workspace", "acme"), ("id", &target.key)]), one_key),
         row("/_app/get_policy", |_| ask("get_policy", &json!({"workspace": "acme"})), admins),
         row("/_app/get_policy", |_| ask("get_policy", &json!({"workspace": ""})), of_instance),

@@ -153,6 +153,8 @@ async fn the_pages_functions_tell_strangers_no_more_than_the_api() {
             Call::post("/_app/get_key").json(&json!({"workspace": workspace, "id": id})),
             Call::post("/_app/update_key").form(&[&named[..], &[("version", "1"), ("scopes[0]", "chat")]].concat()),
             Call::post("/_app/delete_key").form(&named),
+            Call::post("/_app/preview_bulk").json(&json!({"act": "delete", "chosen": {"workspace": workspace, "ids": [id]}})),
+            Call::post("/_app/run_bulk").form(&[("act", "deactivate"), ("workspace", workspace), ("ids[0]", id), ("expected", "1")]),
             Call::post("/_app/rename_key").form(&[&named[..], &[("version", "1"), ("name", "mine")]].concat()),
             Call::post("/_app/change_expiry").form(&[&named[..], &[("version", "1"), ("expiry", "7")]].concat()),
             Call::post("/_app/change_interval").form(&[&named[..], &[("version", "1"), ("inactivity_days", "30")]].concat()),
@@ -175,7 +177,7 @@ async fn the_pages_functions_tell_strangers_no_more_than_the_api() {
             assert_eq!(seen.0, 404);
             assert_eq!(seen, look(&app, actor, missing).await, "{actor:?}");
         }
-        for call in asked("acme", id).into_iter().take(8) {
+        for call in asked("acme", id).into_iter().take(10) {
             assert_eq!(look(&app, actor, call).await.0, 404);
         }
     }
