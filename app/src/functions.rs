@@ -8,6 +8,8 @@ pub mod fault;
 pub mod key_changes;
 pub mod keys;
 pub mod password_input;
+pub mod resources;
+pub mod scopes;
 pub mod sessions;
 pub mod setup;
 pub mod workspaces;

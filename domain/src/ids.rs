@@ -100,6 +100,8 @@ ids! {
     WorkspaceId "wsp_";
     /// Names a signed-in session (not the cookie's value, which is a secret).
     SessionId "ses_";
+    /// Names a thing that keys can be tied to.
+    ResourceId "res_";
 }
 
 #[cfg(test)]

@@ -7,12 +7,14 @@
 
 pub mod audit;
 pub mod base62;
+pub mod catalogue;
 pub mod ids;
 pub mod key;
 pub mod name;
 pub mod policy;
 pub mod policy_limits;
 pub mod problem;
+pub mod resource;
 pub mod scope;
 pub mod secret;
 pub mod time;

@@ -31,6 +31,8 @@ pub use service::audit_log::Export;
 pub use service::keys::Keys;
 pub use service::members::Members;
 pub use service::policies::Policies;
+pub use service::resources::Resources;
+pub use service::scopes::Scopes;
 pub use service::sessions::{IssuedSession, Sessions, SignIn};
 pub use service::setup::{SetUp, Setup};
 pub use service::sweep::Swept;

@@ -25,6 +25,8 @@ use crate::service::audit::Audit;
 use crate::service::keys::Keys;
 use crate::service::members::Members;
 use crate::service::policies::Policies;
+use crate::service::resources::Resources;
+use crate::service::scopes::Scopes;
 use crate::service::sessions::Sessions;
 use crate::service::setup::Setup;
 use crate::service::sweep::{SWEEP_EVERY, Swept, sweep};
@@ -157,6 +159,10 @@ pub struct Engine {
     pub members: Members,
     /// The rules for keys.
     pub policies: Policies,
+    /// What keys can be tied to.
+    pub resources: Resources,
+    /// What keys may be used for.
+    pub scopes: Scopes,
     /// API keys.
     pub keys: Keys,
     /// Verdicts on presented keys.
@@ -204,6 +210,8 @@ impl Engine {
             workspaces: Workspaces { core: shared() },
             members: Members { core: shared() },
             policies: Policies { core: shared() },
+            resources: Resources { core: shared() },
+            scopes: Scopes { core: shared() },
             keys: Keys { core: shared() },
             verifier: Verifier { core: shared() },
             audit: Audit { core: shared() },

@@ -11,6 +11,7 @@ mod member;
 mod openapi;
 mod operator;
 mod output;
+mod resource;
 mod serve;
 mod user;
 mod workspace;
@@ -53,6 +54,8 @@ enum Command {
     #[command(subcommand)]
     Key(key::Command),
     #[command(subcommand)]
+    Resource(resource::Command),
+    #[command(subcommand)]
     Audit(audit::Command),
     Doctor(doctor::Args),
     CheckConfig(check_config::Args),
@@ -89,6 +92,7 @@ async fn dispatch(cli: Cli, printer: &Printer) -> Result<(), CliError> {
         Command::Workspace(command) => workspace::run(command, &config, printer).await,
         Command::Member(command) => member::run(command, &config, printer).await,
         Command::Key(command) => Box::pin(key::run(command, &config, printer)).await,
+        Command::Resource(command) => resource::run(command, &config, printer).await,
         Command::Audit(command) => audit::run(command, &config, printer).await,
         Command::Doctor(args) => doctor::run(args, &config, printer).await,
         Command::CheckConfig(args) => check_config::run(args, &config, printer),

@@ -15,12 +15,15 @@ mod keys;
 pub(crate) mod moments;
 mod openapi;
 mod query;
+mod resources;
 pub(crate) mod schemas;
+mod scopes;
 mod workspaces;
 
 pub(crate) use keys::bodies::{IssuedKeyBody, KeyBody};
 pub(crate) use keys::rotation::RotatedKeyBody;
 pub use openapi::openapi_document;
+pub(crate) use resources::ResourceBody;
 
 /// Every route under `/v1` that the router answers, with its part of the OpenAPI document.
 pub fn routes() -> OpenApiRouter<AppState> {
@@ -37,4 +40,8 @@ pub fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(keys::usage::export_key_usage))
         .routes(routes!(keys::deactivate_key))
         .routes(routes!(keys::activate_key))
+        .routes(routes!(resources::list_resources, resources::create_resource))
+        .routes(routes!(resources::get_resource, resources::update_resource, resources::delete_resource))
+        .routes(routes!(scopes::list_scopes, scopes::create_scope))
+        .routes(routes!(scopes::get_scope, scopes::update_scope, scopes::delete_scope))
 }

@@ -184,7 +184,9 @@ pub(super) fn Again(filling: Filling) -> impl IntoView {
 /// In plain words, what the key will be able to do.
 #[component]
 pub(super) fn Promise(filling: Filling, place: String) -> impl IntoView {
-    let can = Memo::new(move |_| filling.form.with(|form| ability(form.kind(), &form.scope_set())));
+    let can = Memo::new(move |_| {
+        filling.form.with(|form| filling.catalogue.with_value(|catalogue| ability(form.kind(), &form.scope_set(catalogue), catalogue)))
+    });
     let class = move || if can.with(Option::is_some) { "promise" } else { "promise promise-open" };
     let until = move || match filling.end() {
         Ok(Some(end)) => format!(", until {end}."),

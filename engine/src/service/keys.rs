@@ -59,12 +59,7 @@ impl Keys {
         if !(1..=MAX_PAGE).contains(&filter.limit) {
             return Err(Problem::invalid("limit", format!("Choose 1 to {MAX_PAGE} rows.")).into());
         }
-        if filter.search.chars().count() > MAX_SEARCH {
-            return Err(Problem::invalid("search", format!("Search for at most {MAX_SEARCH} characters.")).into());
-        }
-        if filter.search.chars().any(char::is_control) {
-            return Err(Problem::invalid("search", "Leave out control characters.").into());
-        }
+        check_search("search", &filter.search)?;
         let after = filter.cursor.as_deref().map(|text| Cursor::decode(text, filter)).transpose()?;
         let only = if actor.sees_all_keys(workspace) { None } else { actor.user().map(|user| user.id.clone()) };
         if only.is_some() && filter.owner.is_some() && only != filter.owner {
@@ -107,6 +102,17 @@ impl Keys {
         core.authorize(actor, action, &Object::Key { workspace, owner: &owner, id: Some(id) }).await?;
         Ok(row)
     }
+}
+
+/// May that text be searched for?
+pub(super) fn check_search(field: &str, text: &str) -> Result<(), Problem> {
+    if text.chars().count() > MAX_SEARCH {
+        return Err(Problem::invalid(field, format!("Search for at most {MAX_SEARCH} characters.")));
+    }
+    if text.chars().any(char::is_control) {
+        return Err(Problem::invalid(field, "Leave out control characters."));
+    }
+    Ok(())
 }
 
 /// A key as lists show it, with the uses that are not written yet.

@@ -1,6 +1,6 @@
 //! The change log: every change that can alter a verdict, numbered without gaps in the order of the commits.
 
-use keyfold_domain::ids::{KeyId, UserId, WorkspaceId};
+use keyfold_domain::ids::{KeyId, ResourceId, UserId, WorkspaceId};
 use keyfold_domain::time::Timestamp;
 
 use super::db::{Conn, on};
@@ -11,6 +11,10 @@ pub(crate) enum Change<'a> {
     Key(&'a KeyId),
     /// A person's place in a workspace.
     Membership(&'a WorkspaceId, &'a UserId),
+    /// What the scopes of a workspace imply, or which keys hold them.
+    Scopes(&'a WorkspaceId),
+    /// A resource, for the keys that are tied to it.
+    Resource(&'a WorkspaceId, &'a ResourceId),
 }
 
 /// A line of the log.
@@ -26,6 +30,8 @@ pub(crate) async fn append(conn: &mut Conn<'_>, change: &Change<'_>, now: Timest
     let (kind, object) = match change {
         Change::Key(id) => ("key", id.to_string()),
         Change::Membership(workspace, user) => ("membership", format!("{workspace} {user}")),
+        Change::Scopes(workspace) => ("scopes", workspace.to_string()),
+        Change::Resource(workspace, resource) => ("resource", format!("{workspace} {resource}")),
     };
     // In one statement where that is possible: from here on every other writer waits for this transaction.
     let both = "WITH next AS (UPDATE change_sequence SET value = value + 1 WHERE name = 'changes' RETURNING value)

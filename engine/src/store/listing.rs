@@ -33,11 +33,14 @@ impl Position {
     }
 }
 
-/// Workspace, owner, search and state. `$4` is the pattern, `$5` the state's name, `$6` now, `$7` now less the grace.
+/// Workspace, owner, search and state. `$4` is the pattern, `$5` the state's name, `$6` now, `$7` now less the grace,
+/// `$8` the id or name of a resource.
 macro_rules! filter {
     () => {
         "WHERE k.workspace_id = $1 AND ($2 = '' OR k.owner_id = $2) \
          AND ($3 = '' OR k.folded_name LIKE $4 ESCAPE '!' OR k.id = $3 OR s.hint = $3) \
+         AND ($8 = '' OR EXISTS (SELECT 1 FROM key_resources t JOIN resources r ON r.id = t.resource_id WHERE t.key_id = k.id \
+            AND (r.id = $8 OR (r.kind || ':' || r.external_id = $8 AND r.deleted_at IS NULL)))) \
          AND CASE $5 WHEN 'all' THEN TRUE \
             WHEN 'deleted' THEN k.deleted_at IS NOT NULL \
             WHEN 'live' THEN k.deleted_at IS NULL \
@@ -58,14 +61,14 @@ macro_rules! filter {
 macro_rules! page {
     ($column:literal, $value:literal, up) => {
         (
-            select_keys!(filter!(), "ORDER BY ", $column, " ASC, k.id ASC LIMIT $8"),
-            select_keys!(filter!(), "AND (", $column, ", k.id) > (", $value, ", $11) ORDER BY ", $column, " ASC, k.id ASC LIMIT $8"),
+            select_keys!(filter!(), "ORDER BY ", $column, " ASC, k.id ASC LIMIT $9"),
+            select_keys!(filter!(), "AND (", $column, ", k.id) > (", $value, ", $12) ORDER BY ", $column, " ASC, k.id ASC LIMIT $9"),
         )
     };
     ($column:literal, $value:literal, down) => {
         (
-            select_keys!(filter!(), "ORDER BY ", $column, " DESC, k.id DESC LIMIT $8"),
-            select_keys!(filter!(), "AND (", $column, ", k.id) < (", $value, ", $11) ORDER BY ", $column, " DESC, k.id DESC LIMIT $8"),
+            select_keys!(filter!(), "ORDER BY ", $column, " DESC, k.id DESC LIMIT $9"),
+            select_keys!(filter!(), "AND (", $column, ", k.id) < (", $value, ", $12) ORDER BY ", $column, " DESC, k.id DESC LIMIT $9"),
         )
     };
 }
@@ -73,14 +76,14 @@ macro_rules! page {
 /// The texts of a first and of a later page.
 const fn sql(sort: KeySort, descending: bool) -> (&'static str, &'static str) {
     match (sort, descending) {
-        (KeySort::Created, false) => page!("k.created_at", "$9", up),
-        (KeySort::Created, true) => page!("k.created_at", "$9", down),
-        (KeySort::Name, false) => page!("k.folded_name", "$10", up),
-        (KeySort::Name, true) => page!("k.folded_name", "$10", down),
-        (KeySort::LastUsed, false) => page!("COALESCE(k.last_used_at, 0)", "$9", up),
-        (KeySort::LastUsed, true) => page!("COALESCE(k.last_used_at, 0)", "$9", down),
-        (KeySort::Expires, false) => page!("COALESCE(k.expires_at, 9223372036854775807)", "$9", up),
-        (KeySort::Expires, true) => page!("COALESCE(k.expires_at, 9223372036854775807)", "$9", down),
+        (KeySort::Created, false) => page!("k.created_at", "$10", up),
+        (KeySort::Created, true) => page!("k.created_at", "$10", down),
+        (KeySort::Name, false) => page!("k.folded_name", "$11", up),
+        (KeySort::Name, true) => page!("k.folded_name", "$11", down),
+        (KeySort::LastUsed, false) => page!("COALESCE(k.last_used_at, 0)", "$10", up),
+        (KeySort::LastUsed, true) => page!("COALESCE(k.last_used_at, 0)", "$10", down),
+        (KeySort::Expires, false) => page!("COALESCE(k.expires_at, 9223372036854775807)", "$10", up),
+        (KeySort::Expires, true) => page!("COALESCE(k.expires_at, 9223372036854775807)", "$10", down),
     }
 }
 
@@ -109,6 +112,7 @@ pub(crate) async fn page(
             .bind(state)
             .bind(moments.0.as_millis())
             .bind(moments.1.as_millis())
+            .bind(filter.resource.as_ref().map(ToString::to_string).unwrap_or_default())
             .bind(limit);
         match after {
             None => query.fetch_all(&mut **raw).await,
@@ -118,7 +122,7 @@ pub(crate) async fn page(
 }
 
 /// "Contains" for LIKE, with the search text taken literally.
-fn like_pattern(search: &str) -> String {
+pub(crate) fn like_pattern(search: &str) -> String {
     let mut pattern = String::from("%");
     for found in keyfold_domain::name::fold(search).chars() {
         if matches!(found, '%' | '_' | '!') {

@@ -2,6 +2,7 @@
 
 use keyfold_domain::ids::{KeyId, WorkspaceId};
 use keyfold_domain::key::{InactiveReason, KeyFilter, KeyState, KeySummary, MAX_PAGE, StateFilter};
+use keyfold_domain::resource::ResourceName;
 use keyfold_domain::scope::{KeyKind, ScopeName};
 use keyfold_domain::secret::{Grace, Rotation};
 use keyfold_engine::{Engine, Error};
@@ -49,6 +50,12 @@ pub(crate) struct Create {
     /// A scope it shall hold; give it again for more
     #[arg(long)]
     scope: Vec<ScopeName>,
+    /// A resource of its owner it shall be tied to, as kind:id; give it again for more
+    #[arg(long, value_name = "KIND:ID")]
+    resource: Vec<ResourceName>,
+    /// Tie it also to resources that are not its owner's
+    #[arg(long)]
+    override_owner: bool,
     /// secret, publishable or management; left out, management if a scope asks for it, else secret
     #[arg(long, value_parser = kind)]
     kind: Option<KeyKind>,
@@ -153,7 +160,8 @@ async fn dispatch(command: Command, engine: &Engine, printer: &Printer) -> Resul
     }
 }
 
-async fn place(engine: &Engine, workspace: &str) -> Result<WorkspaceId, Error> {
+/// The workspace with that slug or id.
+pub(super) async fn place(engine: &Engine, workspace: &str) -> Result<WorkspaceId, Error> {
     Ok(named("workspace", workspace, engine.workspaces.get(&operator(), workspace).await)?.id)
 }
 
@@ -213,10 +221,14 @@ struct Listed {
 /// The keys as columns for a terminal.
 fn table(keys: &[KeySummary]) -> String {
     let heads = ["ID", "STATE", "OWNER", "SECRET", "SCOPES", "CALLS", "NAME"].map(str::to_owned);
-    let rows: Vec<[String; 7]> = std::iter::once(heads).chain(keys.iter().map(row)).collect();
+    columns(std::iter::once(heads).chain(keys.iter().map(row)).collect())
+}
+
+/// Rows, heads included, as columns for a terminal.
+pub(super) fn columns<const N: usize>(rows: Vec<[String; N]>) -> String {
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
-    let widths: [usize; 7] = std::array::from_fn(width);
-    let line = |row: &[String; 7]| {
+    let widths: [usize; N] = std::array::from_fn(width);
+    let line = |row: &[String; N]| {
         let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
         cells.join("  ").trim_end().to_owned()
     };

@@ -90,7 +90,8 @@ async fn read(parts: &Parts, body: Body) -> Result<Vec<(String, String)>, Proble
 async fn create(state: &AppState, actor: &Actor, slug: &str, pairs: &[(String, String)]) -> Outcome {
     let attempt = async {
         let workspace = state.engine.workspaces.get(actor, slug).await.map_err(|error| logged(&error))?;
-        let key = KeyForm::from_pairs(pairs.iter().cloned()).new_key()?;
+        let catalogue = state.engine.scopes.catalogue(actor, &workspace.id).await.map_err(|error| logged(&error))?;
+        let key = KeyForm::from_pairs(pairs.iter().cloned()).new_key(&catalogue)?;
         let idempotency = pairs.iter().find(|(name, _)| name == IDEMPOTENCY_KEY).map(|(_, value)| value.as_str());
         state
             .engine

@@ -64,6 +64,8 @@ struct ProblemBody {
     tags(
         (name = "verification", description = "Ask whether a key is valid and what it may do."),
         (name = "keys", description = "API keys of a workspace, from creation to deletion."),
+        (name = "resources", description = "What keys can be tied to."),
+        (name = "scopes", description = "What keys may be used for."),
         (name = "workspaces", description = "Workspaces. Every key belongs to exactly one."),
         (name = "document", description = "This document.")
     )
@@ -205,7 +207,10 @@ fn refusals(path: &str, operation: &Operation) -> Vec<ProblemCode> {
     let takes_body = operation.request_body.is_some();
     let names_a_thing = path.contains('{');
     let key_act = operation.operation_id.as_deref().is_some_and(|id| {
-        ["create_key", "update_key", "delete_key", "deactivate_key", "activate_key", "rotate_key", "end_secret"].contains(&id)
+        ["create_key", "update_key", "delete_key", "deactivate_key", "activate_key", "rotate_key", "end_secret"]
+            .into_iter()
+            .chain(["create_resource", "delete_resource", "create_scope", "update_scope", "delete_scope"])
+            .any(|act| act == id)
     });
     [
         // Unknown query parameters are refused everywhere but before the router.
