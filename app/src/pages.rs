@@ -15,6 +15,11 @@ mod new_key;
 mod new_key_fields;
 mod not_found;
 mod place;
+mod place_acts;
+mod resource_acts;
+mod resources;
+mod scope_acts;
+mod scopes;
 #[cfg(feature = "ssr")]
 pub mod secret_once;
 mod setup;

@@ -67,6 +67,9 @@ pub(crate) fn ResourcePicker(
     reach: String,
     held: Vec<String>,
     #[prop(optional)] override_owner: bool,
+    /// Is told what the offered resources are called, by id.
+    #[prop(optional)]
+    names: Option<RwSignal<Vec<(String, String)>>>,
     error: Signal<Option<String>>,
 ) -> impl IntoView {
     let some = reach == SOME || (reach.is_empty() && !held.is_empty());
@@ -75,6 +78,11 @@ pub(crate) fn ResourcePicker(
     let (may_override, owner) = (choice.may_override && all.iter().any(|offer| offer.owner.is_some()), choice.owner.clone());
     let searched = choice.more || all.len() > 8;
     let rows = RwSignal::new(all);
+    if let Some(names) = names {
+        let known = move || rows.with(|rows| rows.iter().map(|row| (row.id.clone(), row.name.clone())).collect());
+        names.set(known());
+        Effect::new(move || names.set(known()));
+    }
     let typed = RwSignal::new(String::new());
     let held = StoredValue::new(held);
     let (workspace, more) = (StoredValue::new(workspace), choice.more);

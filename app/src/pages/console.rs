@@ -86,7 +86,7 @@ fn sign_in_address(next: &str) -> String {
 }
 
 /// The pages of a workspace: address, title, and whether only those see it who manage the workspace.
-const PLACES: &[(&str, &str, bool)] = &[("keys", "API keys", false)];
+const PLACES: &[(&str, &str, bool)] = &[("keys", "API keys", false), ("resources", "Resources", false), ("scopes", "Scopes", false)];
 /// The pages of an instance administrator: address and title.
 const SYSTEM: &[(&str, &str)] = &[];
 

@@ -66,6 +66,8 @@ pub(super) struct Filling {
     pub(super) policy: StoredValue<KeyPolicy>,
     /// The scopes there are.
     pub(super) catalogue: StoredValue<ScopeCatalogue>,
+    /// What the offered resources are called, by id.
+    pub(super) names: RwSignal<Vec<(String, String)>>,
 }
 
 impl Filling {
@@ -81,6 +83,7 @@ impl Filling {
             asks: RwSignal::new(asks),
             policy: StoredValue::new(policy),
             catalogue: StoredValue::new(ScopeCatalogue::default()),
+            names: RwSignal::new(Vec::new()),
         }
     }
 
@@ -210,6 +213,7 @@ fn NewKey(view: KeyFormView, page: KeysPageContext) -> impl IntoView {
                         reach=shown.reach.clone()
                         held=shown.resources.clone()
                         override_owner=shown.override_owner
+                        names=filling.names
                         error=filling.error("resources")
                     />
                     <div class="columns">

@@ -5,6 +5,8 @@ use leptos::prelude::*;
 use leptos_router::hooks::use_params_map;
 
 use super::NotFoundPage;
+use super::resources::ResourcesPage;
+use super::scopes::ScopesPage;
 
 /// What the pages of a workspace know of their address. Pages find it in the context.
 #[derive(Clone, Copy)]
@@ -35,6 +37,8 @@ pub(crate) fn PlacePage() -> impl IntoView {
     let page = open_part(0);
     provide_context(PlaceContext { workspace: named_part("workspace"), id: open_part(1), act: open_part(2) });
     move || match page.get().as_str() {
+        "resources" => view! { <ResourcesPage /> }.into_any(),
+        "scopes" => view! { <ScopesPage /> }.into_any(),
         _ => view! { <NotFoundPage /> }.into_any(),
     }
 }
