@@ -383,8 +383,8 @@ pub struct KeyFilter {
     pub state: StateFilter,
     /// Whose keys; `None` for everybody's that the asker may see.
     pub owner: Option<UserId>,
-    /// Only keys tied to this resource; `None` for all.
-    pub resource: Option<ResourceName>,
+    /// Only keys tied to this resource, by its id or as `kind:id`; empty for all.
+    pub resource: String,
     /// In what order.
     pub sort: KeySort,
     /// Largest first.
@@ -402,7 +402,7 @@ impl Default for KeyFilter {
             search: String::new(),
             state: StateFilter::Live,
             owner: None,
-            resource: None,
+            resource: String::new(),
             sort: KeySort::Created,
             descending: true,
             cursor: None,

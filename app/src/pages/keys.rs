@@ -122,7 +122,7 @@ fn Keys(list: KeyList, filter: Memo<KeyFilter>, page: KeysPageContext) -> impl I
     Effect::new(move || page.settle());
     page.public_url.set_value(list.public_url.clone());
     let filter = filter.get_untracked();
-    let narrowed = !filter.search.is_empty() || filter.state != StateFilter::Live || filter.resource.is_some() || filter.cursor.is_some();
+    let narrowed = !filter.search.is_empty() || filter.state != StateFilter::Live || !filter.resource.is_empty() || filter.cursor.is_some();
     let empty = list.keys.items.is_empty();
     let may_create = list.may_create;
     let name = list.workspace.name.clone();
@@ -269,8 +269,7 @@ fn Keep(name: &'static str, #[prop(into)] value: String, usual: &'static str) ->
 fn Toolbar(filter: KeyFilter, page: KeysPageContext) -> impl IntoView {
     let base = page.workspace.with_untracked(|workspace| format!("/w/{workspace}/keys"));
     let order = key_query::order_name(filter.sort, filter.descending);
-    let resource = filter.resource.as_ref().map(ToString::to_string).unwrap_or_default();
-    let searched_resource = resource.clone();
+    let (resource, searched_resource) = (filter.resource.clone(), filter.resource.clone());
     let (sort_filter, sort_order) = (filter.clone(), order.clone());
     let (search_filter, search_base, sort_base) = (filter.clone(), base.clone(), base.clone());
     let segment = move |state: StateFilter| {

@@ -8,6 +8,7 @@ use keyfold_domain::ids::{KeyId, UserId, WorkspaceId};
 use keyfold_domain::key::{KeyFilter, KeySort, KeySummary, MAX_PAGE, Page};
 use keyfold_domain::policy::{Action, Actor, Object};
 use keyfold_domain::problem::Problem;
+use keyfold_domain::resource::ResourceName;
 use keyfold_domain::time::Timestamp;
 use keyfold_domain::verdict::Moment;
 use serde::{Deserialize, Serialize};
@@ -60,6 +61,9 @@ impl Keys {
             return Err(Problem::invalid("limit", format!("Choose 1 to {MAX_PAGE} rows.")).into());
         }
         check_search("search", &filter.search)?;
+        if !filter.resource.is_empty() && filter.resource.parse::<ResourceName>().is_err() {
+            return Err(Problem::invalid("resource", "Send a resource's id, res_…, or kind:id, like collection:contracts.").into());
+        }
         let after = filter.cursor.as_deref().map(|text| Cursor::decode(text, filter)).transpose()?;
         let only = if actor.sees_all_keys(workspace) { None } else { actor.user().map(|user| user.id.clone()) };
         if only.is_some() && filter.owner.is_some() && only != filter.owner {

@@ -112,7 +112,7 @@ pub(crate) async fn page(
             .bind(state)
             .bind(moments.0.as_millis())
             .bind(moments.1.as_millis())
-            .bind(filter.resource.as_ref().map(ToString::to_string).unwrap_or_default())
+            .bind(&filter.resource)
             .bind(limit);
         match after {
             None => query.fetch_all(&mut **raw).await,

@@ -353,7 +353,7 @@ on_both! {
             instance.engine.keys.create(&ada, &acme.id, tied(name, ties), None).await.unwrap();
         }
         let names = async |resource: &str| {
-            let filter = KeyFilter { resource: Some(resource.parse().unwrap()), descending: false, limit: 1, ..KeyFilter::default() };
+            let filter = KeyFilter { resource: resource.into(), descending: false, limit: 1, ..KeyFilter::default() };
             let first = instance.engine.keys.list(&ada, &acme.id, &filter).await.unwrap();
             let mut names: Vec<String> = first.items.into_iter().map(|key| key.name).collect();
             if let Some(cursor) = first.next {

@@ -9,7 +9,6 @@ use keyfold_domain::ids::UserId;
 use keyfold_domain::key::{DEFAULT_PAGE, KeyFilter, KeySort, KeySummary, MAX_PAGE, StateFilter};
 use keyfold_domain::policy::Actor;
 use keyfold_domain::problem::{Problem, ProblemCode};
-use keyfold_domain::resource::ResourceName;
 use keyfold_domain::workspace::WorkspaceSummary;
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -76,17 +75,13 @@ impl ListQuery {
         let newest_first = matches!(sort, KeySort::Created | KeySort::LastUsed);
         let descending = one_of("order", self.order.as_deref(), descending, &["asc", "desc"])?.unwrap_or(newest_first);
         let limit = page_size(self.limit)?;
-        let resource = |text: String| {
-            text.parse::<ResourceName>()
-                .map_err(|_| Problem::invalid("resource", "Send a resource's id, res_…, or kind:id, like collection:contracts."))
-        };
         let user = |text: String| text.parse::<UserId>().map_err(|_| Problem::invalid("owner", "Send the id of a user, like usr_…"));
         let search = self.search.unwrap_or_default();
         Ok(KeyFilter {
             search,
             state,
             owner: self.owner.map(user).transpose()?,
-            resource: self.resource.map(resource).transpose()?,
+            resource: self.resource.unwrap_or_default(),
             sort,
             descending,
             cursor: self.cursor,
