@@ -16,6 +16,8 @@ pub mod members;
 pub mod one_time_link;
 pub mod password_input;
 pub mod policies;
+pub mod resources;
+pub mod scopes;
 pub mod sessions;
 pub mod setup;
 pub mod users;

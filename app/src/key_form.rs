@@ -1,9 +1,11 @@
 //! What the form of a new key sends, with script or without it, and what it means.
 
+use keyfold_domain::catalogue::{Scope, ScopeCatalogue};
 use keyfold_domain::key::{Expiry, Inactivity, KeySummary, MAX_INACTIVITY_DAYS, NewKey};
 use keyfold_domain::policy_limits::KeyPolicy;
 use keyfold_domain::problem::Problem;
-use keyfold_domain::scope::{self, KeyKind, ScopeSet};
+use keyfold_domain::resource::{ResourceName, ResourceSummary};
+use keyfold_domain::scope::{KeyKind, ScopeSet};
 use keyfold_domain::time::{DAY_MS, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +23,10 @@ pub const CUSTOM: &str = "custom";
 pub const NEVER: &str = "never";
 /// The value of the choice of no inactivity interval.
 pub const OFF: &str = "off";
+/// The value of the choice "all resources".
+pub const EVERYTHING: &str = "all";
+/// The value of the choice "only these resources".
+pub const SOME: &str = "some";
 
 /// The fields as they were typed and ticked. Carries no secret, so it may be shown again beside an error.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +50,12 @@ pub struct KeyForm {
     pub inactivity_custom: String,
     /// A note for people.
     pub note: String,
+    /// [`EVERYTHING`], or [`SOME`] for the ticked resources.
+    pub reach: String,
+    /// The ids of the ticked resources.
+    pub resources: Vec<String>,
+    /// Also resources of others.
+    pub override_owner: bool,
 }
 
 impl KeyForm {
@@ -64,6 +76,8 @@ impl KeyForm {
             inactivity_days,
             inactivity_custom,
             note: key.note.clone(),
+            reach: reach_of(&key.resources).into(),
+            resources: key.resources.iter().filter(|resource| !resource.deleted).map(|resource| resource.id.to_string()).collect(),
             ..Self::offered(policy)
         }
     }
@@ -91,6 +105,9 @@ impl KeyForm {
                 "inactivity_days" => form.inactivity_days = value,
                 "inactivity_custom" => form.inactivity_custom = value,
                 "note" => form.note = value,
+                "reach" => form.reach = value,
+                "resources" | "resources[]" => form.resources.push(value),
+                "override_owner" => form.override_owner = value == "true",
                 _ => {}
             }
         }
@@ -104,9 +121,9 @@ impl KeyForm {
 
     /// The ticked scopes that are on offer for the chosen kind. The others are out of sight in the form, so a tick left
     /// there from before the kind was changed does not count.
-    pub fn scope_set(&self) -> ScopeSet {
+    pub fn scope_set(&self, catalogue: &ScopeCatalogue) -> ScopeSet {
         let kind = self.kind();
-        let hidden = |name: &str| scope::find(name).is_some_and(|info| !kind.may_hold(info));
+        let hidden = |name: &str| catalogue.find(name).is_some_and(|scope| !kind.may_hold(scope));
         self.scopes.iter().filter(|name| !hidden(name)).filter_map(|name| name.parse().ok()).collect()
     }
 
@@ -127,17 +144,38 @@ impl KeyForm {
         }
     }
 
-    /// The key that the form asks for, or the field at fault.
-    pub fn new_key(&self) -> Result<NewKey, Problem> {
+    /// The resources that are chosen. Ticks left behind when all were chosen instead are out of sight and do not count.
+    pub fn resources(&self) -> Result<Vec<ResourceName>, Problem> {
+        named_resources(&self.reach, &self.resources)
+    }
+
+    /// The key that the form asks for in a workspace with those scopes, or the field at fault.
+    pub fn new_key(&self, catalogue: &ScopeCatalogue) -> Result<NewKey, Problem> {
         let kind = KeyKind::from_name(&self.kind).ok_or_else(|| Problem::invalid("kind", "Choose what kind of key it shall be."))?;
-        named_scopes(&self.scopes)?;
+        named_scopes(&self.scopes, catalogue)?;
         let inactivity_days = match self.inactivity_days.as_str() {
             "" => Inactivity::Default,
             choice => interval(choice, &self.inactivity_custom)?.map_or(Inactivity::Off, Inactivity::Days),
         };
         let (name, note) = (self.name.clone(), self.note.clone());
-        NewKey { name, kind, scopes: self.scope_set(), expires_at: self.expiry()?, inactivity_days, note, owner: None }.checked()
+        let new = NewKey {
+            name,
+            kind,
+            scopes: self.scope_set(catalogue),
+            expires_at: self.expiry()?,
+            inactivity_days,
+            note,
+            owner: None,
+            resources: self.resources()?,
+            override_owner: self.override_owner,
+        };
+        new.checked(catalogue)
     }
+}
+
+/// How what a key is tied to stands in the form.
+pub fn reach_of(resources: &[ResourceSummary]) -> &'static str {
+    if resources.is_empty() { EVERYTHING } else { SOME }
 }
 
 /// The inactivity interval that a choice and, for [`CUSTOM`], the number beside it mean, in days; `None` for none.
@@ -154,31 +192,43 @@ pub fn interval(choice: &str, custom: &str) -> Result<Option<u32>, Problem> {
 }
 
 /// The scopes of these names. A name that no scope has is refused: a slip must not narrow a key unseen.
-pub fn named_scopes(names: &[String]) -> Result<ScopeSet, Problem> {
-    let named = |name: &String| match scope::find(name) {
+pub fn named_scopes(names: &[String], catalogue: &ScopeCatalogue) -> Result<ScopeSet, Problem> {
+    let named = |name: &String| match catalogue.find(name) {
         Some(_) => name.parse().map_err(|_| Problem::invalid("scopes", "That is not the name of a scope.")),
         None => Err(Problem::invalid("scopes", format!("There is no scope named {name}."))),
     };
     names.iter().map(named).collect()
 }
 
+/// What is chosen of resources: all of them, or the ticked ones. Nothing ticked where some were wanted is a slip, and must
+/// not widen a key unseen.
+pub fn named_resources(reach: &str, names: &[String]) -> Result<Vec<ResourceName>, Problem> {
+    if reach == EVERYTHING || (reach.is_empty() && names.is_empty()) {
+        return Ok(Vec::new());
+    }
+    if names.is_empty() {
+        return Err(Problem::invalid("resources", "Tick at least one resource, or choose all of them."));
+    }
+    names.iter().map(|name| name.parse()).collect()
+}
+
 /// What a key with these scopes will be able to do, as the end of a sentence that starts with "Can"; `None` for nothing.
-pub fn ability(kind: KeyKind, scopes: &ScopeSet) -> Option<String> {
+pub fn ability(kind: KeyKind, scopes: &ScopeSet, catalogue: &ScopeCatalogue) -> Option<String> {
     if scopes.is_empty() {
         return None;
     }
-    if kind == KeyKind::Management && scopes.effective() == kind.full_access().effective() {
+    if kind == KeyKind::Management && scopes.effective(catalogue) == catalogue.full_access(kind).effective(catalogue) {
         return Some("do everything its owner may do with keys and services".into());
     }
-    let effective = scopes.effective();
     let implied = |name: &str| {
-        effective.iter().filter(|other| other.as_str() != name && scopes.contains(other.as_str())).any(|other| {
+        scopes.iter().filter(|other| other.as_str() != name).any(|other| {
             let only: ScopeSet = std::iter::once(other.clone()).collect();
-            only.effective().contains(name)
+            only.effective(catalogue).contains(name)
         })
     };
     // In the order in which scopes are offered; what a named scope brings along is said by that one.
-    let said: Vec<&str> = kind.scopes().filter(|info| scopes.contains(info.name) && !implied(info.name)).map(|info| info.ability).collect();
+    let said = catalogue.offered(kind).filter(|scope| scopes.contains(scope.name.as_str()) && !implied(scope.name.as_str()));
+    let said: Vec<_> = said.map(Scope::ability).collect();
     Some(format::listed(&said).replace(" and make predictions and ", ", make predictions and "))
 }
 
@@ -197,14 +247,14 @@ mod tests {
     #[test]
     fn a_submitted_form_becomes_the_key_it_asks_for() {
         let sent = [("name", " CI "), ("kind", "secret"), ("scopes", "project"), ("scopes", "chat"), ("expiry", "30"), ("csrf", "x")];
-        let key = form(&sent).new_key().unwrap();
+        let key = form(&sent).new_key(&ScopeCatalogue::default()).unwrap();
         assert_eq!((key.name.as_str(), key.kind, key.scopes), ("CI", KeyKind::Secret, set(&["project", "chat"])));
         assert_eq!(key.expires_at, Expiry::InDays(30));
     }
 
     #[test]
     fn the_first_field_at_fault_is_named() {
-        let field = |pairs: &[(&str, &str)]| form(pairs).new_key().unwrap_err().field.unwrap();
+        let field = |pairs: &[(&str, &str)]| form(pairs).new_key(&ScopeCatalogue::default()).unwrap_err().field.unwrap();
         assert_eq!(field(&[("scopes", "project")]), "kind");
         assert_eq!(field(&[("kind", "secret")]), "scopes");
         assert_eq!(field(&[("kind", "secret"), ("scopes", "nonsense")]), "scopes");
@@ -227,9 +277,36 @@ mod tests {
 
     #[test]
     fn a_name_that_no_scope_has_is_refused_and_not_left_out() {
-        let refused = named_scopes(&["project".into(), "projekt".into()]).unwrap_err();
+        let refused = named_scopes(&["project".into(), "projekt".into()], &ScopeCatalogue::default()).unwrap_err();
         assert_eq!((refused.field.as_deref(), refused.message.as_str()), (Some("scopes"), "There is no scope named projekt."));
-        assert_eq!(named_scopes(&["chat".into()]), Ok(set(&["chat"])));
+        assert_eq!(named_scopes(&["chat".into()], &ScopeCatalogue::default()), Ok(set(&["chat"])));
+    }
+
+    #[test]
+    fn no_slip_with_the_resources_makes_a_key_that_reaches_everything() {
+        let id = "res_0123456789012345678901";
+        let chosen = |pairs: &[(&str, &str)]| form(pairs).resources().map(|names| names.len()).map_err(|problem| problem.field.unwrap());
+        assert_eq!(chosen(&[]), Ok(0));
+        assert_eq!(chosen(&[("reach", "all")]), Ok(0));
+        assert_eq!(chosen(&[("reach", "all"), ("resources", id)]), Ok(0), "the ticks were out of sight");
+        assert_eq!(chosen(&[("reach", "some"), ("resources[]", id)]), Ok(1));
+        assert_eq!(chosen(&[("resources", id)]), Ok(1));
+        for slip in [&[("reach", "some")][..], &[("reach", "x")], &[("reach", "some"), ("resources", "")], &[("resources", "nonsense")]] {
+            assert_eq!(chosen(slip), Err("resources".to_owned()), "{slip:?}");
+        }
+    }
+
+    #[test]
+    fn an_own_scope_is_said_by_its_name_and_what_it_includes_is_not_said_again() {
+        let own = |name: &str, implies: &[&str]| {
+            let description = String::new();
+            let new = keyfold_domain::catalogue::NewScope { name: name.into(), description, implies: set(implies), public: false };
+            new.checked(Timestamp::from_millis(0)).unwrap()
+        };
+        let catalogue: ScopeCatalogue = vec![own("lab", &["chat"]), own("reports:read", &[])].into();
+        assert_eq!(ability(KeyKind::Secret, &set(&["lab", "chat", "reports:read"]), &catalogue).unwrap(), "use lab and use reports:read");
+        assert_eq!(named_scopes(&["lab".into()], &catalogue), Ok(set(&["lab"])));
+        assert!(named_scopes(&["lab".into()], &ScopeCatalogue::default()).is_err());
     }
 
     #[test]
@@ -240,9 +317,9 @@ mod tests {
     #[test]
     fn a_tick_left_on_a_scope_that_is_out_of_sight_does_not_count() {
         let sent = form(&[("kind", "publishable"), ("scopes", "verify"), ("scopes", "inference")]);
-        assert_eq!(sent.scope_set(), set(&["inference"]));
+        assert_eq!(sent.scope_set(&ScopeCatalogue::default()), set(&["inference"]));
         let only_hidden = form(&[("kind", "secret"), ("scopes", "verify")]);
-        assert_eq!(only_hidden.new_key().unwrap_err().field.as_deref(), Some("scopes"));
+        assert_eq!(only_hidden.new_key(&ScopeCatalogue::default()).unwrap_err().field.as_deref(), Some("scopes"));
     }
 
     #[test]
@@ -269,7 +346,9 @@ mod tests {
     #[test]
     fn nothing_said_off_and_a_number_are_three_intervals() {
         let days = |text: &str| {
-            form(&[("kind", "secret"), ("scopes", "chat"), ("inactivity_days", text)]).new_key().map(|key| key.inactivity_days)
+            form(&[("kind", "secret"), ("scopes", "chat"), ("inactivity_days", text)])
+                .new_key(&ScopeCatalogue::default())
+                .map(|key| key.inactivity_days)
         };
         assert_eq!(days(""), Ok(Inactivity::Default));
         assert_eq!(days("off"), Ok(Inactivity::Off));
@@ -283,16 +362,20 @@ mod tests {
 
     #[test]
     fn the_promise_is_plain_speech() {
-        assert_eq!(ability(KeyKind::Secret, &set(&[])), None);
-        assert_eq!(ability(KeyKind::Secret, &set(&["inference"])).unwrap(), "make predictions");
+        assert_eq!(ability(KeyKind::Secret, &set(&[]), &ScopeCatalogue::default()), None);
+        assert_eq!(ability(KeyKind::Secret, &set(&["inference"]), &ScopeCatalogue::default()).unwrap(), "make predictions");
         assert_eq!(
-            ability(KeyKind::Secret, &set(&["project", "inference"])).unwrap(),
+            ability(KeyKind::Secret, &set(&["project", "inference"]), &ScopeCatalogue::default()).unwrap(),
             "manage projects, upload data sets, train models and make predictions"
         );
         assert_eq!(
-            ability(KeyKind::Secret, &set(&["project", "chat"])).unwrap(),
+            ability(KeyKind::Secret, &set(&["project", "chat"]), &ScopeCatalogue::default()).unwrap(),
             "manage projects, upload data sets, train models, make predictions and talk with a collection or source"
         );
-        assert!(ability(KeyKind::Management, &KeyKind::Management.full_access()).unwrap().contains("everything"));
+        assert!(
+            ability(KeyKind::Management, &ScopeCatalogue::default().full_access(KeyKind::Management), &ScopeCatalogue::default())
+                .unwrap()
+                .contains("everything")
+        );
     }
 }

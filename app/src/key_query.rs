@@ -20,6 +20,7 @@ pub(crate) fn filter(query: &ParamsMap) -> KeyFilter {
     if let Some((sort, descending)) = query.get("sort").and_then(|text| order(&text)) {
         (filter.sort, filter.descending) = (sort, descending);
     }
+    filter.resource = query.get("resource").unwrap_or_default();
     filter.cursor = query.get("cursor").filter(|cursor| !cursor.is_empty());
     filter
 }
@@ -40,6 +41,7 @@ pub(crate) fn query(filter: &KeyFilter) -> String {
     let usual = KeyFilter::default();
     let order = order_name(filter.sort, filter.descending);
     let parts = [
+        ("resource", filter.resource.as_str(), ""),
         ("q", filter.search.as_str(), ""),
         ("state", filter.state.as_str(), usual.state.as_str()),
         ("sort", &order, USUAL_ORDER),

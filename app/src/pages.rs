@@ -29,7 +29,12 @@ mod new_key_fields;
 mod not_found;
 mod people;
 mod place;
+mod place_acts;
 mod policy;
+mod resource_acts;
+mod resources;
+mod scope_acts;
+mod scopes;
 #[cfg(feature = "ssr")]
 pub mod secret_once;
 mod setup;

@@ -104,6 +104,8 @@ ids! {
     BulkId "blk_";
     /// Names an invitation to a workspace (not its link, which is a secret).
     InvitationId "inv_";
+    /// Names a thing that keys can be tied to.
+    ResourceId "res_";
 }
 
 #[cfg(test)]

@@ -2,9 +2,11 @@
 
 use serde::{Deserialize, Serialize, Serializer};
 
+use crate::catalogue::ScopeCatalogue;
 use crate::ids::{KeyId, UserId, WorkspaceId};
 use crate::name;
 use crate::problem::Problem;
+use crate::resource::{MAX_KEY_RESOURCES, ResourceName, ResourceSummary};
 use crate::scope::{KeyKind, ScopeName, ScopeSet};
 use crate::time::Timestamp;
 use crate::token::Secret;
@@ -19,8 +21,6 @@ pub const MAX_PAGE: u32 = 200;
 pub const DEFAULT_PAGE: u32 = 50;
 /// The most days that a filter looks back or ahead.
 pub const MAX_FILTER_DAYS: u32 = 3650;
-/// The most characters of a search.
-pub const MAX_SEARCH: usize = 200;
 
 /// When a key shall end.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,13 +83,21 @@ pub struct NewKey {
     /// Whose key it is; `None` for the creator's own.
     #[serde(default)]
     pub owner: Option<UserId>,
+    /// What it is tied to; empty for everything.
+    #[serde(default)]
+    pub resources: Vec<ResourceName>,
+    /// Shall it be tied also to what is not its owner's? For administrators.
+    #[serde(default)]
+    pub override_owner: bool,
 }
 
 impl NewKey {
-    /// A new key with text fields in their accepted form, or the first input at fault. Expiry is for the workspace's rules.
-    pub fn checked(self) -> Result<Self, Problem> {
-        self.scopes.check(self.kind).map_err(|refusal| Problem::invalid("scopes", sentence(&refusal)))?;
+    /// A new key with text fields in their accepted form, or the first input at fault. Expiry and whose the resources are is
+    /// for the workspace to say.
+    pub fn checked(self, catalogue: &ScopeCatalogue) -> Result<Self, Problem> {
+        self.scopes.check(self.kind, catalogue).map_err(|refusal| Problem::invalid("scopes", sentence(&refusal)))?;
         check_inactivity(self.inactivity_days.days())?;
+        check_resources(&self.resources)?;
         Ok(Self { name: name::optional_name("name", &self.name)?, note: name::note("note", &self.note)?, ..self })
     }
 }
@@ -113,6 +121,12 @@ pub struct KeyPatch {
     /// A new note.
     #[serde(default)]
     pub note: Option<String>,
+    /// What it shall be tied to, all of it; empty for everything.
+    #[serde(default)]
+    pub resources: Option<Vec<ResourceName>>,
+    /// Shall it be tied also to what is not its owner's? For administrators.
+    #[serde(default)]
+    pub override_owner: bool,
     /// The version the change was made from; a key of another version is left alone. `None` changes whatever is there.
     #[serde(default)]
     pub version: Option<i64>,
@@ -120,11 +134,12 @@ pub struct KeyPatch {
 
 impl KeyPatch {
     /// A patch for a key of that kind with text fields in their accepted form, or the first input at fault.
-    pub fn checked(self, kind: KeyKind) -> Result<Self, Problem> {
+    pub fn checked(self, kind: KeyKind, catalogue: &ScopeCatalogue) -> Result<Self, Problem> {
         if let Some(scopes) = &self.scopes {
-            scopes.check(kind).map_err(|refusal| Problem::invalid("scopes", sentence(&refusal)))?;
+            scopes.check(kind, catalogue).map_err(|refusal| Problem::invalid("scopes", sentence(&refusal)))?;
         }
         check_inactivity(self.inactivity_days.flatten())?;
+        check_resources(self.resources.as_deref().unwrap_or_default())?;
         Ok(Self {
             name: self.name.map(|text| name::optional_name("name", &text)).transpose()?,
             note: self.note.map(|text| name::note("note", &text)).transpose()?,
@@ -146,6 +161,13 @@ fn check_inactivity(days: Option<u32>) -> Result<(), Problem> {
         }
         _ => Ok(()),
     }
+}
+
+fn check_resources(resources: &[ResourceName]) -> Result<(), Problem> {
+    if resources.len() > MAX_KEY_RESOURCES {
+        return Err(Problem::invalid("resources", format!("A key may be tied to at most {MAX_KEY_RESOURCES} resources.")));
+    }
+    Ok(())
 }
 
 /// Why a key does not work though it was not deleted.
@@ -235,6 +257,8 @@ pub struct KeySummary {
     pub kind: KeyKind,
     /// What it may be used for.
     pub scopes: ScopeSet,
+    /// What it is tied to, by kind and external id; empty for everything. Deleted ones stay here.
+    pub resources: Vec<ResourceSummary>,
     /// The masked secret, `kf_sec_…rOY1`.
     pub hint: String,
     /// Whether it works now.
@@ -381,6 +405,8 @@ pub struct KeyFilter {
     pub never_used: bool,
     /// Only keys not used for so many days; one that was never used counts from its creation.
     pub idle: Option<u32>,
+    /// Only keys tied to this resource, by its id or as `kind:id`; empty for all.
+    pub resource: String,
     /// In what order.
     pub sort: KeySort,
     /// Largest first.
@@ -403,6 +429,7 @@ impl Default for KeyFilter {
             expiring: None,
             never_used: false,
             idle: None,
+            resource: String::new(),
             sort: KeySort::Created,
             descending: true,
             cursor: None,
@@ -417,11 +444,9 @@ impl KeyFilter {
         if !(1..=MAX_PAGE).contains(&self.limit) {
             return Err(Problem::invalid("limit", format!("Choose 1 to {MAX_PAGE} rows.")));
         }
-        if self.search.chars().count() > MAX_SEARCH {
-            return Err(Problem::invalid("search", format!("Search for at most {MAX_SEARCH} characters.")));
-        }
-        if self.search.chars().any(char::is_control) {
-            return Err(Problem::invalid("search", "Leave out control characters."));
+        name::check_search("search", &self.search)?;
+        if !self.resource.is_empty() && self.resource.parse::<ResourceName>().is_err() {
+            return Err(Problem::invalid("resource", "Send a resource's id, res_…, or kind:id, like collection:contracts."));
         }
         for (field, days) in [("expiring", self.expiring), ("idle", self.idle)] {
             if days.is_some_and(|days| !(1..=MAX_FILTER_DAYS).contains(&days)) {
@@ -456,14 +481,19 @@ mod tests {
             inactivity_days: Inactivity::Days(30),
             note: "a\r\nb".into(),
             owner: None,
+            resources: vec![],
+            override_owner: false,
         };
-        let checked = good.clone().checked().unwrap();
+        let built_in = ScopeCatalogue::default();
+        let checked = good.clone().checked(&built_in).unwrap();
         assert_eq!((checked.name.as_str(), checked.note.as_str()), ("CI", "a\nb"));
-        let field = |key: NewKey| key.checked().unwrap_err().field.unwrap();
+        let field = |key: NewKey| key.checked(&built_in).unwrap_err().field.unwrap();
         assert_eq!(field(NewKey { name: "\u{202e}".into(), ..good.clone() }), "name");
         assert_eq!(field(NewKey { scopes: ScopeSet::default(), ..good.clone() }), "scopes");
         assert_eq!(field(NewKey { kind: KeyKind::Publishable, ..good.clone() }), "scopes");
-        assert_eq!(field(NewKey { inactivity_days: Inactivity::Days(0), ..good }), "inactivity_days");
+        assert_eq!(field(NewKey { inactivity_days: Inactivity::Days(0), ..good.clone() }), "inactivity_days");
+        let many = vec!["collection:x".parse().unwrap(); MAX_KEY_RESOURCES + 1];
+        assert_eq!(field(NewKey { resources: many, ..good }), "resources");
     }
 
     #[test]

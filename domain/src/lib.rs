@@ -8,6 +8,7 @@
 pub mod audit;
 pub mod base62;
 pub mod bulk;
+pub mod catalogue;
 pub mod ids;
 pub mod key;
 pub mod member;
@@ -15,6 +16,7 @@ pub mod name;
 pub mod policy;
 pub mod policy_limits;
 pub mod problem;
+pub mod resource;
 pub mod scope;
 pub mod secret;
 pub mod session;

@@ -62,6 +62,20 @@ pub fn slug(field: &str, text: &str) -> Result<String, Problem> {
     }
 }
 
+/// The most characters of a search.
+pub const MAX_SEARCH: usize = 200;
+
+/// May that text be searched for? At most [`MAX_SEARCH`] characters, none of them a control character.
+pub fn check_search(field: &str, text: &str) -> Result<(), Problem> {
+    if text.chars().count() > MAX_SEARCH {
+        return Err(Problem::invalid(field, format!("Search for at most {MAX_SEARCH} characters.")));
+    }
+    if text.chars().any(char::is_control) {
+        return Err(Problem::invalid(field, "Leave out control characters."));
+    }
+    Ok(())
+}
+
 /// The form in which names are searched: NFC, lower case.
 pub fn fold(text: &str) -> String {
     text.nfc().flat_map(char::to_lowercase).collect()

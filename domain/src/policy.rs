@@ -8,6 +8,7 @@ use crate::ids::{KeyId, SessionId, UserId, WorkspaceId};
 use crate::scope::ScopeSet;
 use crate::time::Timestamp;
 use crate::user::UserRef;
+use crate::verdict::ResourceRef;
 use crate::workspace::{Membership, Role};
 
 /// From where a request came and under which id it is logged.
@@ -58,6 +59,8 @@ pub struct ActingKey {
     pub scopes: ScopeSet,
     /// When it ends.
     pub expires_at: Option<Timestamp>,
+    /// What it is tied to, as in [`crate::verdict::Key::resources`].
+    pub resources: Option<Vec<ResourceRef>>,
 }
 
 /// Who is asking.
@@ -135,6 +138,14 @@ pub enum Action {
     ManageMembers,
     /// Give up one's own place in a workspace.
     LeaveWorkspace,
+    /// See the resources that keys can be tied to.
+    ReadResources,
+    /// Add, change and delete resources.
+    ManageResources,
+    /// See the scopes there are.
+    ReadScopes,
+    /// Add, change and delete the workspace's own scopes.
+    ManageScopes,
     /// Make a workspace.
     CreateWorkspace,
     /// List every workspace, rename one.
@@ -201,6 +212,10 @@ const fn needs(action: Action) -> (Role, Role, Option<&'static str>) {
         // A key that could loosen the rules could give itself a longer life.
         Action::AddMember | Action::ManageMembers | Action::ChangePolicy => (Role::Admin, Role::Admin, None),
         Action::LeaveWorkspace => (Role::Viewer, Role::Viewer, None),
+        Action::ReadResources | Action::ReadScopes => (Role::Viewer, Role::Viewer, Some("keys:read")),
+        Action::ManageResources => (Role::Admin, Role::Admin, Some("keys:write")),
+        // A key could give itself more by changing what one of its scopes implies.
+        Action::ManageScopes => (Role::Admin, Role::Admin, None),
         // Of the instance only; in a workspace not even its owner.
         Action::CreateWorkspace | Action::ManageWorkspaces | Action::ManageUsers | Action::ManageAllKeys => {
             (Role::Owner, Role::Owner, None)
@@ -252,6 +267,7 @@ pub fn key_can(role: Role, scopes: &ScopeSet, action: Action) -> Decision {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::catalogue::ScopeCatalogue;
 
     fn id<T: std::str::FromStr>(prefix: &str, last: char) -> T
     where
@@ -271,8 +287,15 @@ mod tests {
     fn key_of(role: Role, scopes: &[&str]) -> Actor {
         let scopes: ScopeSet = scopes.iter().map(|scope| scope.parse().unwrap()).collect();
         let owner = UserRef { id: id("usr_", '1'), username: "ada".into(), display_name: "Ada".into() };
-        let key =
-            ActingKey { id: id("key_", '9'), workspace_id: id("wsp_", '1'), owner, role, scopes: scopes.effective(), expires_at: None };
+        let key = ActingKey {
+            id: id("key_", '9'),
+            workspace_id: id("wsp_", '1'),
+            owner,
+            role,
+            scopes: scopes.effective(&ScopeCatalogue::default()),
+            expires_at: None,
+            resources: None,
+        };
         Actor { principal: Principal::Key(key), request: RequestInfo::default() }
     }
 
@@ -307,6 +330,25 @@ mod tests {
                     assert_eq!(can(&actor, action, &object), writes[at], "{action:?} {actor:?} {object:?}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn admins_manage_resources_and_scopes_and_no_key_changes_what_a_scope_is() {
+        use Decision::{Allow, Forbid};
+        let here = id::<WorkspaceId>("wsp_", '1');
+        let actions = [Action::ReadResources, Action::ReadScopes, Action::ManageResources, Action::ManageScopes];
+        for (actor, expected) in [
+            (person(Some(Role::Viewer), false), [Allow, Allow, Forbid, Forbid]),
+            (person(Some(Role::Member), false), [Allow, Allow, Forbid, Forbid]),
+            (person(Some(Role::Admin), false), [Allow; 4]),
+            (person(None, true), [Allow; 4]),
+            (key_of(Role::Owner, &["keys:write", "keys:read"]), [Allow, Allow, Allow, Forbid]),
+            (key_of(Role::Member, &["keys:write", "keys:read"]), [Allow, Allow, Forbid, Forbid]),
+            (key_of(Role::Owner, &["verify", "audit:read", "members:read"]), [Forbid; 4]),
+        ] {
+            let found = actions.map(|action| can(&actor, action, &Object::Workspace(&here)));
+            assert_eq!(found, expected, "{actor:?}");
         }
     }
 

@@ -1,10 +1,13 @@
-//! Scopes: what a key may be used for. Kinds: what scopes a key may ever hold.
+//! Scopes: what a key may be used for. Kinds: what scopes a key may ever hold. Which scopes there are in a workspace, its
+//! own among them, is in `catalogue`.
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+
+use crate::catalogue::{Scope, ScopeCatalogue};
 
 /// The most scopes one key may hold.
 pub const MAX_SCOPES: usize = 100;
@@ -127,26 +130,16 @@ impl KeyKind {
     }
 
     /// May a key of this kind hold that scope?
-    pub const fn may_hold(self, scope: &ScopeInfo) -> bool {
+    pub fn may_hold(self, scope: &Scope) -> bool {
         match self {
-            Self::Secret => !scope.management,
+            Self::Secret => !scope.is_management(),
             Self::Publishable => scope.public,
             Self::Management => true,
         }
     }
-
-    /// The scopes a key of this kind may hold, in the order they are offered.
-    pub fn scopes(self) -> impl Iterator<Item = &'static ScopeInfo> {
-        BUILT_IN.iter().filter(move |scope| self.may_hold(scope))
-    }
-
-    /// All of them: what *Full access* means for this kind.
-    pub fn full_access(self) -> ScopeSet {
-        self.scopes().filter_map(|scope| scope.name.parse().ok()).collect()
-    }
 }
 
-/// What is known of a scope besides its name.
+/// What is known of a built-in scope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ScopeInfo {
     /// Its name.
@@ -207,7 +200,7 @@ pub const BUILT_IN: &[ScopeInfo] = &[
         name: "keys:write",
         group: "Managing Keyfold",
         ability: "create, change and delete API keys",
-        description: "Create, change, deactivate and delete API keys, as far as the owner may.",
+        description: "Create, change, deactivate and delete API keys and the resources they are tied to, as far as the owner may.",
         implies: &["keys:read"],
         public: false,
         management: true,
@@ -241,7 +234,7 @@ pub const BUILT_IN: &[ScopeInfo] = &[
     },
 ];
 
-/// What is known of the scope with that name; `None` if there is none.
+/// What is known of the built-in scope with that name; `None` if there is none.
 pub fn find(name: &str) -> Option<&'static ScopeInfo> {
     BUILT_IN.iter().find(|scope| scope.name == name)
 }
@@ -299,14 +292,19 @@ impl ScopeSet {
         self.0.remove(scope);
     }
 
-    /// The set with everything its scopes imply, directly or through others.
+    /// Is every scope of this set, by name, in `other`?
+    pub fn is_subset(&self, other: &Self) -> bool {
+        self.0.is_subset(&other.0)
+    }
+
+    /// The set with everything its scopes imply, directly or through others. A scope that is in no catalogue implies nothing.
     #[must_use]
-    pub fn effective(&self) -> Self {
+    pub fn effective(&self, catalogue: &ScopeCatalogue) -> Self {
         let mut all = self.clone();
-        let mut open: Vec<ScopeName> = self.0.iter().cloned().collect();
+        let mut open: Vec<&ScopeName> = self.0.iter().collect();
         while let Some(scope) = open.pop() {
-            let implied = find(scope.as_str()).map_or(&[][..], |info| info.implies);
-            for name in implied.iter().filter_map(|name| name.parse::<ScopeName>().ok()) {
+            let Some(scope) = catalogue.find(scope.as_str()) else { continue };
+            for name in &scope.implies.0 {
                 if all.0.insert(name.clone()) {
                     open.push(name);
                 }
@@ -316,28 +314,28 @@ impl ScopeSet {
     }
 
     /// Can this set do everything that `other` can?
-    pub fn covers(&self, other: &Self) -> bool {
-        other.0.is_subset(&self.effective().0)
+    pub fn covers(&self, other: &Self, catalogue: &ScopeCatalogue) -> bool {
+        other.0.is_subset(&self.effective(catalogue).0)
     }
 
     /// What a key gains and loses in fact when its scopes change from this set to `next`, implied scopes included.
-    pub fn change_to(&self, next: &Self) -> ScopeChange {
-        let (before, after) = (self.effective(), next.effective());
+    pub fn change_to(&self, next: &Self, catalogue: &ScopeCatalogue) -> ScopeChange {
+        let (before, after) = (self.effective(catalogue), next.effective(catalogue));
         ScopeChange { gained: after.0.difference(&before.0).cloned().collect(), lost: before.0.difference(&after.0).cloned().collect() }
     }
 
     /// May a key of that kind hold this set?
-    pub fn check(&self, kind: KeyKind) -> Result<(), ScopeRefusal> {
+    pub fn check(&self, kind: KeyKind, catalogue: &ScopeCatalogue) -> Result<(), ScopeRefusal> {
         if self.0.is_empty() {
             return Err(ScopeRefusal::Empty);
         }
         if self.0.len() > MAX_SCOPES {
             return Err(ScopeRefusal::TooMany);
         }
-        for scope in &self.0 {
-            match find(scope.as_str()) {
-                None => return Err(ScopeRefusal::Unknown(scope.clone())),
-                Some(info) if !kind.may_hold(info) => return Err(ScopeRefusal::Kind(kind, scope.clone())),
+        for name in &self.0 {
+            match catalogue.find(name.as_str()) {
+                None => return Err(ScopeRefusal::Unknown(name.clone())),
+                Some(scope) if !kind.may_hold(scope) => return Err(ScopeRefusal::Kind(kind, name.clone())),
                 Some(_) => {}
             }
         }
@@ -395,22 +393,24 @@ mod tests {
 
     #[test]
     fn a_kind_bounds_the_scopes() {
-        assert_eq!(set(&["project", "chat"]).check(KeyKind::Secret), Ok(()));
-        assert!(set(&["verify"]).check(KeyKind::Secret).is_err());
-        assert_eq!(set(&["inference"]).check(KeyKind::Publishable), Ok(()));
-        assert!(set(&["project"]).check(KeyKind::Publishable).is_err());
-        assert_eq!(set(&["project", "verify"]).check(KeyKind::Management), Ok(()));
-        assert_eq!(set(&[]).check(KeyKind::Management), Err(ScopeRefusal::Empty));
-        assert!(set(&["nonsense"]).check(KeyKind::Management).is_err());
+        let check = |names: &[&str], kind| set(names).check(kind, &ScopeCatalogue::default());
+        assert_eq!(check(&["project", "chat"], KeyKind::Secret), Ok(()));
+        assert!(check(&["verify"], KeyKind::Secret).is_err());
+        assert_eq!(check(&["inference"], KeyKind::Publishable), Ok(()));
+        assert!(check(&["project"], KeyKind::Publishable).is_err());
+        assert_eq!(check(&["project", "verify"], KeyKind::Management), Ok(()));
+        assert_eq!(check(&[], KeyKind::Management), Err(ScopeRefusal::Empty));
+        assert!(check(&["nonsense"], KeyKind::Management).is_err());
     }
 
     #[test]
     fn a_change_counts_what_is_implied() {
-        let change = set(&["project"]).change_to(&set(&["inference", "chat"]));
+        let built_in = ScopeCatalogue::default();
+        let change = set(&["project"]).change_to(&set(&["inference", "chat"]), &built_in);
         assert_eq!(change.gained, vec!["chat".parse().unwrap()]);
         assert_eq!(change.lost, vec!["project".parse().unwrap()]);
-        assert!(set(&["project"]).covers(&set(&["inference"])));
-        assert!(!set(&["inference"]).covers(&set(&["project"])));
+        assert!(set(&["project"]).covers(&set(&["inference"]), &built_in));
+        assert!(!set(&["inference"]).covers(&set(&["project"]), &built_in));
     }
 
     #[test]
@@ -427,10 +427,11 @@ mod tests {
         #[test]
         fn the_effective_set_is_larger_and_final(picks in proptest::collection::vec(0..BUILT_IN.len(), 0..8)) {
             let held: ScopeSet = picks.into_iter().map(|at| BUILT_IN[at].name.parse().unwrap()).collect();
-            let effective = held.effective();
+            let built_in = ScopeCatalogue::default();
+            let effective = held.effective(&built_in);
             prop_assert!(held.iter().all(|scope| effective.contains(scope.as_str())));
-            prop_assert_eq!(effective.effective(), effective.clone());
-            prop_assert!(held.covers(&effective));
+            prop_assert_eq!(effective.effective(&built_in), effective.clone());
+            prop_assert!(held.covers(&effective, &built_in));
         }
     }
 }

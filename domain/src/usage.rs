@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::catalogue::ScopeCatalogue;
 use crate::scope::{KeyKind, ScopeName, ScopeSet};
 use crate::time::{DAY_MS, Timestamp};
 use crate::verdict::Code;
@@ -152,9 +153,15 @@ impl ScopeEvidence {
         self.scopes.iter().filter(|scope| scope.count > 0).count()
     }
 
-    /// Puts together what was counted for a key that holds `held` since `watched_since`.
-    pub fn of(held: &ScopeSet, kind: KeyKind, counted: Vec<ScopeUse>, watched_since: Timestamp, now: Timestamp) -> Self {
-        let effective = held.effective();
+    /// Puts together what was counted until `now` for a key that holds `held` since `watched_since`.
+    pub fn of(
+        held: &ScopeSet,
+        kind: KeyKind,
+        counted: Vec<ScopeUse>,
+        (watched_since, now): (Timestamp, Timestamp),
+        catalogue: &ScopeCatalogue,
+    ) -> Self {
+        let effective = held.effective(catalogue);
         let mut scopes: Vec<ScopeUse> =
             held.iter().map(|scope| ScopeUse { scope: scope.clone(), held: true, last_asked_at: None, count: 0 }).collect();
         let mut asked = ScopeSet::default();
@@ -170,24 +177,24 @@ impl ScopeEvidence {
             }
         }
         let watched = now.millis_since(watched_since) >= i64::from(WATCH_DAYS) * DAY_MS;
-        let suggestion = if watched { narrowed(held, &asked, kind) } else { None };
+        let suggestion = if watched { narrowed(held, &asked, kind, catalogue) } else { None };
         Self { scopes, watched_since, suggestion }
     }
 }
 
 /// The fewest of the scopes asked for that allow all of them, if that is less than `held` allows.
-fn narrowed(held: &ScopeSet, asked: &ScopeSet, kind: KeyKind) -> Option<ScopeSet> {
+fn narrowed(held: &ScopeSet, asked: &ScopeSet, kind: KeyKind, catalogue: &ScopeCatalogue) -> Option<ScopeSet> {
     let mut least = asked.clone();
     for scope in asked.iter() {
         let mut rest = least.clone();
         rest.remove(scope.as_str());
         // One after the other, so that of two that imply each other one stays.
-        if rest.effective().contains(scope.as_str()) {
+        if rest.effective(catalogue).contains(scope.as_str()) {
             least = rest;
         }
     }
-    let narrower = least.effective() != held.effective();
-    (narrower && least.check(kind).is_ok()).then_some(least)
+    let narrower = least.effective(catalogue) != held.effective(catalogue);
+    (narrower && least.check(kind, catalogue).is_ok()).then_some(least)
 }
 
 #[cfg(test)]
@@ -202,7 +209,7 @@ mod tests {
 
     fn evidence(held: &[&str], asked: &[&str], watched_days: i64, kind: KeyKind) -> ScopeEvidence {
         let counted = asked.iter().map(|name| ScopeUse { scope: name.parse().unwrap(), held: false, last_asked_at: Some(NOW), count: 3 });
-        ScopeEvidence::of(&scopes(held), kind, counted.collect(), NOW.plus_days(-watched_days), NOW)
+        ScopeEvidence::of(&scopes(held), kind, counted.collect(), (NOW.plus_days(-watched_days), NOW), &ScopeCatalogue::default())
     }
 
     #[test]

@@ -95,7 +95,7 @@ impl Code {
             Self::Dormant => "This API key was not used for too long. Ask an administrator to activate it.",
             Self::IpDenied => "This API key may not be used from this address.",
             Self::MissingScope => "This API key does not hold the scope that this needs.",
-            Self::WrongResource => "This API key is tied to another resource.",
+            Self::WrongResource => "This API key is tied to other resources, or to ones that were deleted.",
             Self::RateLimited => "Too many calls with this API key. Wait and try again.",
             Self::QuotaExceeded => "The quota of this API key is used up.",
             Self::Valid => "This API key is valid.",
@@ -111,18 +111,42 @@ pub struct ResourceRef {
     external_id: Box<str>,
 }
 
-impl FromStr for ResourceRef {
-    type Err = Problem;
-
-    /// Reads `kind:id`. A kind is 1 to 40 lower-case letters, digits, `_` or `-`; an id 1 to 200 visible characters.
-    fn from_str(text: &str) -> Result<Self, Problem> {
-        let wrong = || Problem::invalid("resource", "Write a resource as kind:id, for instance collection:contracts.");
-        let (kind, external_id) = text.split_once(':').ok_or_else(wrong)?;
+impl ResourceRef {
+    /// A kind is 1 to 40 lower-case letters, digits, `_` or `-`, starting with a letter; an id 1 to 200 visible characters.
+    pub fn new(kind: &str, external_id: &str) -> Result<Self, Problem> {
         let kind_fits = (1..=40).contains(&kind.len())
             && kind.starts_with(|first: char| first.is_ascii_lowercase())
             && kind.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_' || byte == b'-');
+        if !kind_fits {
+            let rule = "Use one lower-case word of up to 40 letters, digits, _ and -, like collection.";
+            return Err(Problem::invalid("kind", rule));
+        }
         let id_fits = (1..=200).contains(&external_id.chars().count()) && !external_id.chars().any(|c| c.is_control() || c.is_whitespace());
-        if kind_fits && id_fits { Ok(Self { kind: kind.into(), external_id: external_id.into() }) } else { Err(wrong()) }
+        if !id_fits {
+            return Err(Problem::invalid("external_id", "Use 1 to 200 visible characters without spaces."));
+        }
+        Ok(Self { kind: kind.into(), external_id: external_id.into() })
+    }
+
+    /// What sort of thing it is.
+    pub fn kind(&self) -> &str {
+        &self.kind
+    }
+
+    /// What the service that has it calls it.
+    pub fn external_id(&self) -> &str {
+        &self.external_id
+    }
+}
+
+impl FromStr for ResourceRef {
+    type Err = Problem;
+
+    /// Reads `kind:id`; see [`Self::new`].
+    fn from_str(text: &str) -> Result<Self, Problem> {
+        let wrong = || Problem::invalid("resource", "Write a resource as kind:id, for instance collection:contracts.");
+        let (kind, external_id) = text.split_once(':').ok_or_else(wrong)?;
+        Self::new(kind, external_id).map_err(|_| wrong())
     }
 }
 
@@ -169,8 +193,9 @@ pub struct Key {
     pub scopes: ScopeSet,
     /// Those and what they imply; see `ScopeSet::effective`.
     pub effective: ScopeSet,
-    /// What it is tied to, sorted; empty for everything.
-    pub resources: Vec<ResourceRef>,
+    /// What it is tied to, sorted; `None` for everything. Resources that were deleted are not in it, so that a key none of
+    /// whose resources is left is tied to nothing.
+    pub resources: Option<Vec<ResourceRef>>,
     /// From where it may be used; empty for anywhere.
     pub ip_allow: Vec<IpNet>,
     /// When it was made.
@@ -245,7 +270,10 @@ const CHECKS: [(Code, Check); 10] = [
     }),
     (Code::MissingScope, |key, question, _| question.scope.is_none_or(|scope| key.effective.contains(scope))),
     (Code::WrongResource, |key, question, _| {
-        key.resources.is_empty() || question.resource.is_none_or(|asked| key.resources.binary_search(asked).is_ok())
+        // Tied to nothing any more is not tied to nothing: such a key is of no use, whatever is asked.
+        key.resources
+            .as_ref()
+            .is_none_or(|tied| !tied.is_empty() && question.resource.is_none_or(|asked| tied.binary_search(asked).is_ok()))
     }),
     (Code::RateLimited, |_, _, moment| moment.allowance != Allowance::RateLimited),
     (Code::QuotaExceeded, |_, _, moment| moment.allowance != Allowance::QuotaExceeded),
@@ -280,6 +308,7 @@ pub fn state(key: &Key, moment: &Moment) -> KeyState {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::catalogue::ScopeCatalogue;
     use proptest::prelude::*;
 
     const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
@@ -295,9 +324,9 @@ mod tests {
             owner_active: true,
             name: "CI".into(),
             kind: KeyKind::Secret,
-            effective: scopes.effective(),
+            effective: scopes.effective(&ScopeCatalogue::default()),
             scopes,
-            resources: vec![],
+            resources: None,
             ip_allow: vec![],
             created_at: NOW.plus_days(-10),
             expires_at: Some(NOW.plus_ms(1)),
@@ -329,7 +358,7 @@ mod tests {
         assert_eq!(judge(&key, &question, &now), Code::QuotaExceeded);
         now.allowance = Allowance::RateLimited;
         assert_eq!(judge(&key, &question, &now), Code::RateLimited);
-        key.resources = vec!["collection:other".parse().unwrap()];
+        key.resources = Some(vec!["collection:other".parse().unwrap()]);
         assert_eq!(judge(&key, &question, &now), Code::WrongResource);
         key.effective.remove("chat");
         assert_eq!(judge(&key, &question, &now), Code::MissingScope);
@@ -381,6 +410,23 @@ mod tests {
         let key = Key { owner_role: None, ..key() };
         assert_eq!(judge(&key, &Question::default(), &moment()), Code::OwnerDisabled);
         assert_eq!(state(&key, &moment()), KeyState::Inactive(InactiveReason::OwnerDisabled));
+    }
+
+    #[test]
+    fn a_tied_key_passes_for_its_resources_and_one_tied_to_nothing_any_more_for_none() {
+        let (contracts, other): (ResourceRef, ResourceRef) = ("collection:contracts".parse().unwrap(), "collection:other".parse().unwrap());
+        let on = |resource| Question { scope: Some("project"), resource, ..Question::default() };
+        let mut key = Key { resources: Some(vec![contracts.clone()]), ..key() };
+        assert_eq!(judge(&key, &on(Some(&contracts)), &moment()), Code::Valid);
+        assert_eq!(judge(&key, &on(Some(&other)), &moment()), Code::WrongResource);
+        assert_eq!(judge(&key, &on(None), &moment()), Code::Valid);
+        key.resources = Some(vec![]);
+        for asked in [Some(&contracts), Some(&other), None] {
+            assert_eq!(judge(&key, &on(asked), &moment()), Code::WrongResource);
+        }
+        assert_eq!(judge(&key, &Question::default(), &moment()), Code::WrongResource);
+        key.resources = None;
+        assert_eq!(judge(&key, &on(Some(&other)), &moment()), Code::Valid);
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! Keeps the verifier's memory exact: applies the change log in order, whoever wrote it (this process, the command line,
 //! another node), and reloads everything when a part of the log is missing.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use keyfold_domain::catalogue::ScopeCatalogue;
 use keyfold_domain::ids::KeyId;
 use keyfold_domain::time::Timestamp;
 use tokio::sync::Mutex;
@@ -13,7 +15,8 @@ use crate::keyset::Keyset;
 use crate::mac::MacBytes;
 use crate::store::changes::{ChangeRow, after, newest};
 use crate::store::db::{Conn, Db};
-use crate::store::keys::{KeyRow, find_live, live_after, live_of_owner, live_of_user};
+use crate::store::keys::{KeyRow, find_live, live_after, live_of_owner, live_of_resource, live_of_user, live_of_workspace};
+use crate::store::scopes;
 use crate::store::secrets::{RetiringRow, retiring};
 
 /// Changes read at once.
@@ -70,6 +73,7 @@ impl Follower {
     async fn load(&self, conn: &mut Conn<'_>, keyset: &Keyset, target: i64) -> Result<(), Error> {
         let mut seen = HashSet::new();
         let mut last = String::new();
+        let mut filling = Filling::new(keyset);
         loop {
             let rows = live_after(conn, &last, LOAD).await?;
             let Some(end) = rows.last().map(|row| row.id.clone()) else { break };
@@ -78,7 +82,7 @@ impl Follower {
                 older.entry(secret.key_id.clone()).or_default().push(secret);
             }
             for row in &rows {
-                seen.insert(insert(keyset, row, older.remove(&row.id).unwrap_or_default())?);
+                seen.insert(filling.insert(conn, row, older.remove(&row.id).unwrap_or_default()).await?);
             }
             last = end;
         }
@@ -92,6 +96,7 @@ impl Follower {
 
 async fn apply(conn: &mut Conn<'_>, keyset: &Keyset, rows: &[ChangeRow]) -> Result<(), Error> {
     let mut done = HashSet::new();
+    let mut filling = Filling::new(keyset);
     for row in rows {
         if !done.insert((row.kind.as_str(), row.object.as_str())) {
             continue;
@@ -100,18 +105,34 @@ async fn apply(conn: &mut Conn<'_>, keyset: &Keyset, rows: &[ChangeRow]) -> Resu
             ("key", _) => {
                 let id: KeyId = crate::store::users::parse_id(&row.object)?;
                 match find_live(conn, &id).await? {
-                    Some(key) => put(conn, keyset, &key).await?,
+                    Some(key) => drop(filling.put(conn, &key).await?),
                     None => keyset.remove(&id),
                 }
             }
             ("membership", Some((workspace, owner))) => {
                 for key in live_of_owner(conn, workspace, owner).await? {
-                    put(conn, keyset, &key).await?;
+                    filling.put(conn, &key).await?;
+                }
+            }
+            ("scopes", None) => {
+                let mut last = String::new();
+                loop {
+                    let keys = live_of_workspace(conn, &row.object, &last, LOAD).await?;
+                    let Some(newest) = filling.put_all(conn, &keys).await? else { break };
+                    last = newest;
+                }
+            }
+            ("resource", Some((workspace, resource))) => {
+                let mut last = String::new();
+                loop {
+                    let keys = live_of_resource(conn, workspace, resource, &last, LOAD).await?;
+                    let Some(newest) = filling.put_all(conn, &keys).await? else { break };
+                    last = newest;
                 }
             }
             ("user", _) => {
                 for key in live_of_user(conn, &row.object).await? {
-                    put(conn, keyset, &key).await?;
+                    filling.put(conn, &key).await?;
                 }
             }
             (kind, _) => return Err(Error::Internal(format!("the change log holds an unknown kind of change: {kind}"))),
@@ -120,18 +141,43 @@ async fn apply(conn: &mut Conn<'_>, keyset: &Keyset, rows: &[ChangeRow]) -> Resu
     Ok(())
 }
 
-/// Puts a key as it is now into memory, with all its secrets that have not ended.
-async fn put(conn: &mut Conn<'_>, keyset: &Keyset, row: &KeyRow) -> Result<(), Error> {
-    let older = if row.rotating_until.is_some() { retiring(conn, &row.id, &row.id).await? } else { Vec::new() };
-    insert(keyset, row, older).map(drop)
+/// Puts keys into the memory. What their scopes imply is read once a workspace: a catalogue that changes while this goes on
+/// is a change of its own, which is applied later.
+struct Filling<'a> {
+    keyset: &'a Keyset,
+    catalogues: HashMap<String, ScopeCatalogue>,
 }
 
-fn insert(keyset: &Keyset, row: &KeyRow, older: Vec<RetiringRow>) -> Result<KeyId, Error> {
-    let record = row.record()?;
-    let id = record.id.clone();
-    let mac = |bytes: &[u8]| MacBytes::try_from(bytes).map_err(|_| Error::Internal("a stored MAC has a wrong length".into()));
-    let older = older.into_iter().map(|secret| Ok((mac(&secret.mac)?, Timestamp::from_millis(secret.ends_at))));
-    let older = older.collect::<Result<Vec<_>, Error>>()?;
-    keyset.put(record, mac(&row.mac)?, &older, row.last_used_at.map(Timestamp::from_millis));
-    Ok(id)
+impl<'a> Filling<'a> {
+    fn new(keyset: &'a Keyset) -> Self {
+        Self { keyset, catalogues: HashMap::new() }
+    }
+
+    /// Puts a key as it is now, with all its secrets that have not ended.
+    async fn put(&mut self, conn: &mut Conn<'_>, row: &KeyRow) -> Result<KeyId, Error> {
+        let older = if row.rotating_until.is_some() { retiring(conn, &row.id, &row.id).await? } else { Vec::new() };
+        self.insert(conn, row, older).await
+    }
+
+    async fn insert(&mut self, conn: &mut Conn<'_>, row: &KeyRow, older: Vec<RetiringRow>) -> Result<KeyId, Error> {
+        let catalogue = match self.catalogues.entry(row.workspace_id.clone()) {
+            Entry::Occupied(read) => read.into_mut(),
+            Entry::Vacant(unread) => unread.insert(scopes::catalogue(conn, &row.workspace_id).await?),
+        };
+        let record = row.record(catalogue)?;
+        let id = record.id.clone();
+        let mac = |bytes: &[u8]| MacBytes::try_from(bytes).map_err(|_| Error::Internal("a stored MAC has a wrong length".into()));
+        let older = older.into_iter().map(|secret| Ok((mac(&secret.mac)?, Timestamp::from_millis(secret.ends_at))));
+        let older = older.collect::<Result<Vec<_>, Error>>()?;
+        self.keyset.put(record, mac(&row.mac)?, &older, row.last_used_at.map(Timestamp::from_millis));
+        Ok(id)
+    }
+
+    /// Puts a page of keys; tells the id of the last, or nothing after the last page.
+    async fn put_all(&mut self, conn: &mut Conn<'_>, rows: &[KeyRow]) -> Result<Option<String>, Error> {
+        for row in rows {
+            self.put(conn, row).await?;
+        }
+        Ok(rows.last().map(|row| row.id.clone()))
+    }
 }

@@ -36,6 +36,8 @@ pub use service::left_keys::LeftKeyQueue;
 pub use service::members::Members;
 pub use service::password_links::{IssuedPasswordLink, PasswordLinks};
 pub use service::policies::Policies;
+pub use service::resources::Resources;
+pub use service::scopes::Scopes;
 pub use service::sessions::{IssuedSession, Sessions, SignIn};
 pub use service::setup::{SetUp, Setup};
 pub use service::sweep::Swept;

@@ -30,6 +30,8 @@ use crate::service::left_keys::LeftKeyQueue;
 use crate::service::members::Members;
 use crate::service::password_links::PasswordLinks;
 use crate::service::policies::Policies;
+use crate::service::resources::Resources;
+use crate::service::scopes::Scopes;
 use crate::service::sessions::Sessions;
 use crate::service::setup::Setup;
 use crate::service::sweep::{SWEEP_EVERY, Swept, sweep};
@@ -170,6 +172,10 @@ pub struct Engine {
     pub invitations: Invitations,
     /// The keys of people who left.
     pub left_keys: LeftKeyQueue,
+    /// What keys can be tied to.
+    pub resources: Resources,
+    /// What keys may be used for.
+    pub scopes: Scopes,
     /// API keys.
     pub keys: Keys,
     /// Verdicts on presented keys.
@@ -224,6 +230,8 @@ impl Engine {
             policies: Policies { core: shared() },
             invitations: Invitations { core: shared() },
             left_keys: LeftKeyQueue { core: shared() },
+            resources: Resources { core: shared() },
+            scopes: Scopes { core: shared() },
             keys: Keys { core: shared() },
             verifier: Verifier { core: shared() },
             audit: Audit { core: shared() },

@@ -17,6 +17,8 @@ pub(crate) mod migrate;
 pub(crate) mod password_links;
 pub(crate) mod place;
 pub(crate) mod policies;
+pub(crate) mod resources;
+pub(crate) mod scopes;
 pub(crate) mod secrets;
 pub(crate) mod sessions;
 pub(crate) mod sweep;

@@ -12,6 +12,7 @@ mod member;
 mod openapi;
 mod operator;
 mod output;
+mod resource;
 mod serve;
 mod user;
 mod workspace;
@@ -54,6 +55,8 @@ enum Command {
     #[command(subcommand)]
     Key(key::Command),
     #[command(subcommand)]
+    Resource(resource::Command),
+    #[command(subcommand)]
     Audit(audit::Command),
     Demo(demo::Args),
     Doctor(doctor::Args),
@@ -91,6 +94,7 @@ async fn dispatch(cli: Cli, printer: &Printer) -> Result<(), CliError> {
         Command::Workspace(command) => workspace::run(command, &config, printer).await,
         Command::Member(command) => member::run(command, &config, printer).await,
         Command::Key(command) => Box::pin(key::run(command, &config, printer)).await,
+        Command::Resource(command) => resource::run(command, &config, printer).await,
         Command::Audit(command) => audit::run(command, &config, printer).await,
         Command::Demo(args) => Box::pin(demo::run(args, &config, printer)).await,
         Command::Doctor(args) => doctor::run(args, &config, printer).await,

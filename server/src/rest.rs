@@ -22,13 +22,16 @@ pub(crate) mod moments;
 mod openapi;
 mod policies;
 mod query;
+mod resources;
 pub(crate) mod schemas;
+mod scopes;
 mod users;
 mod workspaces;
 
 pub(crate) use keys::bodies::{IssuedKeyBody, KeyBody};
 pub(crate) use keys::rotation::RotatedKeyBody;
 pub use openapi::openapi_document;
+pub(crate) use resources::ResourceBody;
 
 /// Every route under `/v1` that the router answers, with its part of the OpenAPI document.
 pub fn routes() -> OpenApiRouter<AppState> {
@@ -76,4 +79,8 @@ pub fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(users::create_reset_link))
         .routes(routes!(workspaces::admin::list_all_workspaces, workspaces::admin::create_workspace))
         .routes(routes!(workspaces::admin::rename_workspace))
+        .routes(routes!(resources::list_resources, resources::create_resource))
+        .routes(routes!(resources::get_resource, resources::update_resource, resources::delete_resource))
+        .routes(routes!(scopes::list_scopes, scopes::create_scope))
+        .routes(routes!(scopes::get_scope, scopes::update_scope, scopes::delete_scope))
 }

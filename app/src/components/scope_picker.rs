@@ -1,17 +1,20 @@
-use keyfold_domain::scope::{BUILT_IN, ScopeInfo, ScopeName};
+use keyfold_domain::catalogue::Scope;
+use keyfold_domain::scope::{BUILT_IN, ScopeName};
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 
 use super::Icon;
 
-fn groups(scopes: &[&'static ScopeInfo]) -> Vec<(&'static str, Vec<&'static ScopeInfo>)> {
-    let mut groups: Vec<(&'static str, Vec<&'static ScopeInfo>)> = Vec::new();
+fn groups(scopes: Vec<Scope>) -> Vec<(&'static str, Vec<Scope>)> {
+    let mut groups: Vec<(&'static str, Vec<Scope>)> = Vec::new();
     for scope in scopes {
         match groups.last_mut() {
-            Some((name, group)) if *name == scope.group => group.push(scope),
-            _ => groups.push((scope.group, vec![scope])),
+            Some((name, group)) if *name == scope.group() => group.push(scope),
+            _ => groups.push((scope.group(), vec![scope])),
         }
     }
+    // Scopes about managing Keyfold are few people's business: they come last.
+    groups.sort_by_key(|(_, group)| group.iter().all(Scope::is_management));
     groups
 }
 
@@ -37,25 +40,29 @@ fn bubbling() -> web_sys::EventInit {
     init
 }
 
-fn implied(info: &ScopeInfo) -> Option<String> {
-    (!info.implies.is_empty()).then(|| format!(" Includes {}.", crate::format::listed(info.implies)))
+fn implied(scope: &Scope) -> Option<String> {
+    let names: Vec<&str> = scope.implies.iter().map(ScopeName::as_str).collect();
+    (!names.is_empty()).then(|| format!(" Includes {}.", crate::format::listed(&names)))
 }
 
 /// Scopes as plain checkboxes, grouped. The style sheet hides what the chosen kind of key may not hold, so that it works
 /// before and without script. `held` decides the first state of each box.
 #[component]
 pub(crate) fn ScopePicker(
-    offered: Vec<&'static ScopeInfo>,
+    offered: Vec<Scope>,
     held: Vec<String>,
     #[prop(into)] described_by: String,
     #[prop(into)] invalid: Signal<bool>,
     #[prop(optional)] autofocus: bool,
+    #[prop(default = "scopes[]")] field: &'static str,
+    #[prop(default = "Scopes")] legend: &'static str,
 ) -> impl IntoView {
-    let first = offered.first().map(|scope| scope.name);
-    let group = move |(title, scopes): (&'static str, Vec<&'static ScopeInfo>)| {
-        let management = scopes.iter().all(|scope| scope.management);
+    let offered = groups(offered);
+    let first = offered.first().and_then(|(_, group)| group.first()).map(|scope| scope.name.clone());
+    let group = move |(title, scopes): (&'static str, Vec<Scope>)| {
+        let management = scopes.iter().all(Scope::is_management);
         let several = scopes.len() > 1;
-        let held = held.clone();
+        let (held, first) = (held.clone(), first.clone());
         view! {
             <div class="scopes-group" data-management=management.then_some("")>
                 <div class="scopes-title">
@@ -72,17 +79,19 @@ pub(crate) fn ScopePicker(
                 {scopes
                     .into_iter()
                     .map(|scope| {
+                        let name = scope.name.to_string();
+                        let text = (scope.description.clone(), implied(&scope));
                         view! {
-                            <label class="scope" data-public=scope.public.then_some("") data-management=scope.management.then_some("")>
+                            <label class="scope" data-public=scope.public.then_some("") data-management=scope.is_management().then_some("")>
                                 <input
                                     type="checkbox"
-                                    name="scopes[]"
-                                    value=scope.name
-                                    checked=held.iter().any(|name| name == scope.name)
-                                    autofocus=autofocus && first == Some(scope.name)
+                                    name=field
+                                    value=name.clone()
+                                    checked=held.contains(&name)
+                                    autofocus=autofocus && first.as_ref() == Some(&scope.name)
                                 />
-                                <span class="scope-name">{scope.name}</span>
-                                <span class="scope-text">{scope.description} {implied(scope)}</span>
+                                <span class="scope-name">{name}</span>
+                                <span class="scope-text">{text.0} {text.1}</span>
                             </label>
                         }
                     })
@@ -92,8 +101,8 @@ pub(crate) fn ScopePicker(
     };
     view! {
         <fieldset class="field" aria-describedby=described_by aria-invalid=move || invalid.get().then_some("true")>
-            <legend class="field-label">"Scopes"</legend>
-            <div class="scopes">{groups(&offered).into_iter().map(group).collect_view()}</div>
+            <legend class="field-label">{legend}</legend>
+            <div class="scopes">{offered.into_iter().map(group).collect_view()}</div>
         </fieldset>
     }
 }
@@ -107,7 +116,7 @@ pub(crate) fn ScopeChips(
     #[prop(optional)] icon: Option<&'static str>,
 ) -> impl IntoView {
     let rest = scopes.len().saturating_sub(most);
-    let order = |scope: &ScopeName| BUILT_IN.iter().position(|info| info.name == scope.as_str());
+    let order = |scope: &ScopeName| BUILT_IN.iter().position(|info| info.name == scope.as_str()).unwrap_or(BUILT_IN.len());
     let mut scopes = scopes;
     scopes.sort_by_key(order);
     let title = scopes.iter().skip(most).map(ScopeName::as_str).collect::<Vec<_>>().join(", ");

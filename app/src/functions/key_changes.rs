@@ -4,7 +4,9 @@ use keyfold_domain::ids::KeyId;
 use keyfold_domain::key::KeySummary;
 use leptos::prelude::*;
 
+use super::codec::Json;
 use super::fault::Fault;
+use super::resources::ResourceChoice;
 #[cfg(feature = "ssr")]
 use {
     super::context,
@@ -76,6 +78,33 @@ pub async fn change_interval(
     let days = key_form::interval(&inactivity_days, &inactivity_custom);
     let patch = days.map(|days| KeyPatch { inactivity_days: Some(days), ..KeyPatch::default() });
     change(&workspace, &id, version, patch, &typed, "interval").await
+}
+
+/// What the dialog for a key's resources offers: those of its owner, and for admins the others'.
+#[server(endpoint = "get_key_resources", prefix = "/_app", input = Json, output = Json)]
+pub async fn get_key_resources(workspace: String, id: KeyId) -> Result<ResourceChoice, Fault> {
+    let (request, actor) = context::actor()?;
+    let place = context::reply(request.engine.workspaces.get(&actor, &workspace).await)?;
+    let key = context::reply(request.engine.keys.get(&actor, &place.id, &id).await)?;
+    let choice = context::reply(ResourceChoice::offered(&request.engine, &actor, &place.id, Some(key.owner.id)).await)?;
+    Ok(choice.with(key.resources))
+}
+
+/// Ties a key to other resources, or to none.
+#[server(endpoint = "change_resources", prefix = "/_app")]
+pub async fn change_resources(
+    workspace: String,
+    id: KeyId,
+    version: i64,
+    reach: String,
+    #[server(default)] resources: Vec<String>,
+    #[server(default)] override_owner: bool,
+) -> Result<KeySummary, Fault> {
+    let (chosen, override_text) = (resources.join(" "), override_owner.to_string());
+    let typed = [("reach", reach.as_str()), ("resources", &chosen), ("override_owner", &override_text)];
+    let names = key_form::named_resources(&reach, &resources);
+    let patch = names.map(|names| KeyPatch { resources: Some(names), override_owner, ..KeyPatch::default() });
+    change(&workspace, &id, version, patch, &typed, "resources").await
 }
 
 /// Stops a key until somebody activates it again.

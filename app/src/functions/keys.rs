@@ -1,5 +1,6 @@
 //! API keys.
 
+use keyfold_domain::catalogue::ScopeCatalogue;
 use keyfold_domain::ids::{KeyId, UserId};
 use keyfold_domain::key::{IssuedKey, KeyFilter, KeySummary, Page};
 use keyfold_domain::time::Timestamp;
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::codec::Json;
 use super::context::SubmittedKeyForm;
 use super::fault::Fault;
+use super::resources::ResourceChoice;
 use super::workspaces::Place;
 use crate::key_form::KeyForm;
 #[cfg(feature = "ssr")]
@@ -55,6 +57,10 @@ pub struct KeyFormView {
     pub submitted: Option<SubmittedKeyForm>,
     /// Makes a second post of the same form harmless.
     pub idempotency_key: String,
+    /// What the key may be used for here.
+    pub catalogue: ScopeCatalogue,
+    /// What it may be tied to.
+    pub resources: ResourceChoice,
     pub now: Timestamp,
 }
 
@@ -69,6 +75,8 @@ pub struct KeyView {
     pub may_activate: bool,
     /// The viewer may make another one like it.
     pub may_copy: bool,
+    /// What keys may be used for here.
+    pub catalogue: ScopeCatalogue,
     pub now: Timestamp,
 }
 
@@ -159,7 +167,10 @@ pub async fn get_key_form(
         Some(id) => Some(context::reply(request.engine.users.get_name(&actor, &workspace.id, &id).await)?),
         None => None,
     };
-    Ok(KeyFormView { workspace, offered, owner, submitted: use_context(), idempotency_key, now: request.now() })
+    let catalogue = context::reply(request.engine.scopes.catalogue(&actor, &workspace.id).await)?;
+    let whose = owner.as_ref().map(|owner| owner.id.clone());
+    let resources = context::reply(ResourceChoice::offered(&request.engine, &actor, &workspace.id, whose).await)?;
+    Ok(KeyFormView { workspace, offered, owner, submitted: use_context(), idempotency_key, catalogue, resources, now: request.now() })
 }
 
 /// One key.
@@ -168,7 +179,8 @@ pub async fn get_key(workspace: String, id: KeyId) -> Result<KeyView, Fault> {
     let (request, actor) = context::actor()?;
     let workspace = context::reply(request.engine.workspaces.get(&actor, &workspace).await)?;
     let key = context::reply(request.engine.keys.get(&actor, &workspace.id, &id).await)?;
-    Ok(key_view(&actor, workspace, key, request.now()))
+    let catalogue = context::reply(request.engine.scopes.catalogue(&actor, &workspace.id).await)?;
+    Ok(KeyView { catalogue, ..key_view(&actor, workspace, key, request.now()) })
 }
 
 /// A key, and what the actor may do with it. Only the services decide; this tells the page what to offer.
@@ -182,6 +194,7 @@ fn key_view(actor: &policy::Actor, workspace: WorkspaceSummary, key: KeySummary,
         may_change: live && may(policy::Action::UpdateKey),
         may_activate: live && may(policy::Action::ActivateKey),
         may_copy: creates,
+        catalogue: ScopeCatalogue::default(),
         workspace,
         key,
         now,
@@ -198,7 +211,8 @@ pub async fn create_key(
 ) -> Result<IssuedKey, Fault> {
     let (request, actor) = context::actor()?;
     let workspace = context::reply(request.engine.workspaces.get(&actor, &workspace).await)?;
-    let key = NewKey { owner, ..context::reply(form.new_key())? };
+    let catalogue = context::reply(request.engine.scopes.catalogue(&actor, &workspace.id).await)?;
+    let key = NewKey { owner, ..context::reply(form.new_key(&catalogue))? };
     context::reply(request.engine.keys.create(&actor, &workspace.id, key, Some(&idempotency_key)).await)
 }
 
@@ -208,7 +222,8 @@ pub async fn update_key(workspace: String, id: KeyId, version: i64, #[server(def
     let (request, actor) = context::actor()?;
     let place = context::reply(request.engine.workspaces.get(&actor, &workspace).await)?;
     let chosen = scopes.join(" ");
-    let scopes = context::reply_to_form(key_form::named_scopes(&scopes), &[("scopes", &chosen)])?;
+    let catalogue = context::reply(request.engine.scopes.catalogue(&actor, &place.id).await)?;
+    let scopes = context::reply_to_form(key_form::named_scopes(&scopes, &catalogue), &[("scopes", &chosen)])?;
     let patch = KeyPatch { scopes: Some(scopes), version: Some(version), ..KeyPatch::default() };
     let done = request.engine.keys.update(&actor, &place.id, &id, patch).await;
     let key = context::reply_to_form(done, &[("scopes", &chosen)])?;

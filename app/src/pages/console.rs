@@ -86,8 +86,14 @@ fn sign_in_address(next: &str) -> String {
 }
 
 /// The pages of a workspace: address, title, and whether only those see it who manage the workspace.
-const PLACES: &[(&str, &str, bool)] =
-    &[("keys", "API keys", false), ("members", "Members", true), ("audit", "Audit log", false), ("settings", "Settings", true)];
+const PLACES: &[(&str, &str, bool)] = &[
+    ("keys", "API keys", false),
+    ("resources", "Resources", false),
+    ("scopes", "Scopes", false),
+    ("members", "Members", true),
+    ("audit", "Audit log", false),
+    ("settings", "Settings", true),
+];
 /// The pages of an instance administrator: address and title.
 const SYSTEM: &[(&str, &str)] =
     &[("keys", "API keys"), ("users", "Users"), ("workspaces", "Workspaces"), ("policy", "Policy"), ("audit", "Audit log")];

@@ -1,5 +1,6 @@
 //! Edit scopes: what the key gains and loses is shown before it is saved.
 
+use keyfold_domain::catalogue::ScopeCatalogue;
 use keyfold_domain::problem::ProblemCode;
 use keyfold_domain::scope::{ScopeName, ScopeSet};
 use leptos::prelude::*;
@@ -47,7 +48,8 @@ fn ticked(form: &web_sys::HtmlFormElement) -> ScopeSet {
 
 #[component]
 fn EditScopes(view: KeyView, page: KeysPageContext) -> impl IntoView {
-    let KeyView { workspace, key, .. } = view;
+    let KeyView { workspace, key, catalogue, .. } = view;
+    let catalogue = StoredValue::new(catalogue);
     let action = Sending::to::<UpdateKey>();
     let fault = action.fault();
     let conflict = move || fault.get().map(|fault| fault.problem).filter(|problem| problem.code == ProblemCode::Conflict);
@@ -94,7 +96,7 @@ fn EditScopes(view: KeyView, page: KeysPageContext) -> impl IntoView {
                     <input type="hidden" name="version" value=key.version.to_string() />
                     <div class="field">
                         <ScopePicker
-                            offered=key.kind.scopes().collect()
+                            offered=catalogue.with_value(|all| all.offered(key.kind).cloned().collect())
                             held
                             described_by="scopes-error"
                             invalid=Signal::derive(move || error.with(Option::is_some))
@@ -102,7 +104,7 @@ fn EditScopes(view: KeyView, page: KeysPageContext) -> impl IntoView {
                         />
                         <FieldError id="scopes-error".into() error />
                     </div>
-                    <Difference before chosen />
+                    <Difference before chosen catalogue />
                 </div>
                 <DialogFoot aside="Holds from the next call on.">
                     <a class="button" href=page.list data-noscroll="">
@@ -132,9 +134,9 @@ fn after_saving(action: Sending, page: KeysPageContext, name: String, row: Strin
 
 /// What the key could not do before, and what it can no longer do; implied scopes count.
 #[component]
-fn Difference(before: StoredValue<ScopeSet>, chosen: RwSignal<ScopeSet>) -> impl IntoView {
+fn Difference(before: StoredValue<ScopeSet>, chosen: RwSignal<ScopeSet>, catalogue: StoredValue<ScopeCatalogue>) -> impl IntoView {
     let change = Memo::new(move |_| {
-        let change = before.with_value(|before| chosen.with(|chosen| before.change_to(chosen)));
+        let change = before.with_value(|before| catalogue.with_value(|all| chosen.with(|chosen| before.change_to(chosen, all))));
         (change.gained, change.lost)
     });
     let row = |title: &'static str, scopes: Vec<ScopeName>, class: &'static str, icon: &'static str| {

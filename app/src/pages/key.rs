@@ -17,7 +17,7 @@ use super::keys::KeysPageContext;
 use super::keys_table::shown_name;
 use super::not_found::Trouble;
 use super::place::{named_part, open_part};
-use crate::components::{Icon, Moment, Notice, PAGE_TITLE, Precision, ScopeChips, StatusPill, Tone};
+use crate::components::{Icon, Moment, Notice, PAGE_TITLE, Precision, ResourceChips, ScopeChips, StatusPill, Tone};
 use crate::format;
 use crate::functions::keys::KeyView;
 
@@ -167,6 +167,7 @@ fn Done() -> impl IntoView {
     let text = match done.as_deref() {
         Some("name") => "Name and note were saved.",
         Some("expiry") => "The expiry date was saved. It holds from the next call on.",
+        Some("resources") => "The resources were saved. They hold from the next call on.",
         Some("interval") => "The inactivity interval was saved. It holds from the next call on.",
         Some("deactivated") => "The key was deactivated. Whoever uses it is refused from now on.",
         Some("secret") => "The old secret was ended. Whoever uses it is refused from now on.",
@@ -203,6 +204,7 @@ fn Settings(view: KeyView, page: KeysPageContext) -> impl IntoView {
     let KeyView { key, may_change: changes, now, .. } = view;
     let (name, note, end) = (shown_name(&key), key.note.clone(), key.expires_at);
     let scopes: Vec<_> = key.scopes.iter().cloned().collect();
+    let resources = key.resources.clone();
     let interval = key.inactivity_days.map(|days| format!("Stops after {} without use", format::counted(days.into(), "day")));
     view! {
         <section class="panel settings" aria-labelledby="settings-title">
@@ -214,6 +216,13 @@ fn Settings(view: KeyView, page: KeysPageContext) -> impl IntoView {
                 </Setting>
                 <Setting label="Scopes" act="scopes" changes page>
                     <ScopeChips scopes />
+                </Setting>
+                <Setting label="Resources" act="resources" changes page>
+                    {if resources.is_empty() {
+                        "Everything".into_any()
+                    } else {
+                        view! { <ResourceChips resources /> }.into_any()
+                    }}
                 </Setting>
                 <Setting label="Expires" act="expiry" changes page>
                     {match end {

@@ -12,11 +12,16 @@ use super::new_key::Filling;
 use super::new_key_fields::{Inactivity, Life};
 use super::not_found::Trouble;
 use super::{DeleteKeyDialog, EditScopesDialog};
-use crate::components::{Dialog, DialogFoot, FaultNotice, Field, Notice, SendForm, Sending, SubmitButton, Toasts, Tone, describe};
+use crate::components::{
+    Dialog, DialogFoot, FaultNotice, Field, Notice, ResourcePicker, SendForm, Sending, SubmitButton, Toasts, Tone, describe,
+};
 use crate::format::{self, Civil};
-use crate::functions::key_changes::{ActivateKey, ChangeExpiry, ChangeInterval, DeactivateKey, RenameKey};
+use crate::functions::key_changes::{
+    ActivateKey, ChangeExpiry, ChangeInterval, ChangeResources, DeactivateKey, RenameKey, get_key_resources,
+};
 use crate::functions::keys::KeyView;
-use crate::key_form::{KeyForm, NEVER, ON_DATE};
+use crate::functions::resources::ResourceChoice;
+use crate::key_form::{KeyForm, NEVER, ON_DATE, reach_of};
 
 /// The dialog of the act that the address names.
 #[component]
@@ -24,6 +29,7 @@ pub(super) fn KeyAct(act: String, view: KeyView, page: KeysPageContext) -> impl 
     match act.as_str() {
         "name" => view! { <Rename view page /> }.into_any(),
         "scopes" => view! { <EditScopesDialog /> }.into_any(),
+        "resources" => view! { <ChangeResourcesDialog view page /> }.into_any(),
         "expiry" => view! { <ChangeExpiryDialog view page /> }.into_any(),
         "interval" => view! { <ChangeIntervalDialog view page /> }.into_any(),
         "rotate" => view! { <super::key_rotation::RotateDialog view page /> }.into_any(),
@@ -240,6 +246,55 @@ fn ChangeIntervalDialog(view: KeyView, page: KeysPageContext) -> impl IntoView {
         <ActDialog words action view page back="act-interval" fields=&["inactivity_days", "inactivity_custom"] id=ID narrow=true>
             <Version version />
             <Inactivity filling shown=form />
+        </ActDialog>
+    }
+}
+
+#[component]
+fn ChangeResourcesDialog(view: KeyView, page: KeysPageContext) -> impl IntoView {
+    let asked = (view.workspace.slug.clone(), view.key.id.clone());
+    let view = StoredValue::new(view);
+    let choice = Resource::new_blocking(move || asked.clone(), |(workspace, id)| get_key_resources(workspace, id));
+    view! {
+        <Suspense>
+            {move || Suspend::new(async move {
+                match choice.await {
+                    Ok(choice) => view! { <ChangeResourcesForm view=view.get_value() choice page /> }.into_any(),
+                    Err(fault) => view! { <Trouble fault /> }.into_any(),
+                }
+            })}
+        </Suspense>
+    }
+}
+
+#[component]
+fn ChangeResourcesForm(view: KeyView, choice: ResourceChoice, page: KeysPageContext) -> impl IntoView {
+    let action = Sending::to::<ChangeResources>();
+    let words = Words {
+        title: "Edit resources",
+        button: "Save resources",
+        class: CHANGE,
+        done: "resources saved. They hold from the next call on.",
+        aside: "Holds from the next call on.",
+    };
+    let present = view.key.resources.iter().map(|resource| resource.id.to_string()).collect::<Vec<_>>().join(" ");
+    let held = typed_or(action, "resources", &present).split(' ').filter(|id| !id.is_empty()).map(str::to_owned).collect();
+    let reach = typed_or(action, "reach", reach_of(&view.key.resources));
+    let override_owner = typed_or(action, "override_owner", "false") == "true";
+    let (workspace, version) = (view.workspace.slug.clone(), view.key.version);
+    let dead = !view.key.resources.is_empty() && view.key.resources.iter().all(|resource| resource.deleted);
+    view! {
+        <ActDialog words action view page back="act-resources" fields=&["resources"] id="change-resources">
+            <Version version />
+            {dead
+                .then(|| {
+                    view! {
+                        <Notice tone=Tone::Warn>
+                            "What it was tied to was deleted, so it works for nothing. Tick what it shall work on, or choose everything."
+                        </Notice>
+                    }
+                })}
+            <ResourcePicker workspace choice reach held override_owner error=error(action, "resources") />
         </ActDialog>
     }
 }

@@ -72,6 +72,13 @@ pub(super) fn KeyBanner(key: KeySummary, now: Timestamp) -> impl IntoView {
             </Notice>
         }
         .into_any(),
+        KeyState::Active if !key.resources.is_empty() && key.resources.iter().all(|resource| resource.deleted) => view! {
+            <Notice tone=Tone::Warn>
+                <strong>"Tied to nothing that is left"</strong>
+                ". Its resources were deleted, so whoever uses it is refused everywhere. Give it another resource to let it work again."
+            </Notice>
+        }
+        .into_any(),
         KeyState::Active => match key.expires_at.filter(|at| at.millis_since(now) < SOON_MS) {
             Some(at) => view! {
                 <Notice tone=Tone::Warn>

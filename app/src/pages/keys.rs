@@ -122,7 +122,7 @@ fn Keys(list: KeyList, filter: Memo<KeyFilter>, page: KeysPageContext) -> impl I
     Effect::new(move || page.settle());
     page.public_url.set_value(list.public_url.clone());
     let filter = filter.get_untracked();
-    let narrowed = !filter.search.is_empty() || filter.state != StateFilter::Live || filter.cursor.is_some();
+    let narrowed = !filter.search.is_empty() || filter.state != StateFilter::Live || !filter.resource.is_empty() || filter.cursor.is_some();
     let empty = list.keys.items.is_empty();
     let may_create = list.may_create;
     let name = list.workspace.name.clone();
@@ -269,6 +269,7 @@ fn Keep(name: &'static str, #[prop(into)] value: String, usual: &'static str) ->
 fn Toolbar(filter: KeyFilter, page: KeysPageContext) -> impl IntoView {
     let base = page.workspace.with_untracked(|workspace| format!("/w/{workspace}/keys"));
     let order = key_query::order_name(filter.sort, filter.descending);
+    let (resource, searched_resource) = (filter.resource.clone(), filter.resource.clone());
     let (sort_filter, sort_order) = (filter.clone(), order.clone());
     let (search_filter, search_base, sort_base) = (filter.clone(), base.clone(), base.clone());
     let segment = move |state: StateFilter| {
@@ -285,6 +286,7 @@ fn Toolbar(filter: KeyFilter, page: KeysPageContext) -> impl IntoView {
             <search class="search">
                 <SearchForm filter=search_filter.clone() base=search_base>
                     <Keep name="state" value=search_filter.state.as_str() usual=StateFilter::Live.as_str() />
+                    <Keep name="resource" value=searched_resource.clone() usual="" />
                     <Keep name="sort" value=order usual=key_query::USUAL_ORDER />
                 </SearchForm>
             </search>
@@ -295,6 +297,7 @@ fn Toolbar(filter: KeyFilter, page: KeysPageContext) -> impl IntoView {
                 <QueryForm action=sort_base>
                     <Keep name="state" value=sort_filter.state.as_str() usual=StateFilter::Live.as_str() />
                     <Keep name="q" value=sort_filter.search usual="" />
+                    <Keep name="resource" value=resource usual="" />
                     <SortSelect order=sort_order />
                 </QueryForm>
             </div>

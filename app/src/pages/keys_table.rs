@@ -34,6 +34,9 @@ pub(crate) fn KeysTable(list: KeyList, filter: KeyFilter, page: KeysPageContext)
                         <Head sort=KeySort::Name label="Key" filter=filter.clone() page />
                         <th scope="col">"Status"</th>
                         <th scope="col">"Scopes"</th>
+                        <th scope="col" class="col-resource">
+                            "Resource"
+                        </th>
                         <Head sort=KeySort::Created label="Created" class="col-created" filter=filter.clone() page />
                         <Head sort=KeySort::Expires label="Expires" filter=filter.clone() page />
                         <Head sort=KeySort::LastUsed label="Last used" filter=filter.clone() page />
@@ -128,6 +131,11 @@ fn Row(key: KeySummary, may_change: bool, list: KeyList, page: KeysPageContext) 
     let name = shown_name(&key);
     let name_class = if key.name.is_empty() { "key-name faint" } else { "key-name" };
     let now = list.now;
+    let on = match key.resources.as_slice() {
+        [] => "All".to_owned(),
+        [only] => only.name.clone(),
+        [first, rest @ ..] => format!("{} +{}", first.name, rest.len()),
+    };
     let own_page = page.workspace.with_untracked(|slug| format!("/w/{slug}/keys/{}", key.id));
     let owner = if list.manages_all { key.owner.display_name.clone() } else { String::new() };
     let acts = list.manages_all || list.may_create;
@@ -152,6 +160,9 @@ fn Row(key: KeySummary, may_change: bool, list: KeyList, page: KeysPageContext) 
             </td>
             <td data-label="Scopes">
                 <ScopeChips scopes=key.scopes.iter().cloned().collect() most=2 />
+            </td>
+            <td class="col-resource" data-label="Resource">
+                <span class="truncate">{on}</span>
             </td>
             <td class="col-created" data-label="Created">
                 <span class="two-lines">

@@ -1,10 +1,10 @@
 //! Add New Key. Without script the form is posted to its own address, which answers with the page of the secret.
 
+use keyfold_domain::catalogue::ScopeCatalogue;
 use keyfold_domain::ids::{KeyId, UserId};
 use keyfold_domain::key::{Expiry, IssuedKey};
 use keyfold_domain::policy_limits::KeyPolicy;
 use keyfold_domain::problem::{Problem, ProblemCode};
-use keyfold_domain::scope::BUILT_IN;
 use keyfold_domain::time::Timestamp;
 use leptos::prelude::*;
 use leptos::server_fn::ServerFn as _;
@@ -16,7 +16,9 @@ use super::keys::KeysPageContext;
 use super::new_key_fields::{Again, Inactivity, KindCards, Life, Note, Promise};
 use super::not_found::Trouble;
 use crate::browser;
-use crate::components::{Dialog, DialogFoot, FaultNotice, Field, FieldError, ScopePicker, SecretReveal, SubmitButton, describe};
+use crate::components::{
+    Dialog, DialogFoot, FaultNotice, Field, FieldError, ResourcePicker, ScopePicker, SecretReveal, SubmitButton, describe,
+};
 use crate::format::{self, Civil};
 use crate::functions::fault::Fault;
 use crate::functions::keys::{KeyFormView, create_key, get_key_form};
@@ -24,7 +26,8 @@ use crate::functions::password_input::PasswordInput;
 use crate::functions::sessions::StepUp;
 use crate::key_form::KeyForm;
 
-const FIELDS: &[&str] = &["name", "kind", "scopes", "expires_at", "expires_on", "inactivity_days", "inactivity_custom", "note", "password"];
+const FIELDS: &[&str] =
+    &["name", "kind", "scopes", "resources", "expires_at", "expires_on", "inactivity_days", "inactivity_custom", "note", "password"];
 
 #[component]
 pub(crate) fn NewKeyDialog() -> impl IntoView {
@@ -75,6 +78,10 @@ pub(super) struct Filling {
     /// The password is needed again, for a key that may manage others.
     pub(super) asks: RwSignal<bool>,
     pub(super) policy: StoredValue<KeyPolicy>,
+    /// The scopes there are.
+    pub(super) catalogue: StoredValue<ScopeCatalogue>,
+    /// What the offered resources are called, by id.
+    pub(super) names: RwSignal<Vec<(String, String)>>,
 }
 
 impl Filling {
@@ -89,6 +96,8 @@ impl Filling {
             zone: RwSignal::new(None),
             asks: RwSignal::new(asks),
             policy: StoredValue::new(policy),
+            catalogue: StoredValue::new(ScopeCatalogue::default()),
+            names: RwSignal::new(Vec::new()),
         }
     }
 
@@ -122,7 +131,7 @@ impl Filling {
     /// What the server would refuse, said without asking it.
     fn check(self) -> Result<(), Problem> {
         let now = self.now.get_untracked();
-        let key = self.form.with_untracked(KeyForm::new_key)?;
+        let key = self.form.with_untracked(|form| self.catalogue.with_value(|catalogue| form.new_key(catalogue)))?;
         self.policy.with_value(|policy| policy.resolve(key.expires_at, now)).map(drop)
     }
 
@@ -138,6 +147,7 @@ impl Filling {
                 _ if asks => browser::focus("password"),
                 "scopes" => browser::focus_first("#new-key .scopes input"),
                 "kind" => browser::focus_first("#new-key .cards input"),
+                "resources" => browser::focus_first("#new-key .reach input"),
                 "expires_at" => browser::focus("expiry"),
                 other => browser::focus(other),
             };
@@ -161,11 +171,12 @@ impl Filling {
 
 #[component]
 fn NewKey(view: KeyFormView, page: KeysPageContext) -> impl IntoView {
-    let KeyFormView { workspace, offered, owner, submitted, idempotency_key, now } = view;
+    let KeyFormView { workspace, offered, owner, submitted, idempotency_key, catalogue, resources, now } = view;
     let policy = workspace.key_policy.clone();
     let (form, problem) = submitted.map_or((offered, None), |sent| (sent.form, Some(sent.problem)));
     let shown = form.clone();
-    let filling = Filling::new(form, problem.map(Fault::from), policy.clone(), now);
+    let filling =
+        Filling { catalogue: StoredValue::new(catalogue.clone()), ..Filling::new(form, problem.map(Fault::from), policy.clone(), now) };
     filling.wake("new-key");
     let place = workspace.name.clone();
     let whose = owner.as_ref().map_or_else(String::new, |owner| format!("?owner={}", owner.id));
@@ -205,13 +216,22 @@ fn NewKey(view: KeyFormView, page: KeysPageContext) -> impl IntoView {
                     <KindCards chosen=shown.kind() error=filling.error("kind") />
                     <div class="field">
                         <ScopePicker
-                            offered=BUILT_IN.iter().collect()
+                            offered=catalogue.iter().cloned().collect()
                             held=shown.scopes.clone()
                             described_by="scopes-error"
                             invalid=Signal::derive(move || filling.error("scopes").with(Option::is_some))
                         />
                         <FieldError id="scopes-error".into() error=filling.error("scopes") />
                     </div>
+                    <ResourcePicker
+                        workspace=workspace.slug
+                        choice=resources
+                        reach=shown.reach.clone()
+                        held=shown.resources.clone()
+                        override_owner=shown.override_owner
+                        names=filling.names
+                        error=filling.error("resources")
+                    />
                     <div class="columns">
                         <Life filling shown=shown.clone() policy now />
                         <Inactivity filling shown=shown.clone() />

@@ -184,7 +184,22 @@ pub(super) fn Again(filling: Filling) -> impl IntoView {
 /// In plain words, what the key will be able to do.
 #[component]
 pub(super) fn Promise(filling: Filling, place: String) -> impl IntoView {
-    let can = Memo::new(move |_| filling.form.with(|form| ability(form.kind(), &form.scope_set())));
+    let can = Memo::new(move |_| {
+        filling.form.with(|form| filling.catalogue.with_value(|catalogue| ability(form.kind(), &form.scope_set(catalogue), catalogue)))
+    });
+    let on = move || match filling.form.with(KeyForm::resources) {
+        Ok(chosen) if chosen.is_empty() => None,
+        Ok(chosen) => Some(filling.names.with(|names| {
+            let called = |id: String| names.iter().find(|(known, _)| *known == id).map_or_else(|| id.clone(), |(_, name)| name.clone());
+            let mut said: Vec<String> = chosen.iter().take(3).map(|id| called(id.to_string())).collect();
+            let rest = chosen.len().saturating_sub(said.len());
+            if rest > 0 {
+                said.push(format!("{rest} more"));
+            }
+            format::listed(&said)
+        })),
+        Err(_) => Some("nothing yet".to_owned()),
+    };
     let class = move || if can.with(Option::is_some) { "promise" } else { "promise promise-open" };
     let until = move || match filling.end() {
         Ok(Some(end)) => format!(", until {end}."),
@@ -197,7 +212,8 @@ pub(super) fn Promise(filling: Filling, place: String) -> impl IntoView {
             <span>
                 {move || match can.get() {
                     Some(ability) => {
-                        view! { "Can " <strong>{ability}</strong> " in " <span class="break">{place.clone()}</span> {until()} }
+                        view! { "Can " <strong>{ability}</strong> " in " <span class="break">{place.clone()}</span>
+                            {on().map(|names| view! { ", on " <strong class="break">{names}</strong> })} {until()} }
                             .into_any()
                     }
                     None => "Choose at least one scope: a key without one could do nothing.".into_any(),

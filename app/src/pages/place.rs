@@ -9,6 +9,8 @@ use super::audit::AuditPage;
 use super::bulk::BulkPage;
 use super::members::MembersPage;
 use super::policy::PolicyPage;
+use super::resources::ResourcesPage;
+use super::scopes::ScopesPage;
 
 /// What the pages of a workspace know of their address. Pages find it in the context.
 #[derive(Clone, Copy)]
@@ -45,6 +47,8 @@ pub(crate) fn PlacePage() -> impl IntoView {
         "bulk" => view! { <BulkPage workspace=workspace.into() id /> }.into_any(),
         "settings" => view! { <PolicyPage workspace /> }.into_any(),
         "members" => view! { <MembersPage /> }.into_any(),
+        "resources" => view! { <ResourcesPage /> }.into_any(),
+        "scopes" => view! { <ScopesPage /> }.into_any(),
         _ => view! { <NotFoundPage /> }.into_any(),
     }
 }

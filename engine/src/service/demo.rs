@@ -107,6 +107,8 @@ impl Demo {
                 inactivity_days: Inactivity::Off,
                 note: String::new(),
                 owner: Some(key.owner.clone()),
+                resources: Vec::new(),
+                override_owner: false,
             },
         }
     }

@@ -47,10 +47,11 @@ impl Keys {
     /// Which scopes of a key were asked for, and which would have been enough.
     pub async fn evidence(&self, actor: &Actor, workspace: &WorkspaceId, id: &KeyId) -> Result<ScopeEvidence, Error> {
         let row = self.find_for(actor, workspace, id, Action::ReadKey).await?;
-        let (record, now) = (row.record()?, self.core.now());
+        let (record, now) = (row.settings()?, self.core.now());
         let first = day_of(now.plus_days(-i64::from(EVIDENCE_DAYS)));
         let mut reader = self.core.db.reader().await?;
         let rows = store::usage::scopes(&mut reader.conn(), workspace, id, first).await?;
+        let catalogue = store::scopes::catalogue(&mut reader.conn(), workspace.as_str()).await?;
         drop(reader);
         let mut counted = Vec::with_capacity(rows.len());
         for (scope, count, last) in rows {
@@ -70,7 +71,7 @@ impl Keys {
             }
         }
         let watched_since = row.scopes_at.map_or(record.created_at, |at| record.created_at.max(Timestamp::from_millis(at)));
-        Ok(ScopeEvidence::of(&record.scopes, record.kind, counted, watched_since, now))
+        Ok(ScopeEvidence::of(&record.scopes, record.kind, counted, (watched_since, now), &catalogue))
     }
 }
 

@@ -1,29 +1,35 @@
 //! Making, changing, stopping and ending keys. Each act is one transaction with its audit event and its line in the
 //! change log, and is in force in this process when the method returns.
 
+use std::future::ready;
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
+use keyfold_domain::catalogue::ScopeCatalogue;
 use keyfold_domain::ids::{KeyId, SecretId, UserId, WorkspaceId};
 use keyfold_domain::key::{Expiry, IssuedKey, KeyPatch, KeySummary, NewKey};
 use keyfold_domain::name;
 use keyfold_domain::policy::{Action, Actor, Object, Principal};
 use keyfold_domain::policy_limits::KeyPolicy;
 use keyfold_domain::problem::Problem;
-use keyfold_domain::scope::{KeyKind, ScopeSet};
+use keyfold_domain::scope::{self, KeyKind, ScopeSet};
 use keyfold_domain::time::Timestamp;
 use keyfold_domain::token;
+use keyfold_domain::verdict::Key;
 use keyfold_domain::workspace::Role;
 use serde_json::{Value, json};
 
 use super::audit::Event;
 use super::idempotency::Idempotency;
 use super::keys::{Keys, present};
+use super::resources::{Wish, ties_within, widens};
 use super::sessions::require_proof;
 use crate::error::Error;
 use crate::store;
 use crate::store::changes::Change;
 use crate::store::db::Conn;
 use crate::store::keys::{KeyInsert, KeyRow};
+use crate::store::resources::{read_ties, write_ties};
 use crate::store::secrets::SecretInsert;
 
 impl Keys {
@@ -43,7 +49,7 @@ impl Keys {
         };
         core.authorize(actor, Action::CreateKey, &Object::Key { workspace, owner: &owner, id: None }).await?;
         let idempotency = idempotency.map(|value| Idempotency::of(actor, value, &(workspace, &new))).transpose()?;
-        let new = new.checked()?;
+        let new = new.checked(&self.scopes_of(workspace).await?)?;
         let policy = self.rules(actor, workspace, &owner, new.kind).await?;
         let now = core.now();
         let mut expires_at = policy.resolve(new.expires_at, now)?;
@@ -109,22 +115,28 @@ impl Keys {
         Ok(policy)
     }
 
+    async fn scopes_of(&self, workspace: &WorkspaceId) -> Result<ScopeCatalogue, Error> {
+        let mut reader = self.core.db.reader().await?;
+        store::scopes::catalogue(&mut reader.conn(), workspace.as_str()).await
+    }
+
     async fn insert(&self, actor: &Actor, insert: KeyInsert, idempotency: Option<Idempotency>) -> Result<KeySummary, Error> {
         let core = &self.core;
         let after = json!({
             "owner": insert.owner, "name": insert.new.name, "kind": insert.new.kind, "scopes": insert.new.scopes,
             "expires_at": insert.expires_at, "inactivity_days": insert.inactivity_days, "note": insert.new.note,
+            "resources": insert.new.resources,
         });
         let event = Event::done(insert.now, actor, Some(insert.workspace.as_str()), "key.create", insert.id.as_str());
-        let input = Arc::new((insert, idempotency, event.change(None, Some(after))));
+        let input = Arc::new((actor.clone(), insert, idempotency, event.change(None, Some(after))));
         let macs = Arc::clone(&core.macs);
         let (row, seq) = core
             .db
             .write(move |mut conn| {
                 let (input, macs) = (Arc::clone(&input), Arc::clone(&macs));
                 Box::pin(async move {
-                    let (key, idempotency, event) = &*input;
-                    // First: the chain's row lock makes the counts below exact on every engine.
+                    let (maker, key, idempotency, event) = &*input;
+                    // First: the chain's row lock makes what is counted and read below exact on every engine.
                     event.append(&mut conn, &macs).await?;
                     if let Some(idempotency) = idempotency {
                         idempotency.refuse_replay(&mut conn, already_created).await?;
@@ -133,7 +145,9 @@ impl Keys {
                     let policy = store::policies::held(&mut conn, &key.workspace).await?;
                     policy.permit(key.expires_at, key.now)?;
                     room_for_one_more(&mut conn, key, &policy).await?;
+                    still_there(&mut conn, key).await?;
                     store::keys::insert(&mut conn, key).await?;
+                    tie_new(&mut conn, maker, key).await?;
                     if let Some(idempotency) = idempotency {
                         idempotency.insert(&mut conn, &key.id, key.now).await?;
                     }
@@ -146,7 +160,7 @@ impl Keys {
         present(core, &row)
     }
 
-    /// Changes a key's name, scopes, expiry, interval or note. What the patch leaves out stays.
+    /// Changes a key's name, scopes, expiry, interval, note or resources. What the patch leaves out stays.
     pub async fn update(&self, actor: &Actor, workspace: &WorkspaceId, id: &KeyId, patch: KeyPatch) -> Result<KeySummary, Error> {
         let mut reader = self.core.db.reader().await?;
         let rules = store::workspaces::find(&mut reader.conn(), workspace.as_str()).await?;
@@ -154,11 +168,16 @@ impl Keys {
         // Whether the workspace exists is for the policy to tell; without one there is no key in it either.
         let policy = rules.map(|row| row.summary(None)).transpose()?.map(|summary| summary.key_policy).unwrap_or_default();
         let (maker, now) = (actor.clone(), self.core.now());
-        self.change(actor, workspace, id, (Action::UpdateKey, "key.update"), move |row| {
-            if patch.version.is_some_and(|version| version != row.version) {
-                return Err(changed_meanwhile(row));
-            }
-            patch_row(row, patch.clone(), &policy, &maker, now)
+        let input = Arc::new((maker, patch, policy));
+        self.change_within(actor, workspace, id, (Action::UpdateKey, "key.update"), move |conn, row| {
+            let input = Arc::clone(&input);
+            Box::pin(async move {
+                let (maker, patch, policy) = &*input;
+                if patch.version.is_some_and(|version| version != row.version) {
+                    return Err(changed_meanwhile(row));
+                }
+                patch_row(conn, row, patch.clone(), policy, maker, now).await
+            })
         })
         .await
     }
@@ -197,7 +216,7 @@ impl Keys {
         .await
     }
 
-    /// Reads a key, asks the policy, lets `alter` change it, and writes it back with its audit event.
+    /// As [`Self::change_within`], for what needs nothing but the key.
     async fn change<F>(
         &self,
         actor: &Actor,
@@ -208,6 +227,22 @@ impl Keys {
     ) -> Result<KeySummary, Error>
     where
         F: Fn(&mut KeyRow) -> Result<(), Error> + Send + Sync + 'static,
+    {
+        self.change_within(actor, workspace, id, act, move |_, row| Box::pin(ready(alter(row)))).await
+    }
+
+    /// Reads a key, asks the policy, lets `alter` change it, and writes it back with its audit event. `alter` may read what
+    /// else it needs in the same transaction.
+    async fn change_within<F>(
+        &self,
+        actor: &Actor,
+        workspace: &WorkspaceId,
+        id: &KeyId,
+        act: (Action, &str),
+        alter: F,
+    ) -> Result<KeySummary, Error>
+    where
+        F: for<'a> Fn(&'a mut Conn<'_>, &'a mut KeyRow) -> BoxFuture<'a, Result<(), Error>> + Send + Sync + 'static,
     {
         let core = &self.core;
         self.find_for(actor, workspace, id, act.0).await?;
@@ -224,8 +259,8 @@ impl Keys {
                     if row.deleted_at.is_some() {
                         return Err(Error::conflict(None, "This key was deleted. It cannot be changed any more."));
                     }
-                    let (before, end) = (settings(&row), row.expires_at);
-                    alter(&mut row)?;
+                    let (before, end, ties) = (settings(&row), row.expires_at, row.ties.clone());
+                    alter(&mut conn, &mut row).await?;
                     if row.expires_at != end {
                         // Whatever the act is: no end is given that the rules of this moment do not allow.
                         store::policies::held(&mut conn, workspace).await?.permit(row.expires_at.map(Timestamp::from_millis), now)?;
@@ -233,6 +268,9 @@ impl Keys {
                     event.clone().change(Some(before), Some(settings(&row))).append(&mut conn, &macs).await?;
                     if !store::keys::update(&mut conn, &row).await? {
                         return Err(changed_meanwhile(&row));
+                    }
+                    if ties != row.ties {
+                        store::resources::tie(&mut conn, id, &read_ties(row.ties.as_deref())?).await?;
                     }
                     row.version += 1;
                     Ok((row, store::changes::append(&mut conn, &Change::Key(id), now).await?))
@@ -267,9 +305,27 @@ pub(super) fn name_of(actor: &Actor) -> String {
     }
 }
 
-fn patch_row(row: &mut KeyRow, patch: KeyPatch, policy: &KeyPolicy, maker: &Actor, now: Timestamp) -> Result<(), Error> {
-    let current = row.record()?;
-    let patch = patch.checked(current.kind)?;
+async fn patch_row(
+    conn: &mut Conn<'_>,
+    row: &mut KeyRow,
+    patch: KeyPatch,
+    policy: &KeyPolicy,
+    maker: &Actor,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let current = row.settings()?;
+    if patch.scopes.is_some() || patch.resources.is_some() {
+        store::audit::lock(conn, &row.workspace_id).await?;
+    }
+    let catalogue = match &patch.scopes {
+        Some(_) => store::scopes::catalogue(conn, &row.workspace_id).await?,
+        None => ScopeCatalogue::default(),
+    };
+    let patch = patch.checked(current.kind, &catalogue)?;
+    patch_reach(conn, row, &current, &patch, maker).await?;
+    if patch.scopes.as_ref().is_some_and(|scopes| !current.scopes.covers(scopes, &catalogue)) {
+        row.scopes_at = Some(now.as_millis());
+    }
     if let Some(name) = patch.name {
         row.folded_name = name::fold(&name);
         row.name = name;
@@ -285,20 +341,52 @@ fn patch_row(row: &mut KeyRow, patch: KeyPatch, policy: &KeyPolicy, maker: &Acto
     if let Some(note) = patch.note {
         row.note = note;
     }
-    if let Some(scopes) = patch.scopes {
-        scopes_within(maker, &scopes)?;
-        if !current.scopes.covers(&scopes) {
-            row.scopes_at = Some(now.as_millis());
-        }
-        row.scopes = scopes.to_string();
-    }
     Ok(())
+}
+
+/// Changes what a key may be used for and on what. A key that makes the change can lead to nothing that it could not do
+/// itself.
+async fn patch_reach(conn: &mut Conn<'_>, row: &mut KeyRow, current: &Key, patch: &KeyPatch, maker: &Actor) -> Result<(), Error> {
+    if patch.scopes.is_none() && patch.resources.is_none() {
+        return Ok(());
+    }
+    let before = read_ties(row.ties.as_deref())?;
+    let scopes = patch.scopes.as_ref().unwrap_or(&current.scopes);
+    let mut ties = before.clone();
+    if let Some(names) = &patch.resources {
+        let (workspace, owner, override_owner) = (&current.workspace_id, &current.owner.id, patch.override_owner);
+        ties = Wish { maker, workspace, owner, names, tied: &before, override_owner }.resolve(conn).await?;
+    }
+    ties_within(maker, &ties)?;
+    if patch.scopes.is_some() || widens(&before, &ties) {
+        scopes_within(maker, scopes)?;
+    }
+    row.scopes = scopes.to_string();
+    row.ties = write_ties(&ties);
+    Ok(())
+}
+
+/// Are the workspace's own scopes that the new key shall hold still there, and of the sort it may hold?
+async fn still_there(conn: &mut Conn<'_>, key: &KeyInsert) -> Result<(), Error> {
+    if key.new.scopes.iter().all(|name| scope::find(name.as_str()).is_some()) {
+        return Ok(());
+    }
+    let catalogue = store::scopes::catalogue(conn, key.workspace.as_str()).await?;
+    key.new.clone().checked(&catalogue).map(|_| ()).map_err(Error::from)
+}
+
+/// Ties a new key to its resources.
+async fn tie_new(conn: &mut Conn<'_>, maker: &Actor, key: &KeyInsert) -> Result<(), Error> {
+    let (workspace, owner, names, override_owner) = (&key.workspace, &key.owner, &key.new.resources, key.new.override_owner);
+    let ties = Wish { maker, workspace, owner, names, tied: &[], override_owner }.resolve(conn).await?;
+    ties_within(maker, &ties)?;
+    if ties.is_empty() { Ok(()) } else { Ok(store::resources::tie(conn, &key.id, &ties).await?) }
 }
 
 /// A key that makes or changes another one cannot give more than it has itself.
 pub(super) fn scopes_within(maker: &Actor, scopes: &ScopeSet) -> Result<(), Error> {
     match &maker.principal {
-        Principal::Key(key) if !key.scopes.covers(scopes) => Err(Error::forbidden("A key cannot give scopes that it does not hold.")),
+        Principal::Key(key) if !scopes.is_subset(&key.scopes) => Err(Error::forbidden("A key cannot give scopes that it does not hold.")),
         _ => Ok(()),
     }
 }
@@ -319,7 +407,9 @@ pub(super) fn changed_meanwhile(row: &KeyRow) -> Error {
 
 /// What the audit log says of a key.
 pub(crate) fn settings(row: &KeyRow) -> Value {
+    let resources: Vec<&str> = row.ties.iter().flat_map(|ties| ties.lines()).filter_map(|tie| tie.split('\t').next()).collect();
     json!({
+        "resources": resources,
         "name": row.name, "scopes": row.scopes, "expires_at": row.expires_at, "inactivity_days": row.inactivity_days,
         "note": row.note, "deactivated_at": row.deactivated_at, "deactivated_reason": row.deactivated_reason,
         "deleted_at": row.deleted_at, "stopped_by": row.stopped_by, "version": row.version,

@@ -1,14 +1,13 @@
 //! Pages of lists that are ordered by one text: what was asked for in its accepted form, and where the next page starts.
 
 use keyfold_domain::key::{MAX_PAGE, Page};
+use keyfold_domain::name::check_search;
 use keyfold_domain::problem::Problem;
 use keyfold_domain::user::PeopleFilter;
 
 use crate::error::Error;
 use crate::store::users::Pattern;
 
-/// The most characters of a search.
-const MAX_SEARCH: usize = 200;
 /// The longest cursor, in bytes: usernames and short names are far shorter.
 const MAX_CURSOR: usize = 100;
 
@@ -26,12 +25,7 @@ impl Asked {
         if !(1..=MAX_PAGE).contains(&filter.limit) {
             return Err(Problem::invalid("limit", format!("Choose 1 to {MAX_PAGE} rows.")));
         }
-        if search.chars().count() > MAX_SEARCH {
-            return Err(Problem::invalid("search", format!("Search for at most {MAX_SEARCH} characters.")));
-        }
-        if search.chars().any(char::is_control) {
-            return Err(Problem::invalid("search", "Leave out control characters."));
-        }
+        check_search("search", search)?;
         let after = filter.cursor.clone().unwrap_or_default();
         if after.len() > MAX_CURSOR || !after.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(Problem::invalid("cursor", "This cursor does not belong to this list. Start again without it."));

@@ -17,6 +17,7 @@ use super::audit::Event;
 use super::idempotency::Idempotency;
 use super::keys::{Keys, present};
 use super::keys_write::{changed_meanwhile, scopes_within};
+use super::resources::ties_within;
 use super::sessions::require_proof;
 use super::verify::GRACE_MS;
 use crate::error::Error;
@@ -25,6 +26,7 @@ use crate::store;
 use crate::store::changes::Change;
 use crate::store::db::Conn;
 use crate::store::keys::KeyRow;
+use crate::store::resources::read_ties;
 use crate::store::secrets::{ClientRow, SecretInsert, SecretRow};
 
 /// All that a rotation was found to need, before its transaction.
@@ -65,7 +67,7 @@ impl Keys {
     ) -> Result<RotatedKey, Error> {
         let core = &self.core;
         let row = self.find_for(actor, workspace, id, Action::RotateKey).await?;
-        let record = row.record()?;
+        let record = row.settings()?;
         let request = ("rotate", workspace, id, rotation);
         let idempotency = idempotency.map(|value| Idempotency::of(actor, value, &request)).transpose()?;
         if record.kind == KeyKind::Management {
@@ -115,7 +117,7 @@ impl Keys {
         let secrets = store::secrets::list(&mut conn, workspace, id).await?;
         let clients = store::secrets::clients(&mut conn, workspace, id).await?;
         drop(reader);
-        self.summaries(id, row.record()?.kind, secrets, clients)
+        self.summaries(id, row.settings()?.kind, secrets, clients)
     }
 
     /// Ends an older secret now. One that has ended already is left as it is; the current one cannot be ended.
@@ -242,8 +244,9 @@ impl Plan {
 
     /// Refuses to rotate a key that does not work, or that is mightier than the key that asks.
     fn check(&self, row: &KeyRow) -> Result<(), Error> {
-        let record = row.record()?;
+        let record = row.settings()?;
         scopes_within(&self.actor, &record.scopes)?;
+        ties_within(&self.actor, &read_ties(row.ties.as_deref())?)?;
         let stored = row.last_used_at.map(Timestamp::from_millis);
         let moment = Moment { last_used_at: stored.max(self.last_used_at), grace_ms: GRACE_MS, ..Moment::at(self.now) };
         let why = match state(&record, &moment) {

@@ -109,6 +109,7 @@ impl Verifier {
             role,
             scopes: record.effective.clone(),
             expires_at: record.expires_at,
+            resources: record.resources.clone(),
         };
         Ok(Actor { principal: Principal::Key(acting), request: request.clone() })
     }

@@ -1,6 +1,6 @@
 //! The change log: every change that can alter a verdict, numbered without gaps in the order of the commits.
 
-use keyfold_domain::ids::{KeyId, UserId, WorkspaceId};
+use keyfold_domain::ids::{KeyId, ResourceId, UserId, WorkspaceId};
 use keyfold_domain::time::Timestamp;
 
 use super::db::{Conn, on};
@@ -13,6 +13,10 @@ pub(crate) enum Change<'a> {
     Membership(&'a WorkspaceId, &'a UserId),
     /// A person: whether they may be here at all, and how they are called.
     User(&'a UserId),
+    /// What the scopes of a workspace imply, or which keys hold them.
+    Scopes(&'a WorkspaceId),
+    /// A resource, for the keys that are tied to it.
+    Resource(&'a WorkspaceId, &'a ResourceId),
 }
 
 /// A line of the log.
@@ -29,6 +33,8 @@ pub(crate) async fn append(conn: &mut Conn<'_>, change: &Change<'_>, now: Timest
         Change::Key(id) => ("key", id.to_string()),
         Change::Membership(workspace, user) => ("membership", format!("{workspace} {user}")),
         Change::User(id) => ("user", id.to_string()),
+        Change::Scopes(workspace) => ("scopes", workspace.to_string()),
+        Change::Resource(workspace, resource) => ("resource", format!("{workspace} {resource}")),
     };
     // In one statement where that is possible: from here on every other writer waits for this transaction.
     let both = "WITH next AS (UPDATE change_sequence SET value = value + 1 WHERE name = 'changes' RETURNING value)

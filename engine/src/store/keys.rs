@@ -1,14 +1,17 @@
 //! Keys, their secrets' hashes and their counters.
 
+use keyfold_domain::catalogue::ScopeCatalogue;
 use keyfold_domain::ids::{KeyId, UserId, WorkspaceId};
 use keyfold_domain::key::{KeySummary, NewKey};
+use keyfold_domain::resource::ResourceSummary;
 use keyfold_domain::scope::{KeyKind, ScopeSet};
 use keyfold_domain::time::Timestamp;
 use keyfold_domain::token::{Prefix, mask};
 use keyfold_domain::user::UserRef;
-use keyfold_domain::verdict::{Key, Moment, state};
+use keyfold_domain::verdict::{Key, Moment, ResourceRef, state};
 
 use super::db::{Conn, on};
+use super::resources::read_ties;
 use super::secrets::SecretInsert;
 use super::users::parse_id;
 use super::workspaces::parse_role;
@@ -47,6 +50,8 @@ pub(crate) struct KeyRow {
     pub(crate) scopes_at: Option<i64>,
     pub(crate) mac: Vec<u8>,
     pub(crate) hint: String,
+    /// What it is tied to; see [`read_ties`].
+    pub(crate) ties: Option<String>,
 }
 
 /// The columns of a [`KeyRow`] and where they come from; what follows starts with `WHERE` or a further join.
@@ -56,8 +61,9 @@ macro_rules! select_keys {
             "SELECT k.id, k.workspace_id, w.slug, w.name AS workspace_name, k.owner_id, u.username, u.display_name, u.active AS owner_active, m.role, \
              k.created_by, k.name, k.folded_name, k.kind, k.scopes, k.expires_at, k.inactivity_days, k.note, k.created_at, \
              k.activated_at, k.deactivated_at, k.deactivated_reason, k.stopped_by, k.deleted_at, k.last_used_at, k.total_calls, k.version, \
-             k.rotating_until, k.scopes_at, s.mac, s.hint \
-             FROM keys k \
+             k.rotating_until, k.scopes_at, s.mac, s.hint, ",
+            $crate::store::resources::select_ties!(),
+            " FROM keys k \
              JOIN workspaces w ON w.id = k.workspace_id \
              JOIN users u ON u.id = k.owner_id \
              JOIN secrets s ON s.key_id = k.id AND s.ends_at IS NULL \
@@ -69,8 +75,14 @@ macro_rules! select_keys {
 pub(crate) use select_keys;
 
 impl KeyRow {
-    /// What decides about the key.
-    pub(crate) fn record(&self) -> Result<Key, Error> {
+    /// What decides about the key, in a workspace with those scopes.
+    pub(crate) fn record(&self, catalogue: &ScopeCatalogue) -> Result<Key, Error> {
+        let key = self.settings()?;
+        Ok(Key { effective: key.scopes.effective(catalogue), ..key })
+    }
+
+    /// What the row says. What the scopes imply is not in it.
+    pub(crate) fn settings(&self) -> Result<Key, Error> {
         let damaged = |what: &str| Error::Internal(format!("the database holds a damaged {what} of a key"));
         let scopes = parse_scopes(&self.scopes).ok_or_else(|| damaged("scope"))?;
         Ok(Key {
@@ -82,9 +94,9 @@ impl KeyRow {
             owner_active: self.owner_active,
             name: self.name.clone(),
             kind: KeyKind::from_name(&self.kind).ok_or_else(|| damaged("kind"))?,
-            effective: scopes.effective(),
+            effective: ScopeSet::default(),
             scopes,
-            resources: Vec::new(),
+            resources: tied_to(&read_ties(self.ties.as_deref())?)?,
             ip_allow: Vec::new(),
             created_at: Timestamp::from_millis(self.created_at),
             expires_at: self.expires_at.map(Timestamp::from_millis),
@@ -100,8 +112,9 @@ impl KeyRow {
 
     /// The key as lists show it.
     pub(crate) fn summary(&self, prefix: &Prefix, moment: &Moment) -> Result<KeySummary, Error> {
-        let record = self.record()?;
+        let record = self.settings()?;
         Ok(KeySummary {
+            resources: read_ties(self.ties.as_deref())?,
             state: state(&record, moment),
             hint: mask(prefix, record.kind, &self.hint),
             id: record.id,
@@ -125,7 +138,18 @@ impl KeyRow {
     }
 }
 
-fn parse_scopes(text: &str) -> Option<ScopeSet> {
+/// What the verifier compares with: the resources that exist, sorted; `None` for a key that was never tied.
+fn tied_to(ties: &[ResourceSummary]) -> Result<Option<Vec<ResourceRef>>, Error> {
+    if ties.is_empty() {
+        return Ok(None);
+    }
+    let existing = ties.iter().filter(|tie| !tie.deleted).map(|tie| Ok(ResourceRef::new(&tie.kind, &tie.external_id)?));
+    let mut existing = existing.collect::<Result<Vec<_>, Error>>()?;
+    existing.sort();
+    Ok(Some(existing))
+}
+
+pub(crate) fn parse_scopes(text: &str) -> Option<ScopeSet> {
     text.split_ascii_whitespace().map(|name| name.parse().ok()).collect()
 }
 
@@ -258,6 +282,27 @@ pub(crate) async fn live_of_owner(conn: &mut Conn<'_>, workspace: &str, owner: &
 pub(crate) async fn live_of_user(conn: &mut Conn<'_>, owner: &str) -> Result<Vec<KeyRow>, sqlx::Error> {
     const SQL: &str = select_keys!("WHERE k.owner_id = $1 AND k.deleted_at IS NULL");
     on!(conn, raw => sqlx::query_as(SQL).bind(owner).fetch_all(&mut **raw).await)
+}
+
+/// Up to `limit` keys of that workspace that are not deleted, after that id.
+pub(crate) async fn live_of_workspace(conn: &mut Conn<'_>, workspace: &str, after: &str, limit: i64) -> Result<Vec<KeyRow>, sqlx::Error> {
+    const SQL: &str = select_keys!("WHERE k.workspace_id = $1 AND k.id > $2 AND k.deleted_at IS NULL ORDER BY k.id LIMIT $3");
+    on!(conn, raw => sqlx::query_as(SQL).bind(workspace).bind(after).bind(limit).fetch_all(&mut **raw).await)
+}
+
+/// Up to `limit` keys of that workspace that are tied to that resource and not deleted, after that id.
+pub(crate) async fn live_of_resource(
+    conn: &mut Conn<'_>,
+    workspace: &str,
+    resource: &str,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<KeyRow>, sqlx::Error> {
+    const SQL: &str = select_keys!(
+        "WHERE k.workspace_id = $1 AND k.id IN (SELECT key_id FROM key_resources WHERE resource_id = $2) \
+         AND k.id > $3 AND k.deleted_at IS NULL ORDER BY k.id LIMIT $4"
+    );
+    on!(conn, raw => sqlx::query_as(SQL).bind(workspace).bind(resource).bind(after).bind(limit).fetch_all(&mut **raw).await)
 }
 
 /// What an earlier create with this Idempotency-Key asked for (as a hash) and made.

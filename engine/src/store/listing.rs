@@ -65,7 +65,8 @@ macro_rules! works {
 
 /// What is asked of each key beyond whose it is and whether it is deleted. `$3` is a pattern for the name, `$4` the search as
 /// it was typed, `$5` the name of the state, `$8` the most rows, `$9` a pattern for the scopes, `$10` a kind, `$11` the end
-/// of "expiring", `$12` the moment since when it was idle, `$13` never used, `$14` made until; an empty text or 0 asks nothing.
+/// of "expiring", `$12` the moment since when it was idle, `$13` never used, `$14` made until, `$15` the id
+/// or name of a resource; an empty text or 0 asks nothing.
 macro_rules! asked {
     ($members:literal) => {
         concat!(
@@ -77,6 +78,8 @@ macro_rules! asked {
               AND ($12 = 0 OR COALESCE(k.last_used_at, k.created_at) <= $12) \
               AND (NOT $13 OR k.last_used_at IS NULL) \
               AND ($14 = 0 OR k.created_at <= $14) \
+              AND ($15 = '' OR k.id IN (SELECT t.key_id FROM key_resources t JOIN resources r ON r.id = t.resource_id \
+                WHERE r.id = $15 OR (r.kind || ':' || r.external_id = $15 AND r.deleted_at IS NULL))) \
               AND CASE $5 WHEN 'active' THEN ",
             works!($members),
             " WHEN 'inactive' THEN NOT ",
@@ -145,7 +148,7 @@ macro_rules! page {
             text!(
                 $whose,
                 $there,
-                concat!("AND (", $column, ", k.id) > (", $value, ", $17) ORDER BY ", $column, " ASC, k.id ASC LIMIT $8"),
+                concat!("AND (", $column, ", k.id) > (", $value, ", $18) ORDER BY ", $column, " ASC, k.id ASC LIMIT $8"),
                 concat!("ORDER BY ", $column, " ASC, k.id ASC LIMIT $8")
             ),
         )
@@ -161,7 +164,7 @@ macro_rules! page {
             text!(
                 $whose,
                 $there,
-                concat!("AND (", $column, ", k.id) < (", $value, ", $17) ORDER BY ", $column, " DESC, k.id DESC LIMIT $8"),
+                concat!("AND (", $column, ", k.id) < (", $value, ", $18) ORDER BY ", $column, " DESC, k.id DESC LIMIT $8"),
                 concat!("ORDER BY ", $column, " DESC, k.id DESC LIMIT $8")
             ),
         )
@@ -171,14 +174,14 @@ macro_rules! page {
 macro_rules! orders {
     ($whose:tt, $there:tt, $sort:expr, $descending:expr) => {
         match ($sort, $descending) {
-            (KeySort::Created, false) => page!($whose, $there, "k.created_at", "$15", up),
-            (KeySort::Created, true) => page!($whose, $there, "k.created_at", "$15", down),
-            (KeySort::Name, false) => page!($whose, $there, "k.folded_name", "$16", up),
-            (KeySort::Name, true) => page!($whose, $there, "k.folded_name", "$16", down),
-            (KeySort::LastUsed, false) => page!($whose, $there, "COALESCE(k.last_used_at, 0)", "$15", up),
-            (KeySort::LastUsed, true) => page!($whose, $there, "COALESCE(k.last_used_at, 0)", "$15", down),
-            (KeySort::Expires, false) => page!($whose, $there, "COALESCE(k.expires_at, 9223372036854775807)", "$15", up),
-            (KeySort::Expires, true) => page!($whose, $there, "COALESCE(k.expires_at, 9223372036854775807)", "$15", down),
+            (KeySort::Created, false) => page!($whose, $there, "k.created_at", "$16", up),
+            (KeySort::Created, true) => page!($whose, $there, "k.created_at", "$16", down),
+            (KeySort::Name, false) => page!($whose, $there, "k.folded_name", "$17", up),
+            (KeySort::Name, true) => page!($whose, $there, "k.folded_name", "$17", down),
+            (KeySort::LastUsed, false) => page!($whose, $there, "COALESCE(k.last_used_at, 0)", "$16", up),
+            (KeySort::LastUsed, true) => page!($whose, $there, "COALESCE(k.last_used_at, 0)", "$16", down),
+            (KeySort::Expires, false) => page!($whose, $there, "COALESCE(k.expires_at, 9223372036854775807)", "$16", up),
+            (KeySort::Expires, true) => page!($whose, $there, "COALESCE(k.expires_at, 9223372036854775807)", "$16", down),
         }
     };
 }
@@ -202,11 +205,11 @@ const fn sql(whose: Whose<'_>, filter: &KeyFilter) -> (&'static str, &'static st
     }
 }
 
-/// How many of the keys that are not deleted match, and how many of them were used since `$15`.
+/// How many of the keys that are not deleted match, and how many of them were used since `$16`.
 macro_rules! count {
     ($whose:tt) => {
         concat!(
-            "SELECT COUNT(*), COUNT(CASE WHEN c.last_used_at >= $15 THEN 1 END) FROM (SELECT k.last_used_at FROM keys k WHERE k.id IN (",
+            "SELECT COUNT(*), COUNT(CASE WHEN c.last_used_at >= $16 THEN 1 END) FROM (SELECT k.last_used_at FROM keys k WHERE k.id IN (",
             ids!($whose, " AND k.deleted_at IS NULL", " LIMIT $8"),
             ")) c"
         )
@@ -227,6 +230,7 @@ struct Asked<'a> {
     idle: i64,
     never_used: bool,
     made_until: i64,
+    resource: &'a str,
 }
 
 impl<'a> Asked<'a> {
@@ -248,6 +252,7 @@ impl<'a> Asked<'a> {
             idle: filter.idle.map_or(0, |back| moments.now.plus_ms(-days(back)).as_millis()),
             never_used: filter.never_used,
             made_until: moments.made_until.map_or(0, Timestamp::as_millis),
+            resource: &filter.resource,
         }
     }
 }
@@ -263,7 +268,7 @@ pub(crate) struct Moments {
     pub(crate) made_until: Option<Timestamp>,
 }
 
-/// Binds `$1` to `$14`.
+/// Binds `$1` to `$15`.
 macro_rules! bound {
     ($query:expr, $asked:expr, $limit:expr) => {
         $query
@@ -281,6 +286,7 @@ macro_rules! bound {
             .bind($asked.idle)
             .bind($asked.never_used)
             .bind($asked.made_until)
+            .bind($asked.resource)
     };
 }
 
@@ -322,6 +328,11 @@ pub(crate) async fn count(
     };
     let asked = Asked::new(whose, filter, moments);
     on!(conn, raw => bound!(sqlx::query_as(text), asked, limit).bind(used_since.as_millis()).fetch_one(&mut **raw).await)
+}
+
+/// "Contains" for LIKE, with the search text taken literally and without regard to case.
+pub(crate) fn like_pattern(search: &str) -> String {
+    contains(&keyfold_domain::name::fold(search))
 }
 
 /// "Contains" for LIKE, with the text taken literally.

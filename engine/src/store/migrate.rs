@@ -16,6 +16,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "first light", include_str!("../../migrations/0001_first_light.sql")),
     (2, "secrets and usage", include_str!("../../migrations/0002_secrets_and_usage.sql")),
     (4, "people", include_str!("../../migrations/0004_people.sql")),
+    (3, "resources and scopes", include_str!("../../migrations/0003_resources_and_scopes.sql")),
     (5, "policy and audit", include_str!("../../migrations/0005_policy_and_audit.sql")),
     (6, "lists", include_str!("../../migrations/0006_lists.sql")),
     (7, "who stopped it", include_str!("../../migrations/0007_who_stopped_it.sql")),

@@ -186,6 +186,8 @@ pub(crate) fn new_key(name: &str, names: &[&str]) -> NewKey {
         inactivity_days: Inactivity::Default,
         note: String::new(),
         owner: None,
+        resources: Vec::new(),
+        override_owner: false,
     }
 }
 

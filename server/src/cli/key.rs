@@ -2,6 +2,7 @@
 
 use keyfold_domain::ids::{KeyId, WorkspaceId};
 use keyfold_domain::key::{InactiveReason, KeyFilter, KeyState, KeySummary, MAX_PAGE, StateFilter};
+use keyfold_domain::resource::ResourceName;
 use keyfold_domain::scope::{KeyKind, ScopeName};
 use keyfold_domain::secret::{Grace, Rotation};
 use keyfold_engine::{Engine, Error};
@@ -50,6 +51,12 @@ pub(crate) struct Create {
     /// A scope it shall hold; give it again for more
     #[arg(long)]
     scope: Vec<ScopeName>,
+    /// A resource of its owner it shall be tied to, as kind:id; give it again for more
+    #[arg(long, value_name = "KIND:ID")]
+    resource: Vec<ResourceName>,
+    /// Tie it also to resources that are not its owner's
+    #[arg(long)]
+    override_owner: bool,
     /// secret, publishable or management; left out, management if a scope asks for it, else secret
     #[arg(long, value_parser = kind)]
     kind: Option<KeyKind>,
@@ -169,7 +176,8 @@ async fn dispatch(command: Command, engine: &Engine, printer: &Printer) -> Resul
     }
 }
 
-async fn place(engine: &Engine, workspace: &str) -> Result<WorkspaceId, Error> {
+/// The workspace with that slug or id.
+pub(super) async fn place(engine: &Engine, workspace: &str) -> Result<WorkspaceId, Error> {
     Ok(named("workspace", workspace, engine.workspaces.get(&operator(), workspace).await)?.id)
 }
 

@@ -166,7 +166,7 @@ impl<'a> VerdictBody<'a> {
             workspace: key.map(|key| WorkspaceBody { id: key.workspace_id.as_str(), slug: &key.workspace }),
             kind: key.map(|key| key.kind.as_str()),
             scopes: key.map(|key| Scopes(&key.effective)),
-            resources: key.map(|key| Resources(&key.resources)),
+            resources: key.map(|key| Resources(key.resources.as_deref().unwrap_or_default())),
             expires_at: key.map(|key| End(key.expires_at.map(Moment))),
             request_id,
         }

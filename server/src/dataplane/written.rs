@@ -9,7 +9,7 @@ use crate::rest::moments::Moment;
 pub(super) fn write(out: &mut Vec<u8>, code: Code, key: &Key, request_id: &str) -> bool {
     let texts = [&key.name, &key.owner.username, &key.owner.display_name, &key.workspace];
     let end = key.expires_at.map(|end| Moment(end).text());
-    if !key.resources.is_empty() || end == Some(None) || !texts.into_iter().all(|text| is_plain(text)) {
+    if key.resources.is_some() || end == Some(None) || !texts.into_iter().all(|text| is_plain(text)) {
         return false;
     }
     let valid = if code == Code::Valid { "{\"valid\":true,\"code\":\"" } else { "{\"valid\":false,\"code\":\"" };
@@ -67,6 +67,7 @@ fn is_plain(text: &str) -> bool {
 mod tests {
     use super::*;
     use crate::dataplane::bodies::VerdictBody;
+    use keyfold_domain::catalogue::ScopeCatalogue;
     use keyfold_domain::scope::{KeyKind, ScopeSet};
     use keyfold_domain::time::Timestamp;
     use keyfold_domain::user::UserRef;
@@ -83,9 +84,9 @@ mod tests {
             owner_active: true,
             name: name.into(),
             kind: KeyKind::Secret,
-            effective: scopes.effective(),
+            effective: scopes.effective(&ScopeCatalogue::default()),
             scopes,
-            resources: vec![],
+            resources: None,
             ip_allow: vec![],
             created_at: Timestamp::from_millis(0),
             expires_at,
@@ -124,7 +125,7 @@ mod tests {
         for name in ["a \"b\"", "back\\slash", "tab\there", "\u{0}"] {
             assert_eq!(both(&key(name, &["chat"], None), Code::Valid).0, None, "{name:?}");
         }
-        let tied = Key { resources: vec!["collection:a".parse().unwrap()], ..key("CI", &["chat"], None) };
+        let tied = Key { resources: Some(vec!["collection:a".parse().unwrap()]), ..key("CI", &["chat"], None) };
         assert_eq!(both(&tied, Code::Valid).0, None);
         let before_the_calendar = key("CI", &["chat"], Some(Timestamp::from_millis(i64::MIN)));
         assert_eq!(both(&before_the_calendar, Code::Valid).0, None);

@@ -97,7 +97,8 @@ fn owner(uri: &Uri) -> Option<UserId> {
 async fn create(state: &AppState, actor: &Actor, slug: &str, pairs: &[(String, String)], owner: Option<UserId>) -> Outcome {
     let attempt = async {
         let workspace = state.engine.workspaces.get(actor, slug).await.map_err(|error| logged(&error))?;
-        let key = NewKey { owner, ..KeyForm::from_pairs(pairs.iter().cloned()).new_key()? };
+        let catalogue = state.engine.scopes.catalogue(actor, &workspace.id).await.map_err(|error| logged(&error))?;
+        let key = NewKey { owner, ..KeyForm::from_pairs(pairs.iter().cloned()).new_key(&catalogue)? };
         let idempotency = pairs.iter().find(|(name, _)| name == IDEMPOTENCY_KEY).map(|(_, value)| value.as_str());
         state
             .engine

@@ -4,10 +4,11 @@ use std::str::FromStr;
 
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
-use keyfold_domain::ids::{InvitationId, KeyId, SecretId, UserId, WorkspaceId};
+use keyfold_domain::ids::{InvitationId, KeyId, ResourceId, SecretId, UserId, WorkspaceId};
 use keyfold_domain::name;
 use keyfold_domain::policy::{Actor, Principal};
 use keyfold_domain::problem::{Problem, ProblemCode};
+use keyfold_domain::scope::ScopeName;
 
 use crate::auth::RequestActor;
 use crate::problem::ProblemResponse;
@@ -141,5 +142,39 @@ impl<S: Send + Sync> FromRequestParts<S> for SecretName {
             key: key.parse().map_err(nothing)?,
             secret: secret.parse().map_err(nothing)?,
         })
+    }
+}
+
+/// The workspace and the resource an address names. A malformed id names nothing.
+pub(crate) struct ResourceTarget {
+    /// Where.
+    pub(crate) workspace: WorkspaceName,
+    /// Which.
+    pub(crate) resource: ResourceId,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for ResourceTarget {
+    type Rejection = ProblemResponse;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ProblemResponse> {
+        let Path((workspace, id)) = Path::<(String, String)>::from_request_parts(parts, state).await.map_err(|_| Problem::not_found())?;
+        Ok(Self { workspace: WorkspaceName::read(workspace)?, resource: id.parse().map_err(|_| Problem::not_found())? })
+    }
+}
+
+/// The workspace and the scope an address names. What cannot be the name of one names nothing.
+pub(crate) struct ScopeTarget {
+    /// Where.
+    pub(crate) workspace: WorkspaceName,
+    /// Which.
+    pub(crate) scope: ScopeName,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for ScopeTarget {
+    type Rejection = ProblemResponse;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ProblemResponse> {
+        let Path((workspace, name)) = Path::<(String, String)>::from_request_parts(parts, state).await.map_err(|_| Problem::not_found())?;
+        Ok(Self { workspace: WorkspaceName::read(workspace)?, scope: name.parse().map_err(|_| Problem::not_found())? })
     }
 }

@@ -57,6 +57,9 @@ pub(crate) struct ListQuery {
     /// Only keys not used for so many days; one that was never used counts from its creation.
     #[param(minimum = 1, maximum = 3650, value_type = Option<u32>)]
     idle: Option<String>,
+    /// Only keys that are tied to this resource, by its id or as `kind:id`.
+    #[param(example = "collection:contracts")]
+    resource: Option<String>,
     /// By what the list is ordered.
     #[param(schema_with = schemas::sort, required = false)]
     sort: Option<String>,
@@ -93,11 +96,7 @@ impl ListQuery {
         };
         let newest_first = matches!(sort, KeySort::Created | KeySort::LastUsed);
         let descending = one_of("order", self.order.as_deref(), descending, &["asc", "desc"])?.unwrap_or(newest_first);
-        let limit = |text: String| text.parse().ok().filter(|limit| (1..=MAX_PAGE).contains(limit));
-        let limit = match self.limit {
-            None => DEFAULT_PAGE,
-            Some(text) => limit(text).ok_or_else(|| Problem::invalid("limit", format!("Choose 1 to {MAX_PAGE}.")))?,
-        };
+        let limit = page_size(self.limit)?;
         let user = |text: String| text.parse::<UserId>().map_err(|_| Problem::invalid("owner", "Send the id of a user, like usr_…"));
         let scope = |text: String| text.parse::<ScopeName>().map_err(|_| Problem::invalid("scope", "Send the name of one scope."));
         let yes = |text: &str| text.parse::<bool>().ok();
@@ -110,11 +109,21 @@ impl ListQuery {
             expiring: days("expiring", self.expiring)?,
             never_used: one_of("never_used", self.never_used.as_deref(), yes, &["true", "false"])?.unwrap_or_default(),
             idle: days("idle", self.idle)?,
+            resource: self.resource.unwrap_or_default(),
             sort,
             descending,
             cursor: self.cursor,
             limit,
         })
+    }
+}
+
+/// The rows of a page, as a query says it.
+pub(crate) fn page_size(limit: Option<String>) -> Result<u32, Problem> {
+    let read = |text: String| text.parse().ok().filter(|limit| (1..=MAX_PAGE).contains(limit));
+    match limit {
+        None => Ok(DEFAULT_PAGE),
+        Some(text) => read(text).ok_or_else(|| Problem::invalid("limit", format!("Choose 1 to {MAX_PAGE}."))),
     }
 }
 
@@ -128,7 +137,8 @@ fn answer(key: KeySummary) -> Response {
     (tag(&key), Reply(key)).into_response()
 }
 
-async fn workspace(state: &AppState, actor: &Actor, name: &WorkspaceName) -> Result<WorkspaceSummary, ProblemResponse> {
+/// The workspace that an address names, if the caller may know of it.
+pub(crate) async fn workspace(state: &AppState, actor: &Actor, name: &WorkspaceName) -> Result<WorkspaceSummary, ProblemResponse> {
     Ok(state.engine.workspaces.get(actor, &name.0).await?)
 }
 
@@ -160,8 +170,8 @@ pub(crate) async fn list_keys(
 /// lost answer without making a second key: the replay is refused with 409 and names the key that was made, but its
 /// secret is not shown again; rotate that key to get another.
 ///
-/// A management key that creates a key cannot give it scopes that it does not hold, nor a later end than its own; where no
-/// end is asked for, the new key ends with it at the latest.
+/// A management key that creates a key cannot give it scopes that it does not hold, resources that it is not tied to, nor a
+/// later end than its own; where no end is asked for, the new key ends with it at the latest.
 ///
 /// In a session, creating a management key needs a password given within the last ten minutes; `step_up_required` otherwise.
 #[utoipa::path(
@@ -223,7 +233,7 @@ pub(crate) async fn get_key(
     Ok(answer(state.engine.keys.get(&actor, &workspace.id, &name.key).await?))
 }
 
-/// Change a key's name, scopes, expiry, inactivity interval or note.
+/// Change a key's name, scopes, resources, expiry, inactivity interval or note.
 ///
 /// The next verification already obeys. With `If-Match` the change is made only if nobody else changed the key meanwhile;
 /// otherwise the answer is 409 with the key as it is now in `current`.

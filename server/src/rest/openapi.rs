@@ -68,6 +68,8 @@ struct ProblemBody {
         (name = "audit", description = "What was done, by whom and from where: chained, so that no change of it goes unseen."),
         (name = "members", description = "Who belongs to a workspace, who is invited, and the keys of those who left."),
         (name = "users", description = "Everybody on this instance; for instance administrators."),
+        (name = "resources", description = "What keys can be tied to."),
+        (name = "scopes", description = "What keys may be used for."),
         (name = "workspaces", description = "Workspaces. Every key belongs to exactly one."),
         (name = "document", description = "This document.")
     )
@@ -202,7 +204,7 @@ fn complete(path: &str, operation: &mut Operation) {
 }
 
 /// Operations that the state of things can be in the way of.
-const CONFLICTING: [&str; 23] = [
+const CONFLICTING: [&str; 28] = [
     "create_key",
     "update_key",
     "delete_key",
@@ -212,6 +214,11 @@ const CONFLICTING: [&str; 23] = [
     "end_secret",
     "run_batch",
     "run_batch_of_all",
+    "create_resource",
+    "delete_resource",
+    "create_scope",
+    "update_scope",
+    "delete_scope",
     "update_policy",
     "update_instance_policy",
     "add_member",

@@ -21,6 +21,15 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     }
 }
 
+/// What a parameter says that is either `true` or `false`; left out it is false.
+pub(crate) fn flag(name: &str, text: Option<&str>) -> Result<bool, Problem> {
+    match text {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(_) => Err(Problem::invalid(name, "Write true or false.")),
+    }
+}
+
 /// The parameter that a message of the reader names in backticks or before a colon.
 fn parameter(message: &str) -> String {
     let quoted = message.split('`').nth(1);

@@ -2,10 +2,12 @@
 
 use keyfold_domain::audit::AuditResult;
 use keyfold_domain::bulk::BulkAct;
+use keyfold_domain::catalogue::MAX_DESCRIPTION;
 use keyfold_domain::key::{KeySort, MAX_INACTIVITY_DAYS, StateFilter};
 use keyfold_domain::member::MAX_LEFT_KEYS;
 use keyfold_domain::name::{MAX_NAME, MAX_NOTE};
 use keyfold_domain::policy_limits::{ExistingKeys, MAX_POLICY_DAYS};
+use keyfold_domain::resource::MAX_KEY_RESOURCES;
 use keyfold_domain::scope::{KeyKind, MAX_SCOPES};
 use keyfold_domain::secret::{Grace, SecretState};
 use keyfold_domain::verdict::Code;
@@ -335,4 +337,42 @@ pub(crate) fn user_id_given() -> Schema {
         .description(Some("The id of the user whose key it is. Left out: the caller's own. Only administrators may name somebody else."))
         .examples([json!("usr_00S1E8TYPmMQMyNxIYvHyv")])
         .into()
+}
+
+/// The id of the owner of a resource that is given.
+pub(crate) fn resource_owner_given() -> Schema {
+    text()
+        .pattern(Some("^usr_[0-9A-Za-z]{22}$"))
+        .description(Some("The id of the member whose resource it is."))
+        .examples([json!("usr_00S1E8TYPmMQMyNxIYvHyv")])
+        .into()
+}
+
+/// Resources that are given, for a key.
+pub(crate) fn resources_given() -> Schema {
+    ArrayBuilder::new()
+        .items(text().pattern(Some("^(res_[0-9A-Za-z]{22}|[a-z][a-z0-9_-]{0,39}:.{1,200})$")))
+        .max_items(Some(MAX_KEY_RESOURCES))
+        .description(Some("What the key is tied to, all of it, each by id or as `kind:id`; empty for everything."))
+        .examples([json!(["collection:contracts"])])
+        .into()
+}
+
+/// A description that is given.
+pub(crate) fn description_given() -> Schema {
+    text().max_length(Some(MAX_DESCRIPTION)).description(Some("What it is for: up to 200 characters.")).into()
+}
+
+/// Implied scopes that are given.
+pub(crate) fn implied_given() -> Schema {
+    ArrayBuilder::new()
+        .items(text().pattern(Some("^[a-z][a-z0-9_.:-]{0,62}$")))
+        .description(Some("The scopes that come with it, all of them."))
+        .examples([json!(["inference"])])
+        .into()
+}
+
+/// When a workspace made a scope.
+pub(crate) fn scope_created_at() -> Schema {
+    optional_date_time().description(Some("When the workspace made it; `null` for a built-in one.")).into()
 }

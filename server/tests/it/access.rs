@@ -38,6 +38,10 @@ struct Target {
     invitation_token: String,
     /// A key in acme whose owner left.
     left_key: String,
+    /// A resource of theirs.
+    resource: String,
+    /// A name that no scope and no resource has.
+    fresh: String,
 }
 
 impl Target {
@@ -58,11 +62,16 @@ struct Row {
 async fn target(app: &App, act: &str) -> Target {
     let issued = app.key(Actor::KeyOwner, KeyKind::Secret, &["inference"]).await;
     let secrets = app.engine.keys.secrets(&operator(), &app.acme, &issued.key.id).await.unwrap();
+    let resource = app.resource(Actor::KeyOwner, issued.key.id.as_str()).await;
+    // The scope `reports` is there, whoever has deleted it.
+    app.scope("reports", &[]).await;
     let mut target = Target {
         key: issued.key.id.to_string(),
         secret: issued.secret.expose().to_owned(),
         owner: Actor::KeyOwner.user(app).await.to_string(),
         secret_id: secrets[0].id.to_string(),
+        resource: resource.to_string(),
+        fresh: issued.key.id.as_str().to_lowercase(),
         person: String::new(),
         invitation: String::new(),
         invitation_token: String::new(),
@@ -111,6 +120,8 @@ async fn check(app: &App, rows: &[Row]) {
             if answer.code() != expected {
                 wrong.push(format!("{} by {actor:?}: {} and not {expected}: {}", row.act, answer.code(), answer.text()));
             }
+            // So that its owner stays within the limit of keys. Some acts have ended it already.
+            drop(app.engine.keys.delete(&operator(), &app.acme, &target.key.parse().unwrap()).await);
             if row.act.ends_with("sign_out") || row.act.ends_with("step_up") {
                 // The session shown is no more.
                 app.forget(actor).await;

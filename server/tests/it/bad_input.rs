@@ -195,7 +195,7 @@ async fn no_field_can_be_smuggled_in() {
         ("last_used_at", json!(null)),
         ("version", json!(7)),
         ("instance_admin", json!(true)),
-        ("resources", json!([])),
+        ("ties", json!([])),
         ("ip_allow", json!([])),
         ("__proto__", json!({})),
     ];

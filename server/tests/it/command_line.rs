@@ -85,6 +85,26 @@ fn the_flags_of_a_new_key_mean_what_they_say() {
 }
 
 #[test]
+fn a_resource_is_added_and_a_key_is_tied_to_it_by_name() {
+    let (_folder, cli) = founded();
+    let add = ["resource", "create", "--workspace", "acme", "--kind", "collection", "--id", "contracts", "--owner", "ada"];
+    let made = cli.json(&[&add[..], &["--name", "Contracts"]].concat());
+    assert_eq!((&made["kind"], &made["external_id"], &made["name"]), (&json!("collection"), &json!("contracts"), &json!("Contracts")));
+    assert_eq!(cli.run(&add).status.code(), Some(1), "there is one of that name already");
+    let key = ["key", "create", "--workspace", "acme", "--owner", "ada", "--scope", "chat", "--name", "tied", "--json", "--resource"];
+    let tied = cli.json(&[&key[..], &["collection:contracts"]].concat());
+    assert_eq!((&tied["resources"][0]["id"], &tied["resources"][0]["name"]), (&made["id"], &json!("Contracts")));
+    let refused = cli.run(&[&key[..], &["collection:none"]].concat());
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("resources: There is no resource collection:none"));
+    assert_eq!(cli.run(&[&key[..], &["contracts"]].concat()).status.code(), Some(2));
+    let listed = cli.json(&["resource", "list", "--workspace", "acme", "--kind", "collection", "--owner", "ada", "--search", "contr"]);
+    assert_eq!((listed["data"].as_array().unwrap().len(), &listed["data"][0]["keys"]), (1, &json!(1)));
+    let table = cli.run(&["resource", "list", "--workspace", "acme"]);
+    assert!(String::from_utf8_lossy(&table.stdout).contains("collection:contracts  ada    1     Contracts"));
+}
+
+#[test]
 fn a_refusal_exits_with_one_and_wrong_usage_with_two() {
     let (_folder, cli) = founded();
     let key = ["key", "create", "--workspace", "acme", "--owner", "ada"];

@@ -82,7 +82,9 @@ async fn every_described_path_is_answered_and_no_other_method_of_it() {
             .replace("{key}", "key_0000000000000000000000")
             .replace("{secret}", "sec_0000000000000000000000")
             .replace("{user}", "usr_0000000000000000000000")
-            .replace("{invitation}", "inv_0000000000000000000000");
+            .replace("{invitation}", "inv_0000000000000000000000")
+            .replace("{resource}", "res_0000000000000000000000")
+            .replace("{scope}", "chat");
         for method in ["get", "post", "put", "patch", "delete"] {
             let call = Call::new(method.to_uppercase().parse().unwrap(), &path);
             let answer = app.as_(Actor::Admin, call).await;

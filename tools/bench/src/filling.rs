@@ -128,6 +128,8 @@ impl Filler {
             inactivity_days: Inactivity::Off,
             note: String::new(),
             owner: Some(owner.clone()),
+            resources: Vec::new(),
+            override_owner: false,
         };
         Ok(self.engine.keys.create(&self.operator, workspace, new, None).await?)
     }

@@ -104,6 +104,8 @@ async fn make(people: &mut People<'_>, places: &Places, key: &Key) -> Result<Iss
         inactivity_days: key.interval.map_or(Inactivity::Off, Inactivity::Days),
         note: key.note.to_owned(),
         owner: None,
+        resources: Vec::new(),
+        override_owner: false,
     };
     people.engine.keys.create(&actor, &places.workspaces[key.place], new, None).await
 }

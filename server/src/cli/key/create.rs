@@ -1,6 +1,7 @@
 //! `keyfold key create`. Scripts rely on the secret standing alone on standard output.
 
 use jiff::{Span, Timestamp as Instant, tz::TimeZone};
+use keyfold_domain::catalogue::ScopeCatalogue;
 use keyfold_domain::key::{Expiry, Inactivity, IssuedKey, NewKey};
 use keyfold_domain::problem::Problem;
 use keyfold_domain::scope::{self, KeyKind, ScopeSet};
@@ -41,10 +42,10 @@ impl Lifetime {
 }
 
 /// The kind and scopes that the flags ask for.
-fn access(new: &Create) -> (KeyKind, ScopeSet) {
+fn access(new: &Create, catalogue: &ScopeCatalogue) -> (KeyKind, ScopeSet) {
     if new.full_access {
         let kind = new.kind.unwrap_or(KeyKind::Management);
-        return (kind, kind.full_access());
+        return (kind, catalogue.full_access(kind));
     }
     let scopes: ScopeSet = new.scope.iter().cloned().collect();
     let manages = scopes.iter().filter_map(|name| scope::find(name.as_str())).any(|info| info.management);
@@ -54,7 +55,7 @@ fn access(new: &Create) -> (KeyKind, ScopeSet) {
 async fn create(new: Create, engine: &Engine) -> Result<IssuedKey, Error> {
     let workspace = place(engine, &new.workspace).await?;
     let owner = named("user", &new.owner, engine.users.find_by_username(&operator(), &new.owner).await)?;
-    let (kind, scopes) = access(&new);
+    let (kind, scopes) = access(&new, &engine.scopes.catalogue(&operator(), &workspace).await?);
     let expires_at = new.expires_in.map_or(Ok(Expiry::Default), |lifetime| lifetime.from(engine.now()))?;
     let wanted = NewKey {
         name: new.name,
@@ -64,6 +65,8 @@ async fn create(new: Create, engine: &Engine) -> Result<IssuedKey, Error> {
         inactivity_days: new.inactivity_days.map_or(Inactivity::Default, Inactivity::Days),
         note: new.note,
         owner: Some(owner.id),
+        resources: new.resource,
+        override_owner: new.override_owner,
     };
     engine.keys.create(&operator(), &workspace, wanted, None).await
 }

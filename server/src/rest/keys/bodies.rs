@@ -3,6 +3,7 @@
 
 use keyfold_domain::ids::{KeyId, UserId, WorkspaceId};
 use keyfold_domain::key::{Expiry, InactiveReason, Inactivity, IssuedKey, KeyPatch, KeyState, KeySummary, NewKey, Page, PlacedKey};
+use keyfold_domain::resource::ResourceName;
 use keyfold_domain::scope::{KeyKind, ScopeSet};
 use keyfold_domain::token::Secret;
 use keyfold_domain::user::UserRef;
@@ -11,6 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use utoipa::ToSchema;
 
 use crate::rest::moments::Moment;
+use crate::rest::resources::KeyResourceBody;
 use crate::rest::schemas;
 
 /// Reads a field that is there, `null` included where `T` takes it, so that an absent field stays apart as `None`.
@@ -103,6 +105,14 @@ pub(crate) struct NewKeyBody {
     #[serde(default, deserialize_with = "given")]
     #[schema(schema_with = schemas::user_id_given, required = false)]
     owner: Option<UserId>,
+    /// What the key is tied to, each by id or as `kind:id`. Left out or empty: it may be used on everything.
+    #[serde(default)]
+    #[schema(schema_with = schemas::resources_given, required = false)]
+    resources: Vec<ResourceName>,
+    /// Shall the key be tied also to what is not its owner's? For administrators.
+    #[serde(default)]
+    #[schema(default = false)]
+    override_owner: bool,
 }
 
 impl From<NewKeyBody> for NewKey {
@@ -115,6 +125,8 @@ impl From<NewKeyBody> for NewKey {
             inactivity_days: body.inactivity_days.into(),
             note: body.note,
             owner: body.owner,
+            resources: body.resources,
+            override_owner: body.override_owner,
         }
     }
 }
@@ -144,6 +156,14 @@ pub(crate) struct KeyPatchBody {
     #[serde(default, deserialize_with = "given")]
     #[schema(schema_with = schemas::note_given, required = false)]
     note: Option<String>,
+    /// What the key shall be tied to, all of it. Empty: everything.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(schema_with = schemas::resources_given, required = false)]
+    resources: Option<Vec<ResourceName>>,
+    /// Shall the key be tied also to what is not its owner's? For administrators.
+    #[serde(default)]
+    #[schema(default = false)]
+    override_owner: bool,
 }
 
 impl KeyPatchBody {
@@ -155,6 +175,8 @@ impl KeyPatchBody {
             expires_at: Some(self.expires_at).filter(|given| *given != Given::Nothing).map(Expiry::from),
             inactivity_days: self.inactivity_days.said(),
             note: self.note,
+            resources: self.resources,
+            override_owner: self.override_owner,
             version,
         }
     }
@@ -216,6 +238,8 @@ pub(crate) struct KeyBody {
     /// What the key may be used for. What these imply is not listed.
     #[schema(value_type = Vec<String>, example = json!(["inference"]))]
     scopes: ScopeSet,
+    /// What it is tied to; empty for everything.
+    resources: Vec<KeyResourceBody>,
     /// The masked secret, for its holder to recognise it.
     #[schema(example = "kf_sec_…rOY1")]
     hint: String,
@@ -283,6 +307,7 @@ impl From<KeySummary> for KeyBody {
             name: key.name,
             kind: key.kind,
             scopes: key.scopes,
+            resources: key.resources.into_iter().map(KeyResourceBody::from).collect(),
             hint: key.hint,
             state,
             reason,
@@ -427,7 +452,7 @@ mod tests {
         assert_eq!(new_key("").unwrap().inactivity_days, Inactivity::Default);
         assert_eq!(new_key(r#","inactivity_days":null"#).unwrap().inactivity_days, Inactivity::Off);
         assert_eq!(new_key(r#","inactivity_days":30"#).unwrap().inactivity_days, Inactivity::Days(30));
-        let zero = new_key(r#","inactivity_days":0"#).unwrap().checked().unwrap_err();
+        let zero = new_key(r#","inactivity_days":0"#).unwrap().checked(&keyfold_domain::catalogue::ScopeCatalogue::default()).unwrap_err();
         assert_eq!(zero.field.as_deref(), Some("inactivity_days"));
     }
 
@@ -440,11 +465,23 @@ mod tests {
 
     #[test]
     fn a_null_where_a_value_is_needed_is_refused() {
-        for field in ["name", "scopes", "note"] {
+        for field in ["name", "scopes", "note", "resources", "override_owner"] {
             assert!(patch(&format!(r#"{{"{field}":null}}"#)).is_err(), "{field}");
         }
-        for field in ["name", "note", "owner"] {
+        for field in ["name", "note", "owner", "resources", "override_owner"] {
             assert!(new_key(&format!(r#","{field}":null"#)).is_err(), "{field}");
+        }
+    }
+
+    #[test]
+    fn resources_are_left_alone_when_absent_and_taken_away_when_there_are_none() {
+        assert_eq!(patch("{}").unwrap().resources, None);
+        assert_eq!(patch(r#"{"resources":[]}"#).unwrap().resources, Some(vec![]));
+        assert_eq!(patch(r#"{"resources":["collection:a"]}"#).unwrap().resources.unwrap().len(), 1);
+        assert!(new_key("").unwrap().resources.is_empty() && new_key(r#","resources":[]"#).unwrap().resources.is_empty());
+        for wrong in ["0", "\"collection:a\"", "[null]", "[0]", "[\"\"]", "[\"key_0\"]", "{}"] {
+            assert!(patch(&format!(r#"{{"resources":{wrong}}}"#)).is_err(), "{wrong}");
+            assert!(new_key(&format!(r#","resources":{wrong}"#)).is_err(), "{wrong}");
         }
     }
 

@@ -70,6 +70,7 @@ pub(super) fn rows() -> Vec<Row> {
     let manage_members = people([401, 403, 403, 403, 200, 404, 200, 403]);
     let instance_only = people([401, 403, 403, 403, 403, 403, 200, 403]);
     let administrators = people([401, 403, 403, 403, 403, 403, 200, 403]);
+    let manage = people([401, 403, 403, 403, 200, 404, 200, 403]);
     let row = |act, call, expected| Row { act, call, expected };
     vec![
         row("/_app/get_home", |_| ask("get_home", &json!({})), everybody),
@@ -118,6 +119,27 @@ pub(super) fn rows() -> Vec<Row> {
         row("/_app/preview_bulk", |target| ask("preview_bulk", &json!({"act": "delete", "chosen": {"ids": [target.key]}})), administrators),
         row("/_app/run_bulk",
             |target| form("run_bulk", &[("act", "delete"), ("ids[0]", &target.key), ("expected", "1"), ("confirmation", "1")]), administrators),
+        row("/_app/get_key_resources", |target| ask("get_key_resources", &json!({"workspace": "acme", "id": target.key})), one_key),
+        row("/_app/change_resources",
+            |target| form("change_resources", &[("workspace", "acme"), ("id", &target.key), ("version", "1"), ("reach", "all")]), one_key),
+        row("/_app/list_resources", |_| ask("list_resources", &json!({"workspace": "acme", "filter": {}})), see_workspace),
+        row("/_app/search_resources",
+            |target| ask("search_resources", &json!({"workspace": "acme", "owner": target.owner, "search": ""})), see_workspace),
+        row("/_app/list_resource_owners", |_| ask("list_resource_owners", &json!({"workspace": "acme"})), manage),
+        // Its owner may see it, and not manage it.
+        row("/_app/get_resource", |target| ask("get_resource", &json!({"workspace": "acme", "id": target.resource})),
+            people([401, 404, 404, 403, 200, 404, 200, 404])),
+        row("/_app/create_resource",
+            |target| form("create_resource", &[("workspace", "acme"), ("kind", "model"), ("external_id", &target.fresh), ("owner", &target.owner)]),
+            manage),
+        row("/_app/update_resource",
+            |target| form("update_resource", &[("workspace", "acme"), ("id", &target.resource), ("name", "renamed")]), manage),
+        row("/_app/delete_resource", |target| form("delete_resource", &[("workspace", "acme"), ("id", &target.resource)]), manage),
+        row("/_app/list_scopes", |_| ask("list_scopes", &json!({"workspace": "acme"})), see_workspace),
+        row("/_app/get_scope", |_| ask("get_scope", &json!({"workspace": "acme", "name": "reports"})), manage),
+        row("/_app/create_scope", |target| form("create_scope", &[("workspace", "acme"), ("name", &target.fresh)]), manage),
+        row("/_app/update_scope", |_| form("update_scope", &[("workspace", "acme"), ("name", "reports"), ("description", "x")]), manage),
+        row("/_app/delete_scope", |_| form("delete_scope", &[("workspace", "acme"), ("name", "reports")]), manage),
         row("/_app/delete_key", |target| form("delete_key", &[("workspace", "acme"), ("id", &target.key)]), one_key),
         row("/_app/get_policy", |_| ask("get_policy", &json!({"workspace": "acme"})), admins),
         row("/_app/get_policy", |_| ask("get_policy", &json!({"workspace": ""})), of_instance),

@@ -26,6 +26,17 @@ fn save(path: &str) -> Call {
     Call::new(axum::http::Method::PUT, path).json(&json!({ "rules": rules() }))
 }
 
+const RESOURCES: &str = "/v1/workspaces/acme/resources";
+const SCOPES: &str = "/v1/workspaces/acme/scopes";
+
+fn resource(target: &Target) -> String {
+    format!("{RESOURCES}/{}", target.resource)
+}
+
+fn create_resource(target: &Target) -> Call {
+    Call::post(RESOURCES).json(&json!({"kind": "source", "external_id": target.fresh, "owner": target.owner}))
+}
+
 fn key(target: &Target) -> String {
     format!("{KEYS}/{}", target.key)
 }
@@ -59,6 +70,10 @@ pub(super) fn rows() -> Vec<Row> {
     // No key changes members, whatever it holds.
     let manage_members = |done| -> Statuses { [401, 403, 403, 403, done, 404, done, 403, 401, 403, 403, 403, 403, 403, 404, 401, 401] };
     let instance_only = |done| -> Statuses { [401, 403, 403, 403, 403, 403, done, 403, 401, 403, 403, 403, 403, 403, 403, 401, 401] };
+    // What belongs to the workspace as a whole: its admins, and their management keys.
+    let manage = |done| -> Statuses { [401, 403, 403, 403, done, 404, done, 403, 401, 403, 403, done, 403, 403, 404, 401, 401] };
+    // What no key does.
+    let people_manage = |done| -> Statuses { [401, 403, 403, 403, done, 404, done, 403, 401, 403, 403, 403, 403, 403, 404, 401, 401] };
     let row = |act, call, expected| Row { act, call, expected };
     vec![
         row("get_openapi", |_| Call::get("/v1/openapi.json"),
@@ -144,5 +159,15 @@ pub(super) fn rows() -> Vec<Row> {
             |target| Call::post("/v1/admin/workspaces").json(&json!({"slug": target.unused(), "name": "X", "owner": target.owner})),
             instance_only(201)),
         row("rename_workspace", |_| Call::patch("/v1/admin/workspaces/acme").json(&json!({"name": "ACME"})), instance_only(200)),
+        row("list_resources", |_| Call::get(RESOURCES), see_workspace),
+        row("create_resource", create_resource, manage(201)),
+        row("get_resource", |target| Call::get(resource(target)), one_key),
+        row("update_resource", |target| Call::patch(resource(target)).json(&json!({"name": "renamed"})), manage(200)),
+        row("delete_resource", |target| Call::delete(resource(target) + "?confirm=true"), manage(204)),
+        row("list_scopes", |_| Call::get(SCOPES), see_workspace),
+        row("get_scope", |_| Call::get(format!("{SCOPES}/chat")), see_workspace),
+        row("create_scope", |target| Call::post(SCOPES).json(&json!({"name": target.fresh})), people_manage(201)),
+        row("update_scope", |_| Call::patch(format!("{SCOPES}/reports")).json(&json!({"description": "x"})), people_manage(200)),
+        row("delete_scope", |_| Call::delete(format!("{SCOPES}/reports?remove_from_keys=true")), people_manage(204)),
     ]
 }

@@ -46,6 +46,28 @@ fn rules() -> serde_json::Value {
     })
 }
 
+/// Every act on one resource, on one of that id in that workspace.
+fn resource_acts(workspace: &str, resource: &str) -> Vec<Call> {
+    let path = format!("/v1/workspaces/{workspace}/resources/{resource}");
+    vec![
+        Call::get(&path),
+        Call::patch(&path).json(&json!({"name": "taken over"})),
+        Call::delete(&path),
+        Call::delete(format!("{path}?confirm=true")),
+    ]
+}
+
+/// Every act on one scope.
+fn scope_acts(scope: &str) -> Vec<Call> {
+    let path = format!("/v1/workspaces/acme/scopes/{scope}");
+    vec![
+        Call::get(&path),
+        Call::patch(&path).json(&json!({"public": true})),
+        Call::delete(&path),
+        Call::delete(format!("{path}?remove_from_keys=true")),
+    ]
+}
+
 /// Every act on a workspace.
 fn visits(workspace: &str) -> Vec<Call> {
     let path = format!("/v1/workspaces/{workspace}");
@@ -64,6 +86,13 @@ fn visits(workspace: &str) -> Vec<Call> {
         Call::get(format!("{path}/audit?action=key.&limit=1")),
         Call::get(format!("{path}/audit/export")),
         Call::post(format!("{path}/audit/verify")),
+        Call::get(format!("{path}/resources")),
+        Call::post(format!("{path}/resources")).json(&json!({"kind": "collection", "external_id": "mine"})),
+        Call::get(format!("{path}/scopes")),
+        Call::get(format!("{path}/scopes/chat")),
+        Call::post(format!("{path}/scopes")).json(&json!({"name": "mine"})),
+        Call::patch(format!("{path}/scopes/chat")).json(&json!({"public": true})),
+        Call::delete(format!("{path}/scopes/chat")),
     ]
 }
 
@@ -110,6 +139,45 @@ async fn a_foreign_key_looks_like_none_and_is_not_touched() {
             }
         }
         assert_eq!(app.engine.keys.get(&operator(), &app.zeta, &foreign.key.id).await.unwrap(), before);
+    }
+}
+
+#[tokio::test]
+async fn foreign_resources_and_scopes_look_like_none_and_are_not_touched() {
+    for app in App::on_each().await {
+        let (foreign, scope) = app.foreign_things().await;
+        let theirs = app.resource(Actor::KeyOwner, "theirs").await;
+        let absent = "res_0000000000000000000000";
+        for actor in [Actor::Admin, Actor::InstanceAdmin, Actor::ManagementKey] {
+            for (present, missing) in resource_acts("acme", foreign.as_str()).into_iter().zip(resource_acts("acme", absent)) {
+                let seen = look(&app, actor, present).await;
+                assert_eq!(seen.0, 404);
+                assert_eq!(seen, look(&app, actor, missing).await, "{actor:?}");
+            }
+        }
+        for actor in [Actor::Member, Actor::Viewer, Actor::MembersManagementKey] {
+            for (present, missing) in resource_acts("acme", theirs.as_str()).into_iter().zip(resource_acts("acme", absent)) {
+                assert_eq!(look(&app, actor, present).await, look(&app, actor, missing).await, "{actor:?}");
+            }
+        }
+        for actor in [Actor::Admin, Actor::Member] {
+            for (present, missing) in scope_acts(&scope).into_iter().zip(scope_acts("no.such:scope")) {
+                assert_eq!(look(&app, actor, present).await, look(&app, actor, missing).await, "{actor:?}");
+            }
+            let there = resource_acts("zeta", foreign.as_str()).into_iter().zip(resource_acts("nowhere", absent));
+            for (present, missing) in there {
+                let seen = look(&app, actor, present).await;
+                assert_eq!(seen.0, 404);
+                assert_eq!(seen, look(&app, actor, missing).await, "{actor:?}");
+            }
+        }
+        assert!(app.engine.resources.get(&operator(), &app.zeta, &foreign).await.is_ok());
+        assert!(!app.engine.scopes.get(&operator(), &app.zeta, &scope).await.unwrap().public);
+        for wrong in ["x", "res_", "key_0000000000000000000000", "%00", "%ff", "..%2f.."] {
+            for act in resource_acts("acme", wrong).into_iter().chain(scope_acts(&format!("%20{wrong}"))) {
+                assert_eq!(app.as_(Actor::Admin, act).await.expect(404).problem(), "not_found", "{wrong}");
+            }
+        }
     }
 }
 

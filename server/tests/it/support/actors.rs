@@ -1,5 +1,6 @@
 //! Everybody who may come to the door, by what they show.
 
+use keyfold_domain::catalogue::ScopeCatalogue;
 use keyfold_domain::ids::UserId;
 use keyfold_domain::scope::KeyKind;
 use keyfold_domain::workspace::Role;
@@ -117,7 +118,7 @@ impl Actor {
             return Credential::Nothing;
         }
         let user = self.user(app).await;
-        let everything = KeyKind::Management.full_access().to_string();
+        let everything = ScopeCatalogue::default().full_access(KeyKind::Management).to_string();
         let everything: Vec<&str> = everything.split(' ').collect();
         let issued = match self {
             Self::DataKey => app.key(Self::Admin, KeyKind::Secret, &["project", "chat"]).await,

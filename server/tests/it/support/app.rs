@@ -5,9 +5,11 @@ use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use keyfold_domain::ids::WorkspaceId;
+use keyfold_domain::catalogue::NewScope;
+use keyfold_domain::ids::{ResourceId, WorkspaceId};
 use keyfold_domain::key::{Expiry, Inactivity, IssuedKey, NewKey};
 use keyfold_domain::policy::{Principal, RequestInfo};
+use keyfold_domain::resource::NewResource;
 use keyfold_domain::scope::{KeyKind, ScopeSet};
 use keyfold_domain::time::Timestamp;
 use keyfold_domain::workspace::{NewWorkspace, Role};
@@ -64,6 +66,8 @@ pub(crate) fn new_key(name: &str, kind: KeyKind, names: &[&str]) -> NewKey {
         inactivity_days: Inactivity::Default,
         note: String::new(),
         owner: None,
+        resources: Vec::new(),
+        override_owner: false,
     }
 }
 
@@ -172,6 +176,30 @@ impl App {
         let issued = self.engine.keys.create(&operator(), &self.acme, new, None).await.unwrap();
         self.clock.advance_ms(60_000);
         issued
+    }
+
+    /// A collection of somebody's in acme.
+    pub(crate) async fn resource(&self, owner: Actor, external_id: &str) -> ResourceId {
+        let owner = Some(owner.user(self).await);
+        let new = NewResource { kind: "collection".to_owned(), external_id: external_id.to_owned(), name: String::new(), owner };
+        self.engine.resources.create(&operator(), &self.acme, new).await.unwrap().id
+    }
+
+    /// Sees to it that acme has a scope of that name.
+    pub(crate) async fn scope(&self, name: &str, implies: &[&str]) {
+        if self.engine.scopes.get(&operator(), &self.acme, name).await.is_err() {
+            let new = NewScope { name: name.to_owned(), description: String::new(), implies: scopes(implies), public: false };
+            self.engine.scopes.create(&operator(), &self.acme, new).await.unwrap();
+        }
+    }
+
+    /// A resource and a scope of zeta's own.
+    pub(crate) async fn foreign_things(&self) -> (ResourceId, String) {
+        let owner = Some(self.engine.users.find_by_username(&operator(), "foreign").await.unwrap().id);
+        let resource = NewResource { kind: "collection".to_owned(), external_id: "foreign".to_owned(), name: String::new(), owner };
+        let resource = self.engine.resources.create(&operator(), &self.zeta, resource).await.unwrap();
+        let scope = NewScope { name: "foreign:scope".to_owned(), description: String::new(), implies: scopes(&[]), public: false };
+        (resource.id, self.engine.scopes.create(&operator(), &self.zeta, scope).await.unwrap().name.to_string())
     }
 
     /// A key in zeta.

@@ -23,6 +23,10 @@ pub(crate) fn secret_id() -> Redaction {
     checked("secret id", |text| is_id(text, "sec_"))
 }
 
+pub(crate) fn resource_id() -> Redaction {
+    checked("resource id", |text| is_id(text, "res_"))
+}
+
 pub(crate) fn workspace_id() -> Redaction {
     checked("workspace id", |text| is_id(text, "wsp_"))
 }
