@@ -3,6 +3,7 @@ import { alive, visit } from '../pages/frame';
 import { PolicyPage } from '../pages/governance';
 import { expectAccessible } from '../support/axe';
 import { expect, signInWith, test } from '../support/fixtures';
+import { examine } from '../support/looks';
 
 for (const script of [true, false]) {
   test(`lowering the longest life lists the keys, asks, and brings them down ${script ? 'with' : 'without'} script`, async ({ openAdmin, server, place }) => {
@@ -96,4 +97,25 @@ test('the instance bounds its workspaces, and says so beside their rules', async
   await expect(page.getByText('The instance allows at most 45 days.')).toBeVisible();
   await visit(page, `${server.url}/w/acme/keys/new`);
   await expect(page.getByLabel('Expires', { exact: true }).locator('option', { hasText: '90 days' })).toHaveCount(0);
+});
+
+test('settings, review and policy in both themes and at every width', async ({ admin: page, server, place }) => {
+  test.setTimeout(60_000);
+  await server.createKey(place.slug, 'Nightly report', '--expires-in', 'never');
+  await server.createKey(place.slug, 'Data-set sync, Rotterdam', '--expires-in', '365 days');
+  const policy = new PolicyPage(page);
+  await visit(page, `${server.url}/w/${place.slug}/settings`);
+  await examine(page, 'settings');
+  await policy.longest.fill('30');
+  await policy.usual.fill('');
+  await policy.never.uncheck();
+  await policy.review.click();
+  await policy.shorten.check();
+  await examine(page, 'settings-review');
+  await policy.keep.check();
+  await policy.save.click();
+  await expect(policy.notice.first()).toBeVisible();
+  await examine(page, 'settings-saved');
+  await visit(page, `${server.url}/system/policy`);
+  await examine(page, 'system-policy');
 });
