@@ -8,6 +8,8 @@
 DROP INDEX keys_by_creation;
 DROP INDEX keys_by_name;
 DROP INDEX keys_by_owner;
+-- The one below begins with the same columns.
+DROP INDEX keys_by_end;
 
 CREATE INDEX keys_live_by_creation ON keys (workspace_id, created_at, id,
     folded_name, owner_id, kind, deactivated_at, expires_at, inactivity_days, activated_at, last_used_at /* SQLite: , scopes */)

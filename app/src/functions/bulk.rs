@@ -95,16 +95,11 @@ pub async fn preview_bulk(act: BulkAct, chosen: Chosen) -> Result<BulkView, Faul
 #[server(endpoint = "run_bulk", prefix = "/_app")]
 pub async fn run_bulk(
     act: BulkAct,
-    #[server(default)] workspace: String,
-    #[server(default)] ids: Vec<String>,
-    #[server(default)] q: String,
-    #[server(default)] state: String,
-    #[server(default)] user: String,
+    #[server(default)] chosen: Chosen,
     expected: i64,
     #[server(default)] confirmation: String,
 ) -> Result<String, Fault> {
     let (request, actor) = context::actor()?;
-    let chosen = Chosen { workspace, ids, q, state, user };
     let place = place(&request, &actor, &chosen.workspace).await?;
     let choice = choice(&request, &actor, &chosen).await?;
     if act == BulkAct::Delete && confirmation.trim() != expected.to_string() {

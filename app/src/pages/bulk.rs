@@ -13,7 +13,7 @@ use crate::functions::bulk::{BulkProgress, BulkView, Chosen, RunBulk, get_bulk, 
 use crate::functions::fault::Fault;
 
 /// How soon an act that goes on is asked for again.
-const AGAIN: std::time::Duration = std::time::Duration::from_millis(1000);
+const AGAIN: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// The page of an act: before it with an empty `id`, after it with the act's own.
 #[component]
@@ -113,7 +113,7 @@ fn Ask(view: BulkView, chosen: Chosen, list: Signal<String>) -> impl IntoView {
     let fault = action.fault();
     let error = Signal::derive(move || fault.with(|fault| describe(fault.as_ref(), "confirmation")));
     let rest = usize::try_from(count).unwrap_or_default().saturating_sub(preview.names.len());
-    let whose = place.map_or_else(|| "all workspaces".to_owned(), |name| name);
+    let whose = place.unwrap_or_else(|| "all workspaces".to_owned());
     view! {
         <Title text=format!("{title} · Keyfold") />
         <div class="page-head">
@@ -136,12 +136,12 @@ fn Ask(view: BulkView, chosen: Chosen, list: Signal<String>) -> impl IntoView {
                     {(rest > 0).then(|| view! { <li class="soft">{format!("and {} more", format::number(i64::try_from(rest).unwrap_or_default()))}</li> })}
                 </ul>
                 <input type="hidden" name="act" value=preview.act.as_str() />
-                <input type="hidden" name="workspace" value=chosen.workspace />
-                <input type="hidden" name="q" value=chosen.q />
-                <input type="hidden" name="state" value=chosen.state />
-                <input type="hidden" name="user" value=chosen.user />
+                <input type="hidden" name="chosen[workspace]" value=chosen.workspace />
+                <input type="hidden" name="chosen[q]" value=chosen.q />
+                <input type="hidden" name="chosen[state]" value=chosen.state />
+                <input type="hidden" name="chosen[user]" value=chosen.user />
                 <input type="hidden" name="expected" value=count.to_string() />
-                {chosen.ids.into_iter().map(|id| view! { <input type="hidden" name="ids[]" value=id /> }).collect_view()}
+                {chosen.ids.into_iter().map(|id| view! { <input type="hidden" name="chosen[ids][]" value=id /> }).collect_view()}
                 {(deletes && count > 0)
                     .then(|| {
                         view! {

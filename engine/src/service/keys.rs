@@ -54,7 +54,11 @@ impl Keys {
     pub async fn list(&self, actor: &Actor, workspace: &WorkspaceId, filter: &KeyFilter) -> Result<Page<KeySummary>, Error> {
         self.core.authorize(actor, Action::ReadWorkspace, &Object::Workspace(workspace)).await?;
         filter.check()?;
-        let Some(owner) = seen_owner(actor, workspace, filter) else { return Ok(Page { items: Vec::new(), next: None }) };
+        let owner = match seen(actor, workspace, filter) {
+            Seen::All => None,
+            Seen::Of(owner) => Some(owner),
+            Seen::None => return Ok(Page { items: Vec::new(), next: None }),
+        };
         let page = self.page(Whose { workspace: Some(workspace), owner: owner.as_ref() }, filter).await?;
         let items = page.items.iter().map(|row| present(&self.core, row)).collect::<Result<_, _>>()?;
         Ok(Page { items, next: page.next })
@@ -111,14 +115,26 @@ impl Keys {
     }
 }
 
-/// Whose keys of the workspace a filter shows to the actor, `Some(None)` for everybody's; `None` if it asks for somebody
-/// else's and the actor sees only their own.
-pub(crate) fn seen_owner(actor: &Actor, workspace: &WorkspaceId, filter: &KeyFilter) -> Option<Option<UserId>> {
+/// Whose keys a filter shows to somebody.
+pub(crate) enum Seen {
+    /// Everybody's.
+    All,
+    /// This person's.
+    Of(UserId),
+    /// Nobody's: it asks for somebody else's, and the asker sees only their own.
+    None,
+}
+
+/// Whose keys of the workspace the filter shows to the actor.
+pub(crate) fn seen(actor: &Actor, workspace: &WorkspaceId, filter: &KeyFilter) -> Seen {
+    let wanted = filter.owner.clone();
     if actor.sees_all_keys(workspace) {
-        return Some(filter.owner.clone());
+        return wanted.map_or(Seen::All, Seen::Of);
     }
-    let own = actor.user().map(|user| user.id.clone())?;
-    filter.owner.as_ref().is_none_or(|wanted| *wanted == own).then_some(Some(own))
+    match actor.user() {
+        Some(own) if wanted.is_none_or(|wanted| wanted == own.id) => Seen::Of(own.id.clone()),
+        _ => Seen::None,
+    }
 }
 
 /// The moments by which lists are told now.

@@ -51,7 +51,7 @@ struct Shown {
 pub(crate) async fn run(args: Args, config: &Config, printer: &Printer) -> Result<(), CliError> {
     let password = args.password_stdin.then(stdin_line).transpose()?;
     let clock = Arc::new(TravelClock::new(SystemClock.now().plus_days(-DAYS)));
-    let engine = open_by(config, OpenRole::Beside, Arc::clone(&clock) as Arc<_>).await?;
+    let engine = open_by(config, OpenRole::Beside, clock.clone()).await?;
     let done = match engine.setup.is_needed().await {
         Ok(true) => fill(&args, password, &engine, &clock, printer).await,
         Ok(false) => Err(CliError::Refused(

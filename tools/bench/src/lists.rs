@@ -235,7 +235,7 @@ async fn sign_in(server: &Server) -> Result<String> {
     let head =
         format!("Origin: http://{}\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n", server.addr, body.len());
     let answer = crate::http::post(server.addr, "/_app/sign_in", &head, &body).await?;
-    let cookie = answer.lines().find_map(|line| line.to_ascii_lowercase().starts_with("set-cookie:").then_some(line));
+    let cookie = answer.lines().find(|line| line.to_ascii_lowercase().starts_with("set-cookie:"));
     let cookie = cookie.and_then(|line| line.split_once(": ")?.1.split(';').next()).context("signing in sets no cookie")?;
     Ok(cookie.to_owned())
 }

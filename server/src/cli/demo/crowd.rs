@@ -73,7 +73,7 @@ pub(super) async fn add(
         let batch = (0..left.min(AT_ONCE)).filter_map(|_| invented(dice, &owners, now).transpose()).collect::<Result<_, _>>()?;
         engine.demo.add_keys(&operator(), workspace, batch).await?;
         left = left.saturating_sub(AT_ONCE);
-        if left % 20_000 == 0 {
+        if left.is_multiple_of(20_000) {
             printer.note(&format!("{} of {keys} keys", keys - left));
         }
     }

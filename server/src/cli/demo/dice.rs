@@ -1,6 +1,6 @@
 //! Chance that repeats for the same seed. For names and dates only: secrets come from the operating system.
 
-/// SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators").
+/// The generator `SplitMix64` (Steele, Lea, Flood: "Fast splittable pseudorandom number generators").
 pub(super) struct Dice(u64);
 
 impl Dice {

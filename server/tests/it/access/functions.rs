@@ -109,7 +109,7 @@ pub(super) fn rows() -> Vec<Row> {
         row("/_app/preview_bulk",
             |target| ask("preview_bulk", &json!({"act": "delete", "chosen": {"workspace": "acme", "ids": [target.key]}})), one_key),
         row("/_app/run_bulk",
-            |target| form("run_bulk", &[("act", "deactivate"), ("workspace", "acme"), ("ids[0]", &target.key), ("expected", "1")]), one_key),
+            |target| form("run_bulk", &[("act", "deactivate"), ("chosen[workspace]", "acme"), ("chosen[ids][0]", &target.key), ("expected", "1")]), one_key),
         row("/_app/get_bulk", |_| ask("get_bulk", &json!({"workspace": "acme", "id": "blk_0000000000000000000000"})),
             people([401, 404, 404, 404, 404, 404, 404, 404])),
         // Of all workspaces: for administrators of the instance.
@@ -118,7 +118,7 @@ pub(super) fn rows() -> Vec<Row> {
         row("/_app/get_key_places", |_| ask("get_key_places", &json!({"user": "founder"})), administrators),
         row("/_app/preview_bulk", |target| ask("preview_bulk", &json!({"act": "delete", "chosen": {"ids": [target.key]}})), administrators),
         row("/_app/run_bulk",
-            |target| form("run_bulk", &[("act", "delete"), ("ids[0]", &target.key), ("expected", "1"), ("confirmation", "1")]), administrators),
+            |target| form("run_bulk", &[("act", "delete"), ("chosen[ids][0]", &target.key), ("expected", "1"), ("confirmation", "1")]), administrators),
         row("/_app/get_key_resources", |target| ask("get_key_resources", &json!({"workspace": "acme", "id": target.key})), one_key),
         row("/_app/change_resources",
             |target| form("change_resources", &[("workspace", "acme"), ("id", &target.key), ("version", "1"), ("reach", "all")]), one_key),

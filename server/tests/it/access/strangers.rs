@@ -222,7 +222,12 @@ async fn the_pages_functions_tell_strangers_no_more_than_the_api() {
             Call::post("/_app/update_key").form(&[&named[..], &[("version", "1"), ("scopes[0]", "chat")]].concat()),
             Call::post("/_app/delete_key").form(&named),
             Call::post("/_app/preview_bulk").json(&json!({"act": "delete", "chosen": {"workspace": workspace, "ids": [id]}})),
-            Call::post("/_app/run_bulk").form(&[("act", "deactivate"), ("workspace", workspace), ("ids[0]", id), ("expected", "1")]),
+            Call::post("/_app/run_bulk").form(&[
+                ("act", "deactivate"),
+                ("chosen[workspace]", workspace),
+                ("chosen[ids][0]", id),
+                ("expected", "1"),
+            ]),
             Call::post("/_app/rename_key").form(&[&named[..], &[("version", "1"), ("name", "mine")]].concat()),
             Call::post("/_app/change_expiry").form(&[&named[..], &[("version", "1"), ("expiry", "7")]].concat()),
             Call::post("/_app/change_interval").form(&[&named[..], &[("version", "1"), ("inactivity_days", "30")]].concat()),
