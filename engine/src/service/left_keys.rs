@@ -15,7 +15,7 @@ use serde_json::json;
 use super::Core;
 use super::audit::Event;
 use super::keys::present;
-use super::keys_write::name_of;
+use super::keys_write::{end, name_of};
 use super::sessions::require_proof;
 use crate::error::Error;
 use crate::mac::Macs;
@@ -194,8 +194,7 @@ impl Deciding {
     async fn revoke(&self, conn: &mut Conn<'_>, rows: &[KeyRow]) -> Result<Option<i64>, Error> {
         for row in rows {
             let mut row = row.clone();
-            row.deleted_at = Some(self.now.as_millis());
-            row.stopped_by = Some(name_of(&self.actor));
+            end(&mut row, self.now, &name_of(&self.actor));
             if !store::keys::update(conn, &row).await? {
                 return Err(Error::conflict(None, "Somebody changed one of these keys meanwhile. Load the page again."));
             }
