@@ -145,16 +145,20 @@ fn Clients(clients: Vec<SecretClient>, title: String, now: Timestamp) -> impl In
                 <th scope="row" class="break">
                     {client.user_agent.unwrap_or_else(|| "Not told".into())}
                 </th>
-                <td class="mono">{client.ip.unwrap_or_else(|| "Not told".into())}</td>
-                <td>
+                <td class="mono break" data-label="Address">
+                    {client.ip.unwrap_or_else(|| "Not told".into())}
+                </td>
+                <td data-label="Last seen">
                     <Moment at=client.last_seen_at precision=Precision::Distance(now) />
                 </td>
-                <td class="number">{format::number(client.calls)}</td>
+                <td class="number" data-label="Calls">
+                    {format::number(client.calls)}
+                </td>
             </tr>
         }
     });
     view! {
-        <table class="plain-table">
+        <table class="plain-table clients">
             <caption class="small soft">"Who still uses it" <span class="visually-hidden">": " {title}</span></caption>
             <thead>
                 <tr>
