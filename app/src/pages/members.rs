@@ -127,7 +127,7 @@ fn MembersTable(view: MembersView, page: Listing) -> impl IntoView {
         view! { <MemberRow member may_change own page now=view.now /> }
     });
     view! {
-        <div class="panel keys">
+        <div class="panel keys people">
             <table role="table">
                 <caption>"Members of this workspace, by username"</caption>
                 <thead role="rowgroup">
@@ -287,7 +287,7 @@ fn LeftQueue(left: Vec<LeftKey>, more: bool, page: Listing, now: keyfold_domain:
                 </div>
                 <div class="row">{everybody.collect_view()}</div>
             </div>
-            <div class="panel keys waiting">
+            <div class="panel keys people waiting">
                 <table role="table">
                     <caption>"Keys of people who left, the longest waiting first"</caption>
                     <thead role="rowgroup">
@@ -377,7 +377,7 @@ fn Invitations(invitations: Vec<InvitationSummary>, slug: String, page: Listing,
                 </div>
             </div>
             <crate::components::FaultNotice fault=action.fault() />
-            <div class="panel keys">
+            <div class="panel keys people">
                 <table role="table">
                     <caption>"Open invitations, the newest first"</caption>
                     <thead role="rowgroup">
