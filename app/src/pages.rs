@@ -27,6 +27,7 @@ mod members;
 mod new_key;
 mod new_key_fields;
 mod not_found;
+mod open_invitations;
 mod people;
 mod place;
 mod place_acts;

@@ -2,6 +2,7 @@
 import { readFile, readdir } from 'node:fs/promises';
 import path from 'node:path';
 
+import { peopleWrites } from './people-writes';
 import { ADMIN, type Server } from './server';
 
 /** One request, in the forms in which a browser can be made to send it. */
@@ -86,6 +87,7 @@ export function writes({ slug, id, version }: Target): Write[] {
       ],
     },
     { name: 'DELETE /v1/workspaces/{workspace}/keys/{key}', method: 'DELETE', path: `${rest}/${id}` },
+    ...peopleWrites(slug),
     { name: 'step_up', method: 'POST', path: '/_app/step_up', form: [['password', ADMIN.password]] },
     { name: 'get_setup', method: 'POST', path: '/_app/get_setup', json: {} },
     {

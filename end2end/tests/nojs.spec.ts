@@ -134,7 +134,7 @@ for (const { title, prepare } of WAYS) {
     });
 
     await test.step('signed out, and in again', async () => {
-      await page.locator('main').getByRole('button', { name: 'Sign out' }).click();
+      await page.locator('main').getByRole('button', { name: 'Sign out', exact: true }).click();
       await page.waitForURL('**/sign-in');
       const signIn = new SignInPage(page);
       await signIn.signIn(ADMIN.username, 'not the password at all');

@@ -153,11 +153,12 @@ fn Profile(user: UserSummary, page: Listing) -> impl IntoView {
     }
 }
 
-/// Where the person belongs, and the way out.
+/// Where the person belongs, and the way out. An instance administrator may enter everywhere: that is a page of its own.
 #[component]
 fn Places(viewer: Viewer, user: UserSummary, page: Listing) -> impl IntoView {
-    let own = viewer.workspaces.into_iter().filter(|place| place.role.is_some()).collect::<Vec<_>>();
-    let (all, none) = (user.instance_admin, own.is_empty());
+    let all = user.instance_admin;
+    let own = viewer.workspaces.into_iter().filter(|_| !all).collect::<Vec<_>>();
+    let none = !all && own.is_empty();
     let rows = own.into_iter().map(|place| {
         let address = format!("leave/{}", place.slug);
         let name = place.name.clone();
@@ -168,21 +169,16 @@ fn Places(viewer: Viewer, user: UserSummary, page: Listing) -> impl IntoView {
                     <a class="break" href=format!("/w/{}/keys", place.slug)>
                         {place.name}
                     </a>
-                    <span>{if all { "Instance administrator" } else { role }}</span>
+                    <span>{role}</span>
                 </span>
-                {(!all)
-                    .then(|| {
-                        view! {
-                            <a
-                                class="button button-small button-quiet button-removes"
-                                href=move || page.dialog(&address)
-                                aria-label=format!("Leave {name}")
-                                data-noscroll=""
-                            >
-                                "Leave"
-                            </a>
-                        }
-                    })}
+                <a
+                    class="button button-small button-quiet button-removes"
+                    href=move || page.dialog(&address)
+                    aria-label=format!("Leave {name}")
+                    data-noscroll=""
+                >
+                    "Leave"
+                </a>
             </li>
         }
     });
@@ -191,7 +187,11 @@ fn Places(viewer: Viewer, user: UserSummary, page: Listing) -> impl IntoView {
         <section class="account-section" aria-labelledby="places-title">
             <h2 id="places-title">"Workspaces"</h2>
             {none.then(|| view! { <p class="soft">"None yet. Ask an administrator to let you into one."</p> })}
-            <ul class="lines">{rows}</ul>
+            {if all {
+                view! { <p>"As an instance administrator you may enter " <a href="/system/workspaces">"every workspace"</a> "."</p> }.into_any()
+            } else {
+                view! { <ul class="lines">{rows}</ul> }.into_any()
+            }}
         </section>
     }
 }

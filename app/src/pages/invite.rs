@@ -1,6 +1,7 @@
 //! The page behind the link of an invitation, and the one behind a link to choose a password.
 
 use keyfold_domain::user::UserRef;
+use keyfold_domain::workspace::Role;
 use leptos::prelude::*;
 use leptos_meta::Title;
 use leptos_router::NavigateOptions;
@@ -13,8 +14,6 @@ use crate::format;
 use crate::functions::fault::Fault;
 use crate::functions::invitations::{AcceptInvitation, JoinWorkspace, OfferView, ResetPassword, get_invitation, get_password_link};
 use crate::functions::password_input::PasswordInput;
-
-const ROLE_NOTE: &str = "You join as";
 
 /// The token in the address. It goes no further than into this page's own forms.
 fn token() -> String {
@@ -69,7 +68,8 @@ pub(crate) fn InvitePage() -> impl IntoView {
 fn Invitation(view: OfferView, token: String) -> impl IntoView {
     let offer = view.offer;
     let title = format!("Join {}", offer.workspace);
-    let intro = format!("{} invites you. {ROLE_NOTE} {}.", offer.invited_by, offer.role.as_str());
+    let article = if matches!(offer.role, Role::Owner | Role::Admin) { "an" } else { "a" };
+    let intro = format!("{} invites you. You join as {article} {}.", offer.invited_by, offer.role.as_str());
     let expires_at = offer.expires_at;
     view! {
         <Gate title intro>

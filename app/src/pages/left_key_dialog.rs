@@ -71,7 +71,7 @@ fn DecideDialog(workspace: String, id: String, about: String, view: MembersView,
     let choices = CHOICES.map(move |(value, title, text)| {
         view! {
             <label class="choice">
-                <input type="radio" name="decision" value=value checked=value == chosen />
+                <input type="radio" name="decision" value=value checked=value == chosen autofocus=value == chosen />
                 <span class="choice-title">{title}</span>
                 <span class="choice-text">{text}</span>
             </label>

@@ -24,7 +24,7 @@ fn Roles(chosen: String, most: Role, error: Signal<Option<String>>) -> impl Into
         let (title, text) = role_words(role);
         view! {
             <label class="choice">
-                <input type="radio" name="role" value=role.as_str() checked=role.as_str() == chosen />
+                <input type="radio" name="role" value=role.as_str() checked=role.as_str() == chosen autofocus=role.as_str() == chosen />
                 <span class="choice-title">{title}</span>
                 <span class="choice-text">{text}</span>
             </label>

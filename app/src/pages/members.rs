@@ -1,6 +1,6 @@
 //! Members of a workspace: who is there, who is invited, and the keys of those who left.
 
-use keyfold_domain::member::{InvitationSummary, LeftKey, MemberSummary};
+use keyfold_domain::member::{LeftKey, MemberSummary};
 use keyfold_domain::workspace::Role;
 use leptos::prelude::*;
 use leptos_meta::Title;
@@ -9,11 +9,12 @@ use leptos_router::hooks::use_query_map;
 use super::left_key_dialog::Decide;
 use super::member_dialogs::{ChangeRole, Invite, Remove};
 use super::not_found::Trouble;
+use super::open_invitations::Invitations;
 use super::people::{DoneNotice, Listing, Pager, PersonStatus, SearchBar, filter, query};
 use super::place::PlaceContext;
-use crate::components::{EmptyState, Icon, Moment, Precision, SendForm, Sending, Toasts};
+use crate::components::{EmptyState, Icon, Moment, Precision};
 use crate::format;
-use crate::functions::members::{MembersView, WithdrawInvitation, list_members};
+use crate::functions::members::{MembersView, list_members};
 
 const DONE: &[(&str, &str)] = &[
     ("role", "The role was changed. It holds from the next request on."),
@@ -127,7 +128,7 @@ fn MembersTable(view: MembersView, page: Listing) -> impl IntoView {
         view! { <MemberRow member may_change own page now=view.now /> }
     });
     view! {
-        <div class="panel keys">
+        <div class="panel keys people">
             <table role="table">
                 <caption>"Members of this workspace, by username"</caption>
                 <thead role="rowgroup">
@@ -287,7 +288,7 @@ fn LeftQueue(left: Vec<LeftKey>, more: bool, page: Listing, now: keyfold_domain:
                 </div>
                 <div class="row">{everybody.collect_view()}</div>
             </div>
-            <div class="panel keys waiting">
+            <div class="panel keys people waiting">
                 <table role="table">
                     <caption>"Keys of people who left, the longest waiting first"</caption>
                     <thead role="rowgroup">
@@ -315,94 +316,4 @@ fn LeftQueue(left: Vec<LeftKey>, more: bool, page: Listing, now: keyfold_domain:
             {more.then(|| view! { <p class="small faint">"There are more. They come up as you decide about these."</p> })}
         </section>
     }
-}
-
-/// Who is invited and has not come yet.
-#[component]
-fn Invitations(invitations: Vec<InvitationSummary>, slug: String, page: Listing, now: keyfold_domain::time::Timestamp) -> impl IntoView {
-    if invitations.is_empty() {
-        return ().into_any();
-    }
-    let action = Sending::to::<WithdrawInvitation>();
-    let toasts = use_context::<Toasts>();
-    Effect::new(move || {
-        if action.is_done() {
-            action.value.set(None);
-            page.changed();
-            if let Some(toasts) = toasts {
-                toasts.say("The invitation was taken back. Its link is not good any more.");
-            }
-        }
-    });
-    let rows = invitations.into_iter().map(move |invitation| {
-        let slug = slug.clone();
-        let label = if invitation.label.is_empty() { "Anybody with the link".to_owned() } else { invitation.label.clone() };
-        let class = if invitation.label.is_empty() { "key-name faint" } else { "key-name" };
-        view! {
-            <tr role="row">
-                <th scope="row" role="rowheader">
-                    <span class=class title=label.clone()>
-                        {label.clone()}
-                    </span>
-                </th>
-                <td role="cell" data-label="Becomes">
-                    {role_words(invitation.role).0}
-                </td>
-                <td role="cell" data-label="Invited by">
-                    {invitation.created_by.clone()}
-                </td>
-                <td role="cell" data-label="Ends">
-                    <Moment at=invitation.expires_at precision=Precision::Distance(now) />
-                </td>
-                <td role="cell" class="col-actions">
-                    <SendForm to=action>
-                        <input type="hidden" name="workspace" value=slug />
-                        <input type="hidden" name="invitation" value=invitation.id.to_string() />
-                        <span class="row-actions">
-                            <button class="button button-small button-quiet button-removes" aria-label=format!("Take back the invitation: {label}")>
-                                "Take back"
-                            </button>
-                        </span>
-                    </SendForm>
-                </td>
-            </tr>
-        }
-    });
-    view! {
-        <section class="people-section" aria-labelledby="invited-title">
-            <div class="section-head">
-                <div>
-                    <h2 id="invited-title">"Open invitations"</h2>
-                    <p class="soft">"Each link works once, for a week. It cannot be shown again; take it back and make another."</p>
-                </div>
-            </div>
-            <crate::components::FaultNotice fault=action.fault() />
-            <div class="panel keys">
-                <table role="table">
-                    <caption>"Open invitations, the newest first"</caption>
-                    <thead role="rowgroup">
-                        <tr role="row">
-                            <th scope="col" role="columnheader">
-                                "For"
-                            </th>
-                            <th scope="col" role="columnheader">
-                                "Becomes"
-                            </th>
-                            <th scope="col" role="columnheader">
-                                "Invited by"
-                            </th>
-                            <th scope="col" role="columnheader">
-                                "Ends"
-                            </th>
-                            <th scope="col" role="columnheader">
-                                <span class="visually-hidden">"Actions"</span>
-                            </th>
-                        </tr>
-                    </thead>
-                    <tbody role="rowgroup">{rows.collect_view()}</tbody>
-                </table>
-            </div>
-        </section>
-    }
-    .into_any()
 }

@@ -91,7 +91,7 @@ fn Users(view: UsersView, filter: PeopleFilter, page: Listing) -> impl IntoView 
                 .into_any()
         } else {
             view! {
-                <div class="panel keys">
+                <div class="panel keys people">
                     <table role="table">
                         <caption>"Users of this server, by username"</caption>
                         <thead role="rowgroup">

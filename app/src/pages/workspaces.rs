@@ -83,7 +83,7 @@ fn Workspaces(view: WorkspacesView, filter: PeopleFilter, page: Listing) -> impl
                 .into_any()
         } else {
             view! {
-                <div class="panel keys">
+                <div class="panel keys people">
                     <table role="table">
                         <caption>"Workspaces of this server, by short name"</caption>
                         <thead role="rowgroup">

@@ -289,3 +289,70 @@ async fn no_argument_of_a_server_function_is_our_fault() {
         assert_eq!(app.verdict(key.secret.expose(), Some("chat")).await, "valid");
     }
 }
+
+#[tokio::test]
+async fn no_value_of_a_field_about_people_is_our_fault() {
+    for app in App::on_each().await {
+        let user = app.user("target", false).await;
+        let acme = "/v1/workspaces/acme";
+        let acts = [
+            (Call::post(format!("{acme}/members")), json!({"user": user, "role": "viewer"})),
+            (Call::patch(format!("{acme}/members/{user}")), json!({"role": "viewer"})),
+            (Call::post(format!("{acme}/left-keys")), json!({"decision": "keep", "person": user, "to": user})),
+            (
+                Call::post("/v1/admin/users"),
+                json!({"username": "x", "email": "x@example.com", "display_name": "", "instance_admin": false}),
+            ),
+            (
+                Call::patch(format!("/v1/admin/users/{user}")),
+                json!({"email": "x@example.com", "display_name": "", "instance_admin": false}),
+            ),
+            (Call::post("/v1/admin/workspaces"), json!({"slug": "x", "name": "X", "owner": user})),
+            (Call::patch("/v1/admin/workspaces/acme"), json!({"name": "ACME"})),
+        ];
+        for value in nasty_values() {
+            for (call, whole) in &acts {
+                for field in whole.as_object().unwrap().keys() {
+                    let mut body = whole.clone();
+                    body[field] = value.clone();
+                    let answer = app.as_(Actor::InstanceAdmin, call.clone().json(&body)).await;
+                    sane(&answer, &format!("{} {field} {value}", call.path));
+                }
+            }
+        }
+        for text in nasty_texts().into_iter().filter(|text| text.len() < 8000) {
+            let encoded = encoded(&text);
+            for path in [
+                format!("{acme}/members?search={encoded}"),
+                format!("{acme}/members?cursor={encoded}"),
+                format!("{acme}/left-keys?cursor={encoded}"),
+                format!("{acme}/members/{encoded}"),
+                format!("{acme}/invitations/{encoded}"),
+                format!("/v1/admin/users?search={encoded}"),
+                format!("/v1/admin/users?cursor={encoded}"),
+                format!("/v1/admin/users/{encoded}"),
+                format!("/v1/admin/workspaces?search={encoded}&limit={encoded}"),
+            ] {
+                sane(&app.as_(Actor::InstanceAdmin, Call::get(&path)).await, &path);
+            }
+            for (function, fields) in [
+                ("invite_member", &[("workspace", "acme"), ("role", &text[..]), ("label", &text)][..]),
+                ("invite_member", &[("workspace", "acme"), ("role", "member"), ("label", &text)]),
+                ("decide_left_keys", &[("workspace", "acme"), ("subject", &text), ("decision", &text), ("to", &text)]),
+                ("create_user", &[("username", &text), ("email", &text), ("display_name", &text), ("instance_admin", &text)]),
+                ("update_account", &[("display_name", &text), ("email", &text)]),
+                ("create_workspace", &[("name", &text), ("slug", &text), ("owner", &text)]),
+                ("accept_invitation", &[("token", &text)]),
+                ("reset_password", &[("token", &text), ("password", &text)]),
+                ("join_workspace", &[("token", &text), ("username", &text), ("email", &text), ("password", &text)]),
+            ] {
+                let answer = app.as_(Actor::InstanceAdmin, Call::post(format!("/_app/{function}")).form(fields)).await;
+                assert!(answer.code() < 500, "{function} {text:?}: {} {}", answer.code(), answer.text());
+            }
+            for page in ["invite", "reset"] {
+                let answer = app.send(Call::get(format!("/{page}?token={encoded}"))).await;
+                assert!(answer.code() < 500, "{page} {text:?}: {}", answer.code());
+            }
+        }
+    }
+}
