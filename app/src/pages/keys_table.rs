@@ -126,16 +126,21 @@ pub(crate) fn shown_name(key: &KeySummary) -> String {
     if key.name.is_empty() { "Unnamed key".into() } else { key.name.clone() }
 }
 
+/// What a key is tied to, in a few words.
+pub(crate) fn shown_resources(key: &KeySummary) -> String {
+    match key.resources.as_slice() {
+        [] => "All".to_owned(),
+        [only] => only.name.clone(),
+        [first, rest @ ..] => format!("{} +{}", first.name, rest.len()),
+    }
+}
+
 #[component]
 fn Row(key: KeySummary, may_change: bool, list: KeyList, page: KeysPageContext) -> impl IntoView {
     let name = shown_name(&key);
     let name_class = if key.name.is_empty() { "key-name faint" } else { "key-name" };
     let now = list.now;
-    let on = match key.resources.as_slice() {
-        [] => "All".to_owned(),
-        [only] => only.name.clone(),
-        [first, rest @ ..] => format!("{} +{}", first.name, rest.len()),
-    };
+    let on = shown_resources(&key);
     let own_page = page.workspace.with_untracked(|slug| format!("/w/{slug}/keys/{}", key.id));
     let owner = if list.manages_all { key.owner.display_name.clone() } else { String::new() };
     let acts = list.manages_all || list.may_create;

@@ -5,7 +5,7 @@ use keyfold_domain::time::Timestamp;
 use leptos::prelude::*;
 
 use super::keys::KeysPageContext;
-use super::keys_table::shown_name;
+use super::keys_table::{shown_name, shown_resources};
 use super::system_keys::address;
 use crate::components::{Icon, Moment, Precision, QueryForm, StatusPill};
 use crate::functions::all_keys::AllKeys;
@@ -130,7 +130,9 @@ fn Row(placed: PlacedKey, now: Timestamp, page: KeysPageContext) -> impl IntoVie
             <td data-label="Secret key" class="mono" translate="no">
                 {key.hint.clone()}
             </td>
-            <td data-label="Collection">"All"</td>
+            <td class="col-resource" data-label="Collection">
+                <span class="truncate">{shown_resources(&key)}</span>
+            </td>
             <td data-label="Created">
                 <Moment at=created precision=Precision::Day />
             </td>

@@ -91,7 +91,7 @@ fn a_resource_is_added_and_a_key_is_tied_to_it_by_name() {
     let made = cli.json(&[&add[..], &["--name", "Contracts"]].concat());
     assert_eq!((&made["kind"], &made["external_id"], &made["name"]), (&json!("collection"), &json!("contracts"), &json!("Contracts")));
     assert_eq!(cli.run(&add).status.code(), Some(1), "there is one of that name already");
-    let key = ["key", "create", "--workspace", "acme", "--owner", "ada", "--scope", "chat", "--name", "tied", "--json", "--resource"];
+    let key = ["key", "create", "--workspace", "acme", "--owner", "ada", "--scope", "chat", "--name", "tied", "--resource"];
     let tied = cli.json(&[&key[..], &["collection:contracts"]].concat());
     assert_eq!((&tied["resources"][0]["id"], &tied["resources"][0]["name"]), (&made["id"], &json!("Contracts")));
     let refused = cli.run(&[&key[..], &["collection:none"]].concat());

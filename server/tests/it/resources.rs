@@ -55,7 +55,7 @@ async fn a_resource_lives_from_its_addition_to_its_deletion() {
         assert_eq!(verdict(&app, text(&key["secret"]), "collection:contracts").await, "wrong_resource");
         // Of no use, and told so; never one for everything.
         assert_eq!(verdict(&app, text(&key["secret"]), "collection:anything").await, "wrong_resource");
-        let whoami = app.send(Call::get("/v1/whoami").bearer(text(&key["secret"]))).await.expect(401);
+        let whoami = app.send(Call::get("/v1/whoami").bearer(text(&key["secret"]))).await.expect(403);
         assert_eq!(whoami.problem(), "wrong_resource");
         let shown = app.as_(Actor::KeyOwner, Call::get(format!("{KEYS}/{}", text(&key["id"])))).await.expect(200).json();
         assert_eq!((&shown["resources"][0]["deleted"], &shown["resources"][0]["external_id"]), (&json!(true), &json!("contracts")));
