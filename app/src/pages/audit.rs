@@ -161,7 +161,7 @@ fn Log(view: AuditView, filter: Memo<AuditFilter>, here: Here, report: AnyView) 
                         .into_any()
                 }
             }}
-            <nav class="row" aria-label="Pages">
+            <nav class="row" aria-label="Pages of the log">
                 {first
                     .map(|filter| {
                         view! {
