@@ -69,7 +69,7 @@ test('a key’s own page tells what befell it', async ({ admin: page, server, pl
 test('the instance’s log has sign-ins and leads to that of every workspace', async ({ admin: page, server, place }) => {
   const log = new AuditPage(page);
   await visit(page, `${server.url}/system/audit`);
-  await expect(log.events).toContainText('User created');
+  await expect(log.events).toContainText('Setup complete');
   await expectAccessible(page, 'the log of the instance');
   await page.getByRole('combobox', { name: 'Log of' }).selectOption(place.slug);
   await log.show.click();

@@ -27,13 +27,13 @@ pub(super) struct Here {
 impl Here {
     /// The address without a filter.
     fn path(self) -> String {
-        if self.system { "/system/audit".to_owned() } else { format!("/w/{}/audit", self.workspace.get()) }
+        if self.system { "/system/audit".to_owned() } else { format!("/w/{}/audit", self.workspace.get_untracked()) }
     }
 
     /// The address of the log filtered like that.
     pub(super) fn to(self, filter: &AuditFilter) -> String {
         let query = audit_query::query(filter);
-        let workspace = self.workspace.get();
+        let workspace = self.workspace.get_untracked();
         if !self.system || workspace.is_empty() {
             return self.path() + &query;
         }
@@ -161,7 +161,7 @@ fn Log(view: AuditView, filter: Memo<AuditFilter>, here: Here, report: AnyView) 
                         .into_any()
                 }
             }}
-            <nav class="row" aria-label="Pages">
+            <nav class="row" aria-label="Pages of the log">
                 {first
                     .map(|filter| {
                         view! {

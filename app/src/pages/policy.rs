@@ -31,7 +31,7 @@ struct Here {
 
 impl Here {
     fn path(self) -> String {
-        let workspace = self.workspace.get();
+        let workspace = self.workspace.get_untracked();
         if workspace.is_empty() { "/system/policy".to_owned() } else { format!("/w/{workspace}/settings") }
     }
 }
