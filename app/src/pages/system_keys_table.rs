@@ -116,6 +116,12 @@ fn Row(placed: PlacedKey, now: Timestamp, page: KeysPageContext) -> impl IntoVie
     let deleted = key.state == KeyState::Deleted;
     let to_key = format!("/w/{}/keys/{}", workspace.slug, key.id);
     let (created, id) = (key.created_at, key.id.to_string());
+    // A global key acts on everything of its owner's.
+    let collection = match key.resources.as_slice() {
+        [] => "All".to_owned(),
+        [one] => one.name.clone(),
+        [first, rest @ ..] => format!("{} and {} more", first.name, rest.len()),
+    };
     view! {
         <tr>
             <td class="col-tick">
@@ -130,7 +136,9 @@ fn Row(placed: PlacedKey, now: Timestamp, page: KeysPageContext) -> impl IntoVie
             <td data-label="Secret key" class="mono" translate="no">
                 {key.hint.clone()}
             </td>
-            <td data-label="Collection">"All"</td>
+            <td data-label="Collection" class="collection">
+                {collection}
+            </td>
             <td data-label="Created">
                 <Moment at=created precision=Precision::Day />
             </td>
