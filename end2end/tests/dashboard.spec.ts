@@ -92,12 +92,11 @@ test('ticked keys are deleted after their number was typed, and each has its res
   expect(answers.filter((status) => status === 200)).toHaveLength(1);
 });
 
-test('without script, ticked keys of a workspace are deactivated by plain forms, and all that match deleted', async ({ openAdmin, guard, server, place }) => {
+test('without script, ticked keys of a workspace are deactivated by plain forms, and all that match deleted', async ({ openAdmin, server, place }) => {
   const page = await openAdmin({ javaScriptEnabled: false });
   await member(server, place, ['red', 'green', 'blue']);
   const keys = new KeysPage(page);
   const bulk = new BulkPage(page);
-  guard.expect(/status of 400/);
   await page.goto(place.keys);
   await keys.row('red').getByRole('checkbox').check();
   await page.locator('.bulk-bar').getByRole('button', { name: 'Deactivate' }).click();
@@ -107,7 +106,7 @@ test('without script, ticked keys of a workspace are deactivated by plain forms,
   await page.goto(`${place.keys}?state=active`);
   await page.locator('.bulk-bar').getByRole('button', { name: 'Delete' }).click();
   await expect(bulk.heading).toHaveText('Delete 2 keys?');
-  await expect(bulk.names).toHaveText(['blue', 'green']);
+  await expect(bulk.names).toHaveText(['green', 'blue']);
   await bulk.confirmation.fill('2');
   await bulk.button('Delete').click();
   await expect(bulk.heading).toHaveText('2 keys deleted');

@@ -116,6 +116,7 @@ fn Row(placed: PlacedKey, now: Timestamp, page: KeysPageContext) -> impl IntoVie
     let deleted = key.state == KeyState::Deleted;
     let to_key = format!("/w/{}/keys/{}", workspace.slug, key.id);
     let (created, id) = (key.created_at, key.id.to_string());
+    // A global key acts on everything of its owner's.
     view! {
         <tr>
             <td class="col-tick">
@@ -130,8 +131,8 @@ fn Row(placed: PlacedKey, now: Timestamp, page: KeysPageContext) -> impl IntoVie
             <td data-label="Secret key" class="mono" translate="no">
                 {key.hint.clone()}
             </td>
-            <td class="col-resource" data-label="Collection">
-                <span class="truncate">{shown_resources(&key)}</span>
+            <td data-label="Collection" class="collection">
+                {shown_resources(&key)}
             </td>
             <td data-label="Created">
                 <Moment at=created precision=Precision::Day />
