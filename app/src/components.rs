@@ -16,6 +16,7 @@ mod scope_picker;
 mod secret_reveal;
 mod status;
 mod theme_switch;
+mod title;
 mod toast;
 
 pub(crate) use busy::SubmitButton;
@@ -34,4 +35,5 @@ pub(crate) use scope_picker::{ScopeChips, ScopePicker};
 pub(crate) use secret_reveal::{SecretReveal, Snippet};
 pub(crate) use status::StatusPill;
 pub(crate) use theme_switch::{ChosenTheme, ThemeSwitch};
+pub(crate) use title::Title;
 pub(crate) use toast::{Toaster, Toasts};

@@ -21,7 +21,6 @@ pub mod policy_form;
 mod shell;
 
 use leptos::prelude::*;
-use leptos_meta::provide_meta_context;
 use leptos_router::components::{ParentRoute, Route, Router, Routes};
 use leptos_router::{Lazy, SsrMode, path};
 
@@ -34,7 +33,8 @@ pub use shell::{
 /// Every page. Rendered whole (`SsrMode::Async`): streamed parts would need script to fall into place.
 #[component]
 pub fn App() -> impl IntoView {
-    provide_meta_context();
+    #[cfg(feature = "ssr")]
+    leptos_meta::provide_meta_context();
     view! {
         <Router>
             <Routes fallback=NotFoundPage>

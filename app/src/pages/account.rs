@@ -5,7 +5,6 @@ use keyfold_domain::session::SessionSummary;
 use keyfold_domain::time::Timestamp;
 use keyfold_domain::user::UserSummary;
 use leptos::prelude::*;
-use leptos_meta::Title;
 use leptos_router::NavigateOptions;
 use leptos_router::hooks::use_navigate;
 
@@ -15,7 +14,9 @@ use super::members::role_words;
 use super::not_found::{NotFoundPage, Trouble};
 use super::people::{DoneNotice, Listing, error, typed_or};
 use super::place::open_part;
-use crate::components::{FaultNotice, Field, Icon, Moment, PasswordAgain, Precision, SendForm, Sending, SubmitButton, ThemeSwitch, Toasts};
+use crate::components::{
+    FaultNotice, Field, Icon, Moment, PasswordAgain, Precision, SendForm, Sending, SubmitButton, ThemeSwitch, Title, Toasts,
+};
 use crate::functions::account::{AccountView, ChangePassword, EndOtherSessions, EndSession, UpdateAccount, get_account};
 use crate::functions::members::get_member;
 use crate::functions::sessions::{SignOut, Viewer};

@@ -2,13 +2,12 @@
 
 use keyfold_domain::audit::{AuditEvent, AuditFilter, AuditResult, in_words};
 use leptos::prelude::*;
-use leptos_meta::Title;
 use leptos_router::hooks::use_query_map;
 
 use super::audit_events::Events;
 use super::not_found::Trouble;
 use crate::audit_query;
-use crate::components::{EmptyState, Field, Icon, Notice, PAGE_TITLE, QueryForm, Select, SendForm, Sending, SubmitButton, Tone};
+use crate::components::{EmptyState, Field, Icon, Notice, PAGE_TITLE, QueryForm, Select, SendForm, Sending, SubmitButton, Title, Tone};
 use crate::format;
 use crate::functions::audit::{AuditView, list_audit, verify_audit};
 use crate::functions::sessions::StepUp;

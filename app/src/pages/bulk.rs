@@ -3,11 +3,10 @@
 
 use keyfold_domain::bulk::{BulkAct, BulkOutcome, BulkResult, BulkState};
 use leptos::prelude::*;
-use leptos_meta::Title;
 use leptos_router::hooks::{use_navigate, use_query_map};
 
 use super::not_found::Trouble;
-use crate::components::{FaultNotice, Field, Icon, Notice, PAGE_TITLE, SendForm, Sending, SubmitButton, Tone, describe};
+use crate::components::{FaultNotice, Field, Icon, Notice, PAGE_TITLE, SendForm, Sending, SubmitButton, Title, Tone, describe};
 use crate::format;
 use crate::functions::bulk::{BulkProgress, BulkView, Chosen, RunBulk, get_bulk, preview_bulk};
 use crate::functions::fault::Fault;

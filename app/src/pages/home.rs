@@ -1,8 +1,8 @@
 use leptos::prelude::*;
-use leptos_meta::Title;
 
 use super::console::Gate;
 use super::not_found::{Forward, Trouble};
+use crate::components::Title;
 use crate::functions::sessions::{Home, get_home};
 
 /// `/` leads on to where its reader belongs.

@@ -3,13 +3,12 @@
 use keyfold_domain::user::UserRef;
 use keyfold_domain::workspace::Role;
 use leptos::prelude::*;
-use leptos_meta::Title;
 use leptos_router::NavigateOptions;
 use leptos_router::hooks::{use_navigate, use_query_map};
 
 use super::console::Gate;
 use super::people::{error, typed_or};
-use crate::components::{FaultNotice, Field, Moment, Precision, SendForm, Sending, SubmitButton};
+use crate::components::{FaultNotice, Field, Moment, Precision, SendForm, Sending, SubmitButton, Title};
 use crate::format;
 use crate::functions::fault::Fault;
 use crate::functions::invitations::{AcceptInvitation, JoinWorkspace, OfferView, ResetPassword, get_invitation, get_password_link};

@@ -6,7 +6,6 @@ use keyfold_domain::problem::Problem;
 use keyfold_domain::scope::KeyKind;
 use keyfold_domain::time::Timestamp;
 use leptos::prelude::*;
-use leptos_meta::Title;
 use leptos_router::hooks::use_query_map;
 
 use super::key_acts::KeyAct;
@@ -17,7 +16,7 @@ use super::keys::KeysPageContext;
 use super::keys_table::shown_name;
 use super::not_found::Trouble;
 use super::place::{named_part, open_part};
-use crate::components::{Icon, Moment, Notice, PAGE_TITLE, Precision, ResourceChips, ScopeChips, StatusPill, Tone};
+use crate::components::{Icon, Moment, Notice, PAGE_TITLE, Precision, ResourceChips, ScopeChips, StatusPill, Title, Tone};
 use crate::format;
 use crate::functions::keys::KeyView;
 

@@ -3,7 +3,6 @@
 use keyfold_domain::key::{IssuedKey, KeyFilter, KeySort, StateFilter};
 use leptos::__reexports::send_wrapper::SendWrapper;
 use leptos::prelude::*;
-use leptos_meta::Title;
 use leptos_router::NavigateOptions;
 use leptos_router::components::Outlet;
 use leptos_router::hooks::{use_navigate, use_params_map, use_query_map};
@@ -11,7 +10,7 @@ use leptos_router::hooks::{use_navigate, use_params_map, use_query_map};
 use super::keys_table::KeysTable;
 use super::not_found::Trouble;
 use crate::browser;
-use crate::components::{EmptyState, Icon, Notice, PAGE_TITLE, QueryForm, Select, Snippet, Tone};
+use crate::components::{EmptyState, Icon, Notice, PAGE_TITLE, QueryForm, Select, Snippet, Title, Tone};
 use crate::functions::keys::{KeyList, list_keys};
 use crate::key_query;
 

@@ -3,7 +3,6 @@
 use keyfold_domain::member::{LeftKey, MemberSummary};
 use keyfold_domain::workspace::Role;
 use leptos::prelude::*;
-use leptos_meta::Title;
 use leptos_router::hooks::use_query_map;
 
 use super::left_key_dialog::Decide;
@@ -12,7 +11,7 @@ use super::not_found::Trouble;
 use super::open_invitations::Invitations;
 use super::people::{DoneNotice, Listing, Pager, PersonStatus, SearchBar, filter, query};
 use super::place::PlaceContext;
-use crate::components::{EmptyState, Icon, Moment, Precision};
+use crate::components::{EmptyState, Icon, Moment, Precision, Title};
 use crate::format;
 use crate::functions::members::{MembersView, list_members};
 

@@ -1,8 +1,8 @@
 use keyfold_domain::problem::ProblemCode;
 use leptos::prelude::*;
-use leptos_meta::Title;
 
 use super::console::Gate;
+use crate::components::Title;
 use crate::functions::fault::Fault;
 
 /// There is no page under this address.

@@ -4,13 +4,14 @@
 use keyfold_domain::key::KeySummary;
 use keyfold_domain::problem::{Problem, ProblemCode};
 use leptos::prelude::*;
-use leptos_meta::Title;
 use leptos_router::NavigateOptions;
 use leptos_router::hooks::{use_navigate, use_query_map};
 
 use super::keys_table::shown_name;
 use super::not_found::Trouble;
-use crate::components::{Field, Icon, Moment, Notice, PAGE_TITLE, Precision, QueryForm, SendForm, Sending, SubmitButton, Tone, describe};
+use crate::components::{
+    Field, Icon, Moment, Notice, PAGE_TITLE, Precision, QueryForm, SendForm, Sending, SubmitButton, Title, Tone, describe,
+};
 use crate::format;
 use crate::functions::fault::Fault;
 use crate::functions::policies::{ApplyPolicy, PolicyView, PreviewView, UpdatePolicy, get_policy, preview_policy};
@@ -52,7 +53,7 @@ pub(crate) fn PolicyPage(#[prop(into)] workspace: Signal<String>) -> impl IntoVi
             }
         },
     );
-    let title = move || if workspace.get().is_empty() { "Policy · Keyfold" } else { "Settings · Keyfold" };
+    let title = if workspace.get_untracked().is_empty() { "Policy · Keyfold" } else { "Settings · Keyfold" };
     view! {
         <Title text=title />
         <main class="page page-narrow" id="main" tabindex="-1">

@@ -3,7 +3,6 @@
 
 use keyfold_domain::resource::{ResourceDetail, ResourceFilter};
 use leptos::prelude::*;
-use leptos_meta::Title;
 use leptos_router::hooks::use_query_map;
 use leptos_router::params::ParamsMap;
 
@@ -11,7 +10,7 @@ use super::keys::KeysPageContext;
 use super::not_found::Trouble;
 use super::place::PlaceContext;
 use super::resource_acts::ResourceAct;
-use crate::components::{EmptyState, Icon, Moment, Notice, PAGE_TITLE, Precision, QueryForm, Select, Tone};
+use crate::components::{EmptyState, Icon, Moment, Notice, PAGE_TITLE, Precision, QueryForm, Select, Title, Tone};
 use crate::format;
 use crate::functions::resources::{ResourceList, list_resources};
 

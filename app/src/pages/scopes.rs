@@ -3,14 +3,13 @@
 
 use keyfold_domain::catalogue::{OWN_GROUP, Scope};
 use leptos::prelude::*;
-use leptos_meta::Title;
 use leptos_router::hooks::use_query_map;
 
 use super::keys::KeysPageContext;
 use super::not_found::Trouble;
 use super::place::PlaceContext;
 use super::scope_acts::ScopeAct;
-use crate::components::{Icon, Notice, PAGE_TITLE, ScopeChips, Tone};
+use crate::components::{Icon, Notice, PAGE_TITLE, ScopeChips, Title, Tone};
 use crate::functions::scopes::{ScopeList, list_scopes};
 
 #[component]

@@ -1,12 +1,11 @@
 use leptos::prelude::*;
-use leptos_meta::Title;
 use leptos_router::NavigateOptions;
 use leptos_router::hooks::{use_navigate, use_query_map};
 use wasm_bindgen::JsCast;
 
 use super::console::Gate;
 use super::not_found::NotFoundPage;
-use crate::components::{FaultNotice, Field, SendForm, Sending, SubmitButton, describe};
+use crate::components::{FaultNotice, Field, SendForm, Sending, SubmitButton, Title, describe};
 use crate::format;
 use crate::functions::fault::Fault;
 use crate::functions::setup::{CompleteSetup, get_setup};

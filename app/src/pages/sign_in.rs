@@ -1,11 +1,10 @@
 use leptos::prelude::*;
-use leptos_meta::Title;
 use leptos_router::NavigateOptions;
 use leptos_router::hooks::{use_navigate, use_query_map};
 
 use super::console::Gate;
 use super::not_found::Forward;
-use crate::components::{FaultNotice, Field, Notice, SendForm, Sending, SubmitButton, Tone, describe};
+use crate::components::{FaultNotice, Field, Notice, SendForm, Sending, SubmitButton, Title, Tone, describe};
 use crate::functions::sessions::{Home, SignIn, get_home, local_path};
 
 /// Username or e-mail and password.

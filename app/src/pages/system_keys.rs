@@ -3,7 +3,6 @@
 use keyfold_domain::key::{KeyFilter, StateFilter};
 use keyfold_domain::user::UserRef;
 use leptos::prelude::*;
-use leptos_meta::Title;
 use leptos_router::hooks::use_query_map;
 
 use super::key_acts::KeyAct;
@@ -12,7 +11,7 @@ use super::new_key::NewKeyFor;
 use super::not_found::Trouble;
 use super::system::SystemContext;
 use super::system_keys_table::AllKeysTable;
-use crate::components::{Dialog, EmptyState, Icon, Notice, PAGE_TITLE, QueryForm, Select, Tone};
+use crate::components::{Dialog, EmptyState, Icon, Notice, PAGE_TITLE, QueryForm, Select, Title, Tone};
 use crate::functions::all_keys::{AllKeys, KeyPlaces, get_any_key, get_key_places, list_all_keys};
 use crate::{format, key_query};
 

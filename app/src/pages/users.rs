@@ -3,14 +3,13 @@
 use keyfold_domain::time::Timestamp;
 use keyfold_domain::user::{PeopleFilter, UserDetail};
 use leptos::prelude::*;
-use leptos_meta::Title;
 use leptos_router::hooks::use_query_map;
 
 use super::not_found::Trouble;
 use super::people::{DoneNotice, Listing, Pager, PersonStatus, SearchBar, filter, query};
 use super::system::SystemContext;
 use super::user_dialogs::{NewUser, UserAct};
-use crate::components::{EmptyState, Icon, Moment, Precision};
+use crate::components::{EmptyState, Icon, Moment, Precision, Title};
 use crate::format;
 use crate::functions::users::{UsersView, list_users};
 

@@ -3,13 +3,12 @@
 use keyfold_domain::user::PeopleFilter;
 use keyfold_domain::workspace::WorkspaceDetail;
 use leptos::prelude::*;
-use leptos_meta::Title;
 use leptos_router::hooks::use_query_map;
 
 use super::not_found::Trouble;
 use super::people::{ActDialog, DoneNotice, Listing, Pager, SearchBar, Words, error, filter, query, typed_or};
 use super::system::SystemContext;
-use crate::components::{EmptyState, Field, Icon, Moment, Precision, Sending};
+use crate::components::{EmptyState, Field, Icon, Moment, Precision, Sending, Title};
 use crate::format;
 use crate::functions::fault::Fault;
 use crate::functions::users::{CreateWorkspace, RenameWorkspace, WorkspacesView, list_all_workspaces};

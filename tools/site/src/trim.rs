@@ -38,11 +38,20 @@ const PANICS: &[&str] = &[
 const IDLE: &[&str] = &["::into_any::hydrate_async", "::into_any_attr::hydrate_from_template", "::hydrate_async::{closure#0}"];
 
 /// Their text is only ever for programmers; and the console shows no number with a fraction.
-const PRINTERS: &[&str] = &[" as core::fmt::Debug>::fmt", "<f64 as core::fmt::Display>::fmt", "<f32 as core::fmt::Display>::fmt"];
+const PRINTERS: &[&str] = &[
+    " as core::fmt::Debug>::fmt",
+    "<f64 as core::fmt::Display>::fmt",
+    "<f32 as core::fmt::Display>::fmt",
+    "serde_json::error::JsonUnexpected as core::fmt::Display>::fmt",
+];
+
+/// Numbers with a fraction, read from JSON or written: our server sends none, and pages show none. What formats one for the
+/// text of a JSON error is among [`PRINTERS`].
+const FRACTIONS: &[&str] = &["zmij::", "f64_from_parts", "core::num::imp::flt2dec::", "core::num::imp::dec2flt::"];
 
 fn instead(name: &str, returns: bool) -> Option<Instead> {
     let panics = !returns && PANICS.iter().any(|start| name.starts_with(start));
-    if panics || IDLE.iter().any(|part| name.contains(part)) {
+    if panics || IDLE.iter().chain(FRACTIONS).any(|part| name.contains(part)) {
         return Some(Instead::Trap);
     }
     PRINTERS.iter().any(|part| name.contains(part)).then_some(Instead::PrintNothing)
@@ -68,6 +77,7 @@ pub(crate) fn trim(wasm: &[u8]) -> Result<Vec<u8>> {
         replace(&mut module, function, instead);
     }
     forget_locations(&mut module);
+    forget_powers(&mut module);
     Ok(module.emit_wasm())
 }
 
@@ -127,6 +137,18 @@ fn forget_locations(module: &mut Module) {
     }
 }
 
+/// Empties the table of powers of ten that reading fractions would need; nothing in it can be compressed.
+fn forget_powers(module: &mut Module) {
+    let powers: Vec<u8> = (0..=308).filter_map(|power| format!("1e{power}").parse::<f64>().ok()).flat_map(f64::to_le_bytes).collect();
+    let segments: Vec<_> = module.data.iter().map(walrus::Data::id).collect();
+    for id in segments {
+        let bytes = &mut module.data.get_mut(id).value;
+        if let Some(at) = bytes.windows(powers.len()).position(|window| window == powers) {
+            bytes[at..at + powers.len()].fill(0);
+        }
+    }
+}
+
 fn is_source_path(bytes: &[u8]) -> bool {
     bytes.ends_with(b".rs") && bytes.contains(&b'/') && bytes.iter().all(u8::is_ascii_graphic)
 }
@@ -146,6 +168,19 @@ mod tests {
         assert_eq!(instead("core::panicking::panic_fmt", false), Some(Instead::Trap));
         assert_eq!(instead("core::panicking::panic_fmt", true), None);
         assert_eq!(instead("keyfold_app::browser::copy", false), None);
+    }
+
+    #[test]
+    fn powers_of_ten_are_forgotten_and_text_beside_them_kept() {
+        let mut module = Module::with_config(ModuleConfig::new());
+        let memory = module.memories.add_local(false, false, 1, None, None);
+        let mut bytes = b"kept".to_vec();
+        bytes.extend((0..=308).flat_map(|power| format!("1e{power}").parse::<f64>().unwrap().to_le_bytes()));
+        bytes.extend(*b"kept too");
+        module.data.add(DataKind::Active { memory, offset: ConstExpr::Value(Value::I32(1024)) }, bytes);
+        forget_powers(&mut module);
+        let left = module.data.iter().next().unwrap().value.clone();
+        assert_eq!(left, [&b"kept"[..], &vec![0; 309 * 8], b"kept too"].concat());
     }
 
     #[test]
