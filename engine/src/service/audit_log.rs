@@ -75,7 +75,17 @@ impl Audit {
                 names.insert(row.object.clone(), name);
             }
             let object_name = names.get(&row.object).cloned().flatten();
-            items.push(shown(&reading.chain, row, object_name));
+            let mut event = shown(&reading.chain, row, object_name);
+            for value in event.changes.iter_mut().flat_map(|change| [&mut change.before, &mut change.after]).flatten() {
+                // A person by the name they have now; the file of the log keeps the id.
+                if let Shown::Text(text) = value
+                    && let Ok(id) = text.parse::<UserId>()
+                    && let Some(user) = store::users::find(&mut conn, &id).await?
+                {
+                    *text = user.username;
+                }
+            }
+            items.push(event);
         }
         Ok(Page { items, next })
     }

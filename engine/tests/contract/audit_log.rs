@@ -39,6 +39,8 @@ on_both! {
         let told: Vec<_> = newest.changes.iter().map(|change| (change.field.as_str(), change.before.clone(), change.after.clone())).collect();
         assert_eq!(told, [("name", text("CI"), text("Build")), ("scopes", text("project"), text("chat"))]);
         assert_eq!(seqs(&events), (1..=events.len() as i64).rev().collect::<Vec<_>>());
+        let owner = events[1].changes.iter().find(|change| change.field == "owner").unwrap();
+        assert_eq!(owner.after, text("ada"), "people are named");
     }
 
     async fn each_filter_finds_its_events_and_they_add_up(instance) {
