@@ -66,7 +66,9 @@ test('an administrator picks a user, sees ten columns, makes a key for them and 
   });
 });
 
-test('ticked keys are deleted after their number was typed, and each has its result', async ({ admin: page, server, place }) => {
+test('ticked keys are deleted after their number was typed, and each has its result', async ({ admin: page, guard, server, place }) => {
+  // The number that was typed wrong.
+  guard.expect(/status of 400/);
   const { username, secrets } = await member(server, place, ['one', 'two', 'three']);
   const dashboard = new DashboardPage(page);
   const bulk = new BulkPage(page);
@@ -114,7 +116,8 @@ test('without script, ticked keys of a workspace are deactivated by plain forms,
   await expect(keys.table.getByRole('row')).toHaveCount(2);
 });
 
-test('a plain member finds no system dashboard', async ({ open, server, place }) => {
+test('a plain member finds no system dashboard', async ({ open, guard, server, place }) => {
+  guard.expect(/status of 403/);
   const { username } = await member(server, place, []);
   const page = await open();
   await page.goto(`${server.url}/sign-in?next=${encodeURIComponent('/system/keys')}`);
