@@ -135,8 +135,7 @@ test('two people rotate at once: the second is told, and nothing is lost', async
   expect([(await whoami(server, secret)).status, (await whoami(server, second)).status]).toEqual([200, 200]);
 });
 
-test('without script a key is rotated, the form sent again shows no secret, and the old secret is ended', async ({ openAdmin, place, server, guard }) => {
-  guard.expect(/status of 409/);
+test('without script a key is rotated, the form sent again shows no secret, and the old secret is ended', async ({ openAdmin, place, server }) => {
   const { secret: first, address } = await makeKey(server, place, 'Plain');
   const page = await openAdmin({ javaScriptEnabled: false });
   await page.goto(address);

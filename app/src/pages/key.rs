@@ -1,6 +1,7 @@
 //! One key: what it is, what it may do, whether it works, and every act on it. The acts are dialogs with addresses below
 //! the page, `/w/<workspace>/keys/<id>/edit/<act>`.
 
+use keyfold_domain::audit::AuditEvent;
 use keyfold_domain::key::{KeyState, KeySummary};
 use keyfold_domain::problem::Problem;
 use keyfold_domain::scope::KeyKind;
@@ -18,6 +19,8 @@ use super::not_found::Trouble;
 use super::place::{named_part, open_part};
 use crate::components::{Icon, Moment, Notice, PAGE_TITLE, Precision, ResourceChips, ScopeChips, StatusPill, Title, Tone};
 use crate::format;
+use crate::functions::fault::Fault;
+use crate::functions::key_use::KeyUse;
 use crate::functions::keys::KeyView;
 
 #[component]
@@ -31,6 +34,15 @@ pub(crate) fn KeyPage() -> impl IntoView {
         move || (workspace.get(), id.get(), page.changes.get()),
         |(workspace, id, _)| super::find_key(workspace, id),
     );
+    // With the key's own, and not within what it brings: a part that comes later could not be taken over in the browser.
+    let used = Resource::new_blocking(
+        move || (workspace.get(), id.get(), page.changes.get()),
+        |(workspace, id, _)| super::key_usage::find_use(workspace, id),
+    );
+    let events = Resource::new_blocking(
+        move || (workspace.get(), id.get(), page.changes.get()),
+        |(workspace, id, _)| super::key_audit::find_events(workspace, id),
+    );
     // What stands after the id is one of our acts or nothing at all.
     let act = Memo::new(move |_| match edit.get().as_str() {
         "" => Some(String::new()),
@@ -42,8 +54,9 @@ pub(crate) fn KeyPage() -> impl IntoView {
         <main class="page" id="main" tabindex="-1">
             <Transition>
                 {move || Suspend::new(async move {
-                    match key.await {
-                        Ok(view) => view! { <Key view act page /> }.into_any(),
+                    let (found, used, events) = (key.await, used.await, events.await);
+                    match found {
+                        Ok(view) => view! { <Key view used events act page /> }.into_any(),
                         Err(fault) => view! { <Trouble fault /> }.into_any(),
                     }
                 })}
@@ -55,7 +68,13 @@ pub(crate) fn KeyPage() -> impl IntoView {
 }
 
 #[component]
-fn Key(view: KeyView, act: Memo<Option<String>>, page: KeysPageContext) -> impl IntoView {
+fn Key(
+    view: KeyView,
+    used: Result<KeyUse, Fault>,
+    events: Vec<AuditEvent>,
+    act: Memo<Option<String>>,
+    page: KeysPageContext,
+) -> impl IntoView {
     Effect::new(move || page.settle());
     let shown = StoredValue::new(view.clone());
     let dialog = move || match act.get() {
@@ -70,9 +89,9 @@ fn Key(view: KeyView, act: Memo<Option<String>>, page: KeysPageContext) -> impl 
                 <Done />
                 <KeyBanner key=view.key.clone() now=view.now />
                 <Settings view=view.clone() page />
-                <KeyUsePanels view=view.clone() page />
+                <KeyUsePanels view=view.clone() used page />
                 <About key=view.key.clone() now=view.now />
-                <KeyAudit workspace=page.workspace id=view.key.id changes=page.changes />
+                <KeyAudit workspace=page.workspace id=view.key.id events />
             </div>
         </div>
         {dialog}

@@ -9,15 +9,17 @@ use crate::components::{Moment, Precision};
 use crate::format;
 use crate::functions::audit::get_key_audit;
 
-/// The last ten events of that key, for those who may see the log. Reads again when `changes` grows.
+/// The last ten events of that key; none for those who may not see the log.
+pub(super) async fn find_events(workspace: String, id: String) -> Vec<AuditEvent> {
+    let Ok(id) = id.parse() else { return Vec::new() };
+    get_key_audit(workspace, id).await.ok().flatten().unwrap_or_default()
+}
+
+/// These events of that key, and the way to all of them.
 #[component]
-pub(crate) fn KeyAudit(#[prop(into)] workspace: Signal<String>, id: KeyId, #[prop(into)] changes: Signal<u32>) -> impl IntoView {
-    let all = {
-        let id = format::query_part(id.as_str());
-        move || format!("/w/{}/audit?object={id}", workspace.get())
-    };
-    let events =
-        Resource::new_blocking(move || (workspace.get(), changes.get()), move |(workspace, _)| get_key_audit(workspace, id.clone()));
+pub(crate) fn KeyAudit(#[prop(into)] workspace: Signal<String>, id: KeyId, events: Vec<AuditEvent>) -> impl IntoView {
+    let id = format::query_part(id.as_str());
+    let all = move || format!("/w/{}/audit?object={id}", workspace.get());
     let row = |event: AuditEvent| {
         view! {
             <li>
@@ -31,26 +33,17 @@ pub(crate) fn KeyAudit(#[prop(into)] workspace: Signal<String>, id: KeyId, #[pro
             </li>
         }
     };
-    view! {
-        <Transition>
-            {move || {
-                let all = all.clone();
-                Suspend::new(async move {
-                    let Ok(Some(events)) = events.await else { return ().into_any() };
-                    view! {
-                        <section class="panel settings" aria-labelledby="key-audit-title">
-                            <h2 id="key-audit-title">"Recent events"</h2>
-                            <ol class="audit-recent">{events.into_iter().map(row).collect_view()}</ol>
-                            <p class="rules-more">
-                                <a class="button button-small" href=all>
-                                    "Show all in the audit log"
-                                </a>
-                            </p>
-                        </section>
-                    }
-                        .into_any()
-                })
-            }}
-        </Transition>
-    }
+    (!events.is_empty()).then(|| {
+        view! {
+            <section class="panel settings" aria-labelledby="key-audit-title">
+                <h2 id="key-audit-title">"Recent events"</h2>
+                <ol class="audit-recent">{events.into_iter().map(row).collect_view()}</ol>
+                <p class="rules-more">
+                    <a class="button button-small" href=all>
+                        "Show all in the audit log"
+                    </a>
+                </p>
+            </section>
+        }
+    })
 }

@@ -1,5 +1,6 @@
 //! What a key is used for: calls and denials over time, and which of its scopes were asked for.
 
+use keyfold_domain::problem::Problem;
 use keyfold_domain::scope::ScopeSet;
 use keyfold_domain::time::{DAY_MS, Timestamp};
 use keyfold_domain::usage::{EVIDENCE_DAYS, KeyUsage, ScopeEvidence, ScopeUse, WATCH_DAYS};
@@ -12,37 +13,29 @@ use crate::components::{
     DayChart, DayTable, FaultNotice, Icon, Moment, Notice, Precision, ScopeChips, SendForm, Sending, SubmitButton, Toasts, Tone, WeekGrid,
 };
 use crate::format;
-use crate::functions::key_use::get_key_use;
+use crate::functions::fault::Fault;
+use crate::functions::key_use::{KeyUse, get_key_use};
 use crate::functions::keys::{KeyView, UpdateKey};
+
+/// What the panels show. What is no id names nothing.
+pub(super) async fn find_use(workspace: String, id: String) -> Result<KeyUse, Fault> {
+    match id.parse() {
+        Ok(id) => get_key_use(workspace, id).await,
+        Err(_) => Err(Problem::not_found().into()),
+    }
+}
 
 /// The panels of a key's page that tell of its use.
 #[component]
-pub(super) fn KeyUsePanels(view: KeyView, page: KeysPageContext) -> impl IntoView {
-    let id = view.key.id.clone();
-    let found = Resource::new_blocking(
-        move || (page.workspace.get(), page.changes.get()),
-        move |(workspace, _)| get_key_use(workspace, id.clone()),
-    );
-    let shown = StoredValue::new(view);
-    view! {
-        <Transition>
-            {move || Suspend::new(async move {
-                let view = shown.get_value();
-                match found.await {
-                    Ok(found) => {
-                        view! {
-                            <div class="stack">
-                                <Secrets view=view.clone() secrets=found.secrets now=found.now page />
-                                <Usage view=view.clone() usage=found.usage />
-                                <Evidence view evidence=found.evidence now=found.now page />
-                            </div>
-                        }
-                            .into_any()
-                    }
-                    Err(fault) => view! { <Notice tone=Tone::Bad>{fault.problem.message}</Notice> }.into_any(),
-                }
-            })}
-        </Transition>
+pub(super) fn KeyUsePanels(view: KeyView, used: Result<KeyUse, Fault>, page: KeysPageContext) -> impl IntoView {
+    match used {
+        Ok(used) => view! {
+            <Secrets view=view.clone() secrets=used.secrets now=used.now page />
+            <Usage view=view.clone() usage=used.usage />
+            <Evidence view evidence=used.evidence now=used.now page />
+        }
+        .into_any(),
+        Err(fault) => view! { <Notice tone=Tone::Bad>{fault.problem.message}</Notice> }.into_any(),
     }
 }
 
