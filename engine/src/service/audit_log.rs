@@ -76,13 +76,9 @@ impl Audit {
             }
             let object_name = names.get(&row.object).cloned().flatten();
             let mut event = shown(&reading.chain, row, object_name);
-            for value in event.changes.iter_mut().flat_map(|change| [&mut change.before, &mut change.after]).flatten() {
-                // A person by the name they have now; the file of the log keeps the id.
-                if let Shown::Text(text) = value
-                    && let Ok(id) = text.parse::<UserId>()
-                    && let Some(user) = store::users::find(&mut conn, &id).await?
-                {
-                    *text = user.username;
+            for change in &mut event.changes {
+                for value in [change.before.as_mut(), change.after.as_mut()].into_iter().flatten() {
+                    name_person(&mut conn, value).await?;
                 }
             }
             items.push(event);
@@ -328,6 +324,17 @@ fn shown(chain: &str, row: EventRow, object_name: Option<String>) -> AuditEvent 
         request_id: body.request_id,
         changes,
     }
+}
+
+/// A person by the name they have now; the file of the log keeps the id.
+async fn name_person(conn: &mut Conn<'_>, value: &mut Shown) -> Result<(), Error> {
+    if let Shown::Text(text) = value
+        && let Ok(id) = text.parse::<UserId>()
+        && let Some(user) = store::users::find(conn, &id).await?
+    {
+        *text = user.username;
+    }
+    Ok(())
 }
 
 /// The fields that differ, by name. The counter of changes always does, and says nothing.

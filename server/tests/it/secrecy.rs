@@ -155,7 +155,9 @@ async fn no_secret_is_in_a_log_a_file_an_answer_or_a_page() {
     // Each but the caller's own is rotated, and its old secret goes on working.
     for at in 1..secrets.len() {
         let rotate = Call::post(format!("/v1/workspaces/acme/keys/{}/rotate", secrets[at].0)).header("idempotency-key", &secrets[at].0);
-        let rotated = app.send(rotate.bearer(caller)).await.expect(200).json();
+        // Nobody rotates a management key of somebody mightier: that one is for its owner.
+        let rotate = if secrets[at].1.starts_with("kf_adm_") { with_cookie(rotate) } else { rotate.bearer(caller) };
+        let rotated = app.send(rotate).await.expect(200).json();
         secrets.push((secrets[at].0.clone(), rotated["secret"].as_str().unwrap().to_owned()));
     }
     let form = [("name", "by form"), ("kind", "secret"), ("scopes", "inference"), ("expiry", "30"), ("idempotency_key", "1")];
