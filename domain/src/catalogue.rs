@@ -120,7 +120,7 @@ impl ScopeCatalogue {
     /// The catalogue with a scope added or put in the place of the one of its name, or the rule that forbids it: a built-in
     /// scope stays as it is, what is implied exists and is no management scope, nothing implies itself, and what is public
     /// implies only what is public too.
-    pub fn with(&self, scope: Scope) -> Result<Self, Problem> {
+    pub fn with(&self, scope: &Scope) -> Result<Self, Problem> {
         let name = scope.name.clone();
         if find(name.as_str()).is_some() {
             return Err(Problem::invalid("name", "Every workspace has this scope, and it cannot be changed. Choose another name."));
@@ -241,7 +241,7 @@ mod tests {
     }
 
     fn catalogue(scopes: &[(&str, &[&str], bool)]) -> ScopeCatalogue {
-        scopes.iter().fold(ScopeCatalogue::default(), |all, (name, implies, public)| all.with(scope(name, implies, *public)).unwrap())
+        scopes.iter().fold(ScopeCatalogue::default(), |all, (name, implies, public)| all.with(&scope(name, implies, *public)).unwrap())
     }
 
     fn field(result: Result<ScopeCatalogue, Problem>) -> Option<String> {
@@ -263,28 +263,28 @@ mod tests {
     #[test]
     fn nothing_implies_itself_not_even_through_others() {
         let all = catalogue(&[("a", &[], false), ("b", &["a"], false), ("c", &["b"], false)]);
-        assert_eq!(field(all.with(scope("a", &["a"], false))).as_deref(), Some("implies"));
-        assert_eq!(field(all.with(scope("a", &["c"], false))).as_deref(), Some("implies"));
-        assert!(all.with(scope("c", &["a", "b"], false)).is_ok());
+        assert_eq!(field(all.with(&scope("a", &["a"], false))).as_deref(), Some("implies"));
+        assert_eq!(field(all.with(&scope("a", &["c"], false))).as_deref(), Some("implies"));
+        assert!(all.with(&scope("c", &["a", "b"], false)).is_ok());
     }
 
     #[test]
     fn an_own_scope_leads_to_no_management_scope_and_to_none_that_is_not_there() {
         let none = ScopeCatalogue::default();
         for implied in BUILT_IN.iter().filter(|info| info.management) {
-            assert_eq!(field(none.with(scope("a", &[implied.name], false))).as_deref(), Some("implies"));
+            assert_eq!(field(none.with(&scope("a", &[implied.name], false))).as_deref(), Some("implies"));
         }
-        assert_eq!(field(none.with(scope("a", &["nonsense"], false))).as_deref(), Some("implies"));
+        assert_eq!(field(none.with(&scope("a", &["nonsense"], false))).as_deref(), Some("implies"));
         for info in BUILT_IN {
-            assert_eq!(field(none.with(scope(info.name, &[], true))).as_deref(), Some("name"));
+            assert_eq!(field(none.with(&scope(info.name, &[], true))).as_deref(), Some("name"));
         }
     }
 
     #[test]
     fn what_is_public_leads_only_to_what_is_public() {
         let all = catalogue(&[("shop", &["inference"], true), ("front", &["shop"], true)]);
-        assert_eq!(field(all.with(scope("front", &["shop", "chat"], true))).as_deref(), Some("implies"));
-        assert_eq!(field(all.with(scope("shop", &["inference"], false))).as_deref(), Some("public"));
+        assert_eq!(field(all.with(&scope("front", &["shop", "chat"], true))).as_deref(), Some("implies"));
+        assert_eq!(field(all.with(&scope("shop", &["inference"], false))).as_deref(), Some("public"));
         assert!(set(&["front"]).check(KeyKind::Publishable, &all).is_ok());
     }
 
@@ -298,9 +298,9 @@ mod tests {
 
     #[test]
     fn there_is_an_end_to_a_workspaces_own_scopes() {
-        let most = (0..MAX_OWN_SCOPES).fold(ScopeCatalogue::default(), |all, at| all.with(scope(&format!("s{at}"), &[], false)).unwrap());
-        assert_eq!(most.with(scope("more", &[], false)).unwrap_err().code, ProblemCode::Conflict);
-        assert!(most.with(scope("s1", &["chat"], false)).is_ok());
+        let most = (0..MAX_OWN_SCOPES).fold(ScopeCatalogue::default(), |all, at| all.with(&scope(&format!("s{at}"), &[], false)).unwrap());
+        assert_eq!(most.with(&scope("more", &[], false)).unwrap_err().code, ProblemCode::Conflict);
+        assert!(most.with(&scope("s1", &["chat"], false)).is_ok());
         assert!(most.full_access(KeyKind::Management).len() <= crate::scope::MAX_SCOPES);
     }
 

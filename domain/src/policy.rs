@@ -199,23 +199,20 @@ pub enum Decision {
 /// management key needs for it (`None`: no key may).
 const fn needs(action: Action) -> (Role, Role, Option<&'static str>) {
     match action {
-        Action::ReadWorkspace => (Role::Viewer, Role::Viewer, Some("keys:read")),
+        Action::ReadWorkspace | Action::ReadResources | Action::ReadScopes => (Role::Viewer, Role::Viewer, Some("keys:read")),
         Action::ReadKey => (Role::Admin, Role::Viewer, Some("keys:read")),
         Action::CreateKey | Action::UpdateKey | Action::RotateKey | Action::DeactivateKey | Action::DeleteKey => {
             (Role::Admin, Role::Member, Some("keys:write"))
         }
-        Action::ActivateKey => (Role::Admin, Role::Admin, Some("keys:write")),
+        Action::ActivateKey | Action::ManageResources => (Role::Admin, Role::Admin, Some("keys:write")),
         Action::VerifyKey => (Role::Member, Role::Member, Some("verify")),
         Action::ReadMembers => (Role::Admin, Role::Admin, Some("members:read")),
         Action::ReadAudit => (Role::Member, Role::Member, Some("audit:read")),
         Action::ExportAudit | Action::VerifyAudit => (Role::Admin, Role::Admin, Some("audit:read")),
-        // A key that could loosen the rules could give itself a longer life.
-        Action::AddMember | Action::ManageMembers | Action::ChangePolicy => (Role::Admin, Role::Admin, None),
+        // A key that could loosen the rules could give itself a longer life, and one that could change what its scopes imply
+        // more than it has.
+        Action::AddMember | Action::ManageMembers | Action::ChangePolicy | Action::ManageScopes => (Role::Admin, Role::Admin, None),
         Action::LeaveWorkspace => (Role::Viewer, Role::Viewer, None),
-        Action::ReadResources | Action::ReadScopes => (Role::Viewer, Role::Viewer, Some("keys:read")),
-        Action::ManageResources => (Role::Admin, Role::Admin, Some("keys:write")),
-        // A key could give itself more by changing what one of its scopes implies.
-        Action::ManageScopes => (Role::Admin, Role::Admin, None),
         // Of the instance only; in a workspace not even its owner.
         Action::CreateWorkspace | Action::ManageWorkspaces | Action::ManageUsers | Action::ManageAllKeys => {
             (Role::Owner, Role::Owner, None)

@@ -61,6 +61,7 @@ fn offers(choice: &ResourceChoice) -> Vec<Offer> {
 /// What a key is tied to: everything, or ticked resources. Plain radio buttons and checkboxes; the style sheet shows the
 /// boxes where some are wanted. With script the list can be searched, and a search brings more than was offered.
 #[component]
+#[expect(clippy::too_many_lines, reason = "most of it is the one form that is shown")]
 pub(crate) fn ResourcePicker(
     workspace: String,
     choice: ResourceChoice,
@@ -79,9 +80,9 @@ pub(crate) fn ResourcePicker(
     let searched = choice.more || all.len() > 8;
     let rows = RwSignal::new(all);
     if let Some(names) = names {
-        let known = move || rows.with(|rows| rows.iter().map(|row| (row.id.clone(), row.name.clone())).collect());
-        names.set(known());
-        Effect::new(move || names.set(known()));
+        let known = |rows: &Vec<Offer>| rows.iter().map(|row| (row.id.clone(), row.name.clone())).collect();
+        names.set(rows.with_untracked(known));
+        Effect::new(move || names.set(rows.with(known)));
     }
     let typed = RwSignal::new(String::new());
     let held = StoredValue::new(held);

@@ -1,4 +1,5 @@
 //! The rules for keys: of a workspace, or where its name is empty of the whole instance.
+#![expect(clippy::too_many_arguments, reason = "a form has the fields it has")]
 
 use keyfold_domain::policy_limits::{PolicyDetail, PolicyPreview, Shortened};
 use keyfold_domain::time::Timestamp;
@@ -84,7 +85,6 @@ pub async fn preview_policy(workspace: String, form: PolicyForm, cursor: Option<
 }
 
 /// Saves rules, with a word about the keys that live longer than they allow.
-#[expect(clippy::too_many_arguments, reason = "a form has the fields it has")]
 #[server(endpoint = "update_policy", prefix = "/_app")]
 pub async fn update_policy(
     #[server(default)] workspace: String,

@@ -201,7 +201,7 @@ fn Report(check: Result<keyfold_domain::audit::ChainReport, crate::functions::fa
                     <Notice tone=Tone::Bad>
                         <p class="notice-title">{format!("Broken at event {}: {}.", broken.seq, broken.why)}</p>
                         <p>
-                            {format!("Chain ")} <span class="mono break">{broken.chain}</span>
+                            "Chain " <span class="mono break">{broken.chain}</span>
                             {format!(". {events} before it hold. Somebody changed the database past Keyfold: compare with a backup and an exported log.")}
                         </p>
                     </Notice>

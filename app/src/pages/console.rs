@@ -139,7 +139,7 @@ fn Places(places: StoredValue<(bool, Vec<Place>)>) -> impl IntoView {
         let system = instance_admin && path.starts_with("/system");
         SYSTEM.iter().filter(|_| system).map(|(page, title)| (format!("/system/{page}"), *title)).collect::<Vec<_>>()
     };
-    let bar = move || {
+    move || {
         let links = links();
         (links.len() > 1).then(|| {
             let link = |(href, title): (String, &'static str)| {
@@ -156,8 +156,7 @@ fn Places(places: StoredValue<(bool, Vec<Place>)>) -> impl IntoView {
                 </nav>
             }
         })
-    };
-    bar
+    }
 }
 
 /// The short name of the workspace in an address, `/w/<slug>/…`.

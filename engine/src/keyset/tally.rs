@@ -210,13 +210,12 @@ impl Usage {
     fn scope(&self, scope: &str) -> Option<&ScopeTally> {
         let mut link = &self.scopes;
         loop {
-            let tally = match link.get() {
-                Some(tally) => tally,
-                None => {
-                    let fresh = ScopeTally::of(scope.parse().ok()?);
-                    // Another thread may be first; then its link is looked at like any other.
-                    link.get_or_init(|| Box::new(fresh))
-                }
+            let tally = if let Some(tally) = link.get() {
+                tally
+            } else {
+                let fresh = ScopeTally::of(scope.parse().ok()?);
+                // Another thread may be first; then its link is looked at like any other.
+                link.get_or_init(|| Box::new(fresh))
             };
             if tally.scope.as_str() == scope {
                 return Some(tally);

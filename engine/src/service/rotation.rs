@@ -105,7 +105,7 @@ impl Keys {
             })
             .await?;
         core.reach(done.seq).await?;
-        let secrets = self.summaries(id, record.kind, done.secrets, Vec::new())?;
+        let secrets = self.summaries(id, record.kind, &done.secrets, Vec::new())?;
         Ok(RotatedKey { issued: IssuedKey { key: present(core, &done.row)?, secret }, secrets, expiry_lowered: done.expiry_lowered })
     }
 
@@ -117,7 +117,7 @@ impl Keys {
         let secrets = store::secrets::list(&mut conn, workspace, id).await?;
         let clients = store::secrets::clients(&mut conn, workspace, id).await?;
         drop(reader);
-        self.summaries(id, row.settings()?.kind, secrets, clients)
+        self.summaries(id, row.settings()?.kind, &secrets, clients)
     }
 
     /// Ends an older secret now. One that has ended already is left as it is; the current one cannot be ended.
@@ -161,7 +161,7 @@ impl Keys {
     }
 
     /// Secrets as they are shown, with what is not written yet.
-    fn summaries(&self, id: &KeyId, kind: KeyKind, secrets: Vec<SecretRow>, clients: Vec<ClientRow>) -> Result<Vec<SecretSummary>, Error> {
+    fn summaries(&self, id: &KeyId, kind: KeyKind, secrets: &[SecretRow], clients: Vec<ClientRow>) -> Result<Vec<SecretSummary>, Error> {
         let (core, now) = (&self.core, self.core.now());
         let usages = core.keyset.usages(id);
         let mut shown = secrets.iter().map(|row| row.summary(&core.prefix, kind, now)).collect::<Result<Vec<_>, _>>()?;
@@ -170,7 +170,7 @@ impl Keys {
                 secret.clients.push(row.into());
             }
         }
-        for (secret, row) in shown.iter_mut().zip(&secrets) {
+        for (secret, row) in shown.iter_mut().zip(secrets) {
             if let Some(usage) = usages.iter().find(|usage| usage.mac()[..] == row.mac[..]) {
                 let waiting = usage.waiting();
                 secret.total_calls = secret.total_calls.saturating_add(i64::try_from(waiting.total()).unwrap_or(i64::MAX));

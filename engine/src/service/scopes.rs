@@ -54,7 +54,7 @@ impl Scopes {
                     if catalogue.own().any(|other| other.name == scope.name) {
                         return Err(Error::conflict(Some("name"), "The workspace has a scope of this name already. Choose another."));
                     }
-                    catalogue.with(scope.clone())?;
+                    catalogue.with(scope)?;
                     event.clone().change(None, Some(settings(scope))).append(&mut conn, &macs).await?;
                     store::scopes::put(&mut conn, workspace, scope).await?;
                     Ok(scope.clone())
@@ -81,16 +81,17 @@ impl Scopes {
                     let catalogue = held(&mut conn, workspace).await?;
                     let before = own(&catalogue, name)?;
                     let after = patch.apply(&before)?;
-                    catalogue.with(after.clone())?;
+                    catalogue.with(&after)?;
                     if before.public && !after.public {
                         stays_public(&mut conn, workspace, name).await?;
                     }
                     event.clone().change(Some(settings(&before)), Some(settings(&after))).append(&mut conn, &macs).await?;
                     store::scopes::put(&mut conn, workspace, &after).await?;
                     // Only what it implies can alter a verdict.
-                    let seq = match before.implies == after.implies {
-                        true => None,
-                        false => Some(store::changes::append(&mut conn, &Change::Scopes(workspace), now).await?),
+                    let seq = if before.implies == after.implies {
+                        None
+                    } else {
+                        Some(store::changes::append(&mut conn, &Change::Scopes(workspace), now).await?)
                     };
                     Ok((after, seq))
                 })

@@ -38,7 +38,7 @@ on_both! {
         let text = |text: &str| Some(Shown::Text(text.into()));
         let told: Vec<_> = newest.changes.iter().map(|change| (change.field.as_str(), change.before.clone(), change.after.clone())).collect();
         assert_eq!(told, [("name", text("CI"), text("Build")), ("scopes", text("project"), text("chat"))]);
-        assert_eq!(seqs(&events), (1..=events.len() as i64).rev().collect::<Vec<_>>());
+        assert_eq!(seqs(&events), (1..=i64::try_from(events.len()).unwrap()).rev().collect::<Vec<_>>());
         let owner = events[1].changes.iter().find(|change| change.field == "owner").unwrap();
         assert_eq!(owner.after, text("ada"), "people are named");
     }

@@ -24,6 +24,7 @@ struct Event {
 }
 
 #[derive(Clone, Debug, PartialEq, sqlx::FromRow)]
+#[expect(clippy::struct_field_names, reason = "as the columns are called")]
 struct Chain {
     chain: String,
     seq: i64,
@@ -210,7 +211,7 @@ async fn random_edits(instance: &Instance, rounds: u32) {
     }
     intruder.store(&whole).await;
     let report = instance.engine.audit.verify_against(&operator(), &heads).await.unwrap();
-    assert_eq!((report.broken, report.events), (None, whole.events.len() as u64));
+    assert_eq!((report.broken, report.events), (None, u64::try_from(whole.events.len()).unwrap()));
 }
 
 #[tokio::test]

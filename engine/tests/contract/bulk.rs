@@ -43,7 +43,7 @@ async fn fill(instance: &Instance, workspace: &WorkspaceId, count: usize) {
     let linus = engine.users.find_by_username(&operator(), "linus").await.unwrap().id;
     let ada = engine.users.find_by_username(&operator(), "ada").await.unwrap().id;
     let make = |at: usize| {
-        let owner = Some(if at % 2 == 0 { linus.clone() } else { ada.clone() });
+        let owner = Some(if at.is_multiple_of(2) { linus.clone() } else { ada.clone() });
         let new = keyfold_domain::key::NewKey { owner, ..new_key(&format!("k{at}"), &["project"]) };
         async move { engine.keys.create(&operator(), workspace, new, None).await.unwrap() }
     };

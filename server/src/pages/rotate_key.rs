@@ -67,12 +67,11 @@ pub(crate) async fn rotate_key(
         |name: &str| pairs.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str()).filter(|value| !value.is_empty());
     let grace = field("grace").and_then(Grace::from_name).unwrap_or_default();
     let mut cookie = None;
-    let outcome = match prove(&state, &mut actor, field("password"), &mut cookie).await {
-        Err(problem) => Outcome::Refused(problem),
-        Ok(()) => {
-            let rotation = Rotation { grace, version: field("version").and_then(|version| version.parse().ok()) };
-            rotate(&state, &actor, &slug, &key, rotation, field(IDEMPOTENCY_KEY)).await
-        }
+    let outcome = if let Err(problem) = prove(&state, &mut actor, field("password"), &mut cookie).await {
+        Outcome::Refused(problem)
+    } else {
+        let rotation = Rotation { grace, version: field("version").and_then(|version| version.parse().ok()) };
+        rotate(&state, &actor, &slug, &key, rotation, field(IDEMPOTENCY_KEY)).await
     };
     let context = request_context(&state, actor, &parts.headers);
     let mut response = match outcome {

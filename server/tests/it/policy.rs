@@ -1,4 +1,4 @@
-//! The rules for keys over HTTP: ETags, conflicts, the decision about existing keys, and what absent, null and zero mean.
+//! The rules for keys over HTTP: versions, conflicts, the decision about existing keys, and what absent, null and zero mean.
 
 use axum::http::Method;
 use keyfold_domain::scope::KeyKind;
