@@ -4,12 +4,13 @@ import path from 'node:path';
 
 import { peopleWrites } from './people-writes';
 import { ADMIN, type Server } from './server';
+import { workspaceWrites } from './workspace-writes';
 
 /** One request, in the forms in which a browser can be made to send it. */
 export interface Write {
   /** How the product calls it: a server function, or method and template of REST. */
   name: string;
-  method: 'POST' | 'PATCH' | 'DELETE';
+  method: 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   path: string;
   /** Its fields, for an encoded form. */
   form?: [string, string][];
@@ -46,8 +47,9 @@ export function writes({ slug, id, version }: Target): Write[] {
     { name: 'get_key', method: 'POST', path: '/_app/get_key', json: { workspace: slug, id } },
     { name: 'get_key_form', method: 'POST', path: '/_app/get_key_form', json: { workspace: slug } },
     { name: 'rename_key', method: 'POST', path: '/_app/rename_key', form: [['workspace', slug], ['id', id], ['version', String(version)], ['name', 'Forged']] },
-    { name: 'change_expiry', method: 'POST', path: '/_app/change_expiry', form: [['workspace', slug], ['id', id], ['version', String(version)], ['expiry', '7']] },
-    { name: 'change_interval', method: 'POST', path: '/_app/change_interval', form: [['workspace', slug], ['id', id], ['version', String(version)], ['inactivity_days', '30']] },
+    { name: 'change_expiry', method: 'POST', path: '/_app/change_expiry', form: [['workspace', slug], ['id', id], ['version', String(version + 1)], ['expiry', '7']] },
+    { name: 'change_interval', method: 'POST', path: '/_app/change_interval', form: [['workspace', slug], ['id', id], ['version', String(version + 2)], ['inactivity_days', '30']] },
+    { name: 'change_resources', method: 'POST', path: '/_app/change_resources', form: [['workspace', slug], ['id', id], ['version', String(version + 3)], ['reach', 'all']] },
     { name: 'deactivate_key', method: 'POST', path: '/_app/deactivate_key', form: [['workspace', slug], ['id', id], ['reason', 'Forged']] },
     { name: 'activate_key', method: 'POST', path: '/_app/activate_key', form: [['workspace', slug], ['id', id]] },
     { name: 'set_theme', method: 'POST', path: '/_app/set_theme', form: [['theme', 'dark']] },
@@ -62,8 +64,8 @@ export function writes({ slug, id, version }: Target): Write[] {
       form: [
         ['workspace', slug],
         ['id', id],
-        // The change above has made a new version.
-        ['version', String(version + 1)],
+        // Each of the changes above has made a new version.
+        ['version', String(version + 7)],
         ['scopes[]', 'chat'],
       ],
     },
@@ -87,6 +89,7 @@ export function writes({ slug, id, version }: Target): Write[] {
       ],
     },
     { name: 'DELETE /v1/workspaces/{workspace}/keys/{key}', method: 'DELETE', path: `${rest}/${id}` },
+    ...workspaceWrites({ slug, id, version }),
     ...peopleWrites(slug),
     { name: 'step_up', method: 'POST', path: '/_app/step_up', form: [['password', ADMIN.password]] },
     { name: 'get_setup', method: 'POST', path: '/_app/get_setup', json: {} },

@@ -8,6 +8,7 @@ import type { Page } from '@playwright/test';
 import { expect, signInWith, test } from '../support/fixtures';
 import { PEOPLE_REFUSED } from '../support/people-writes';
 import type { Server } from '../support/server';
+import { WORKSPACE_REFUSED } from '../support/workspace-writes';
 import { type Target, type Write, uncovered, writes } from '../support/writes';
 
 /** Serves an empty page, whose script is the test's. */
@@ -190,6 +191,7 @@ test('the same requests from a page of our own do their work, so that their refu
   // The key was deleted by the function before, and set-up is over.
   expect(odd).toEqual([
     ['DELETE /v1/workspaces/{workspace}/keys/{key}', 409],
+    ...WORKSPACE_REFUSED,
     ...PEOPLE_REFUSED,
     ['get_setup', 404],
     ['complete_setup', 404],
