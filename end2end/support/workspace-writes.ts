@@ -1,4 +1,5 @@
 /** What changes resources, scopes, policies, the audit log's pages, and many keys at once. A part of `writes`. */
+import { ADMIN } from './server';
 import type { Target, Write } from './writes';
 
 const NO_RESOURCE = `res_${'0'.repeat(22)}`;
@@ -56,7 +57,7 @@ export function workspaceWrites({ slug, id }: Target): Write[] {
     ask('get_bulk', { workspace: slug, id: NO_BATCH }),
     ask('list_all_keys', { filter: {} }),
     ask('get_any_key', { id }),
-    ask('get_key_places', { user: 'founder' }),
+    ask('get_key_places', { user: ADMIN.username }),
     ask('get_key_resources', { workspace: slug, id }),
     ask('list_resources', { workspace: slug, filter: {} }),
     ask('search_resources', { workspace: slug, owner: null, search: '' }),

@@ -302,7 +302,7 @@ test('scopes that somebody else changed meanwhile are not overwritten', async ({
   await mine.save.click();
   await expect(mine.alert).toContainText('Somebody changed this key meanwhile. Nothing was saved.');
   expect((await server.keys(place.slug))[0]?.scopes.toSorted()).toEqual(['inference', 'project']);
-  await mine.alert.getByRole('link', { name: 'Load its present scopes' }).click();
+  await mine.alert.getByRole('link', { name: 'Load its present settings' }).click();
   await expect(mine.scope('project')).toBeChecked();
   await mine.scope('chat').check();
   await mine.save.click();
