@@ -108,7 +108,8 @@ for (const script of [true, false]) {
       secrets.push(await server.cli(args));
     }
     const [kept = '', gone = ''] = secrets;
-    expect((await whoami(server, kept)).status).toBe(200);
+    // Made beside the server, which reads of it in its change log a moment later.
+    await expect.poll(async () => (await whoami(server, kept)).status).toBe(200);
     const page = await openAdmin({ javaScriptEnabled: script });
     const members = new PeoplePage(page, 'Members');
     await open(page, `${server.url}/w/${place.slug}/members`, script);

@@ -64,7 +64,7 @@ test('a resource is added, a key is tied to it, and the key stops with it', asyn
 
   await test.step('the empty page teaches, and the bar of pages leads to it', async () => {
     await visit(admin, place.keys);
-    await admin.getByRole('navigation', { name: 'Pages' }).getByRole('link', { name: 'Resources' }).click();
+    await admin.getByRole('navigation', { name: 'Sections' }).getByRole('link', { name: 'Resources' }).click();
     await expect(resources.heading).toBeVisible();
     await expect(admin.getByRole('heading', { name: 'Add your first resource' })).toBeVisible();
     await expectAccessible(admin, 'no resources');

@@ -151,7 +151,7 @@ fn Places(places: StoredValue<(bool, Vec<Place>)>) -> impl IntoView {
                 }
             };
             view! {
-                <nav class="places" aria-label="Pages">
+                <nav class="places" aria-label="Sections">
                     {links.into_iter().map(link).collect_view()}
                 </nav>
             }
