@@ -22,6 +22,10 @@ export async function expectAccessible(page: Page, what: string): Promise<void> 
       const lines = results.violations.flatMap(({ id, nodes }) =>
         nodes.map((node) => `${id}: ${node.target.join(' ')}: ${node.failureSummary?.replace(/\s+/g, ' ')}`),
       );
+      // A label finds the first element of an id alone, and axe leaves it at that.
+      const ids = [...document.querySelectorAll('[id]')].map(({ id }) => id);
+      const twice = new Set(ids.filter((id, at) => ids.indexOf(id) !== at));
+      lines.push(...[...twice].map((id) => `two elements are called ${id}`));
       return { lines, rules: results.passes.length };
     }, TAGS);
     expect(found.rules, 'axe has looked at something').toBeGreaterThan(5);

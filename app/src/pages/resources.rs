@@ -182,20 +182,20 @@ fn Toolbar(filter: ResourceFilter, list: ResourceList, page: KeysPageContext) ->
                     <Icon name="search" />
                     <input class="control" id="q" name="q" type="search" value=filter.search maxlength="100" placeholder="Search by name or id" />
                 </search>
-                <label class="visually-hidden" for="kind">
+                <label class="visually-hidden" for="shown-kind">
                     "Kind"
                 </label>
-                <Select name="kind" id="kind">
+                <Select name="kind" id="shown-kind">
                     {option(String::new(), "All kinds".into(), filter.kind.is_empty())}
                     {kinds.into_iter().map(|kind| option(kind.clone(), kind.clone(), kind == filter.kind)).collect_view()}
                 </Select>
                 {manages
                     .then(|| {
                         view! {
-                            <label class="visually-hidden" for="owner">
+                            <label class="visually-hidden" for="shown-owner">
                                 "Owner"
                             </label>
-                            <Select name="owner" id="owner">
+                            <Select name="owner" id="shown-owner">
                                 {option(String::new(), "All owners".into(), wanted.is_none())}
                                 {owners
                                     .into_iter()
