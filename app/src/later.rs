@@ -10,8 +10,8 @@ use leptos_router::hooks::use_location;
 
 use crate::browser;
 use crate::pages::{
-    AccountPage, DeleteKeyDialog, EditScopesDialog, HomePage, InvitePage, KeyPage, NewKeyDialog, PlacePage, ResetPage, SetupPage,
-    SignInPage, SystemPage,
+    AccountPage, DeleteKeyDialog, EditScopesDialog, FilterKeysDialog, HomePage, InvitePage, KeyPage, NewKeyDialog, PlacePage, ResetPage,
+    SetupPage, SignInPage, SystemPage,
 };
 
 macro_rules! later {
@@ -51,6 +51,7 @@ later! {
     Account: AccountPage from account by account, fetch_account;
     NewKey: NewKeyDialog from dialogs by new_key, fetch_new_key;
     EditScopes: EditScopesDialog from dialogs by edit_scopes, fetch_edit_scopes;
+    FilterKeys: FilterKeysDialog from dialogs by filter_keys, fetch_filter_keys;
     DeleteKey: DeleteKeyDialog from dialogs by delete_key, fetch_delete_key;
     Key: KeyPage from key by key, fetch_key;
     Place: PlacePage from places by place, fetch_place;
@@ -85,6 +86,7 @@ pub(crate) async fn fetch(path: &str) -> Result<(), SplitLoaderError> {
         ["reset"] => fetch_reset().await,
         ["account", ..] => fetch_account().await,
         ["system", ..] => fetch_system().await,
+        ["w", _, "keys", "filter"] => fetch_filter_keys().await,
         ["w", _, "keys", "new"] => fetch_new_key().await,
         ["w", _, "keys", _, "scopes"] => fetch_edit_scopes().await,
         ["w", _, "keys", _, "delete"] => fetch_delete_key().await,

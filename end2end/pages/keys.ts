@@ -9,9 +9,13 @@ export class KeysPage {
   readonly table: Locator;
   readonly search: Locator;
   readonly notice: Locator;
+  readonly filter: Locator;
+  readonly narrowed: Locator;
 
   constructor(readonly page: Page) {
     this.heading = page.getByRole('heading', { level: 1, name: 'API keys' });
+    this.filter = page.getByRole('link', { name: 'Filter', exact: true });
+    this.narrowed = page.locator('.narrowed');
     this.add = page.getByRole('link', { name: 'Add New Key' });
     this.table = page.getByRole('table', { name: 'API keys' });
     this.search = page.getByRole('searchbox', { name: 'Search keys' });
@@ -37,6 +41,23 @@ export class KeysPage {
 
   trash(name: string): Locator {
     return this.row(name).getByRole('link', { name: /^Delete/ });
+  }
+}
+
+/** What the list shall be narrowed to. */
+export class FilterDialog {
+  readonly dialog: Locator;
+  readonly show: Locator;
+  readonly reset: Locator;
+
+  constructor(readonly page: Page) {
+    this.dialog = page.getByRole('dialog', { name: 'Filter keys' });
+    this.show = this.dialog.getByRole('button', { name: 'Show keys' });
+    this.reset = this.dialog.getByRole('link', { name: 'Reset' });
+  }
+
+  pick(label: 'Status' | 'Kind' | 'Scope' | 'Resource' | 'Used' | 'Expires' | 'Owner'): Locator {
+    return this.dialog.getByLabel(label, { exact: true });
   }
 }
 

@@ -45,6 +45,7 @@ export function writes({ slug, id, version }: Target): Write[] {
     { name: 'list_workspaces', method: 'POST', path: '/_app/list_workspaces', json: {} },
     { name: 'list_keys', method: 'POST', path: '/_app/list_keys', json: { workspace: slug, filter } },
     { name: 'get_key', method: 'POST', path: '/_app/get_key', json: { workspace: slug, id } },
+    { name: 'get_key_filters', method: 'POST', path: '/_app/get_key_filters', json: { workspace: slug } },
     { name: 'get_key_form', method: 'POST', path: '/_app/get_key_form', json: { workspace: slug } },
     { name: 'rename_key', method: 'POST', path: '/_app/rename_key', form: [['workspace', slug], ['id', id], ['version', String(version)], ['name', 'Forged']] },
     { name: 'change_expiry', method: 'POST', path: '/_app/change_expiry', form: [['workspace', slug], ['id', id], ['version', String(version + 1)], ['expiry', '7']] },

@@ -79,6 +79,12 @@ pub(crate) fn SendForm(to: Sending, #[prop(optional, into)] plain: Option<String
     }
 }
 
+/// The query of a form's fields without those that ask for nothing, with its question mark if anything is left.
+fn asked(encoded: &str) -> String {
+    let parts = encoded.split('&').filter(|part| !part.is_empty() && !part.ends_with('=')).collect::<Vec<_>>();
+    if parts.is_empty() { String::new() } else { format!("?{}", parts.join("&")) }
+}
+
 /// A form whose fields become the query of an address of this console.
 #[component]
 pub(crate) fn QueryForm(action: String, children: Children) -> impl IntoView {
@@ -88,12 +94,25 @@ pub(crate) fn QueryForm(action: String, children: Children) -> impl IntoView {
         event.prevent_default();
         event.stop_propagation();
         if let Ok(data) = form_data_from_event(&event) {
-            navigate(&format!("{path}?{}", browser::encoded(&data)), NavigateOptions::default());
+            navigate(&format!("{path}{}", asked(&browser::encoded(&data))), NavigateOptions::default());
         }
     };
     view! {
         <form method="GET" action=action on:submit=look>
             {children()}
         </form>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_left_empty_are_no_part_of_the_address() {
+        assert_eq!(asked("q=&state=active&sort="), "?state=active");
+        assert_eq!(asked("q=a%3D&state="), "?q=a%3D");
+        assert_eq!(asked("q=&state="), "");
+        assert_eq!(asked(""), "");
     }
 }

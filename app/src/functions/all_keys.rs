@@ -53,7 +53,8 @@ pub async fn list_all_keys(#[server(default)] user: String, filter: KeyFilter) -
     let (request, actor) = context::actor()?;
     let users = context::reply(request.engine.users.list_names(&actor).await)?;
     let chosen = if user.is_empty() { None } else { Some(named(&request, &actor, &user).await?) };
-    let filter = KeyFilter { owner: chosen.as_ref().map(|user| user.id.clone()), ..filter };
+    let owner = chosen.as_ref().map(|user| user.id.clone()).or_else(|| filter.owner.clone());
+    let filter = KeyFilter { owner, ..filter };
     let keys = context::reply(request.engine.keys.list_all(&actor, &filter).await)?;
     Ok(AllKeys { keys, users, chosen, public_url: request.public_url.clone(), now: request.now() })
 }

@@ -11,9 +11,10 @@ use super::fault::Fault;
 #[cfg(feature = "ssr")]
 use {
     super::context,
+    crate::key_query,
     keyfold_domain::bulk::{BulkChoice, BulkState},
     keyfold_domain::ids::{KeyId, WorkspaceId},
-    keyfold_domain::key::{KeyFilter, StateFilter},
+    keyfold_domain::key::KeyFilter,
     keyfold_domain::policy::Actor,
     keyfold_domain::problem::Problem,
 };
@@ -26,10 +27,8 @@ pub struct Chosen {
     pub workspace: String,
     /// The ticked rows; none for all that match what follows.
     pub ids: Vec<String>,
-    /// The search.
-    pub q: String,
-    /// The name of the state.
-    pub state: String,
+    /// The query of the list's address, as it was narrowed; empty for its usual rows.
+    pub list: String,
     /// The username of the owner; empty for everybody's.
     pub user: String,
 }
@@ -77,8 +76,8 @@ async fn choice(request: &context::RequestContext, actor: &Actor, chosen: &Chose
         "" => None,
         user => Some(context::reply(request.engine.users.find_by_username(actor, user).await)?.id),
     };
-    let state = StateFilter::from_name(&chosen.state).unwrap_or_default();
-    Ok(BulkChoice::Matching(Box::new(KeyFilter { search: chosen.q.clone(), state, owner, ..KeyFilter::default() })))
+    let filter = context::reply(key_query::read(&chosen.list))?;
+    Ok(BulkChoice::Matching(Box::new(KeyFilter { owner: owner.or(filter.owner.clone()), ..filter })))
 }
 
 /// What an act would touch.

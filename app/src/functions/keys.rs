@@ -34,6 +34,8 @@ pub struct KeyList {
     pub public_url: String,
     /// Which keys end soon, in words; `None` if none does, or on a page that shows only a part of the keys.
     pub ending: Option<String>,
+    /// What the list is narrowed to beside its search and its states, in words.
+    pub narrowed: Option<String>,
     /// The moment by which states and distances in time are told.
     pub now: Timestamp,
 }
@@ -104,8 +106,10 @@ pub async fn list_keys(workspace: String, filter: KeyFilter) -> Result<KeyList, 
     let may_create = policy::can(&actor, policy::Action::CreateKey, &object) == policy::Decision::Allow
         && (manages_all || workspace.key_policy.members_may_create);
     let ending = if filter == KeyFilter::default() { soon_over(&request, &actor, &workspace).await? } else { None };
+    let narrowed = super::key_filters::in_words(&request, &actor, &workspace.id, &filter).await?;
     Ok(KeyList {
         ending,
+        narrowed,
         keys,
         me,
         manages_all,

@@ -60,7 +60,7 @@ fn Before(workspace: Signal<String>, list: Signal<String>) -> impl IntoView {
         query.with(|query| {
             let text = |name: &str| query.get(name).unwrap_or_default();
             let ids = query.get_all("ids").unwrap_or_default();
-            let chosen = Chosen { workspace: workspace.get(), ids, q: text("q"), state: text("state"), user: text("user") };
+            let chosen = Chosen { workspace: workspace.get(), ids, list: text("list"), user: text("user") };
             (BulkAct::from_name(&text("act")).unwrap_or(BulkAct::Deactivate), chosen)
         })
     });
@@ -136,8 +136,7 @@ fn Ask(view: BulkView, chosen: Chosen, list: Signal<String>) -> impl IntoView {
                 </ul>
                 <input type="hidden" name="act" value=preview.act.as_str() />
                 <input type="hidden" name="chosen[workspace]" value=chosen.workspace />
-                <input type="hidden" name="chosen[q]" value=chosen.q />
-                <input type="hidden" name="chosen[state]" value=chosen.state />
+                <input type="hidden" name="chosen[list]" value=chosen.list />
                 <input type="hidden" name="chosen[user]" value=chosen.user />
                 <input type="hidden" name="expected" value=count.to_string() />
                 {chosen.ids.into_iter().map(|id| view! { <input type="hidden" name="chosen[ids][]" value=id /> }).collect_view()}

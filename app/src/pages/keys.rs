@@ -121,7 +121,7 @@ fn Keys(list: KeyList, filter: Memo<KeyFilter>, page: KeysPageContext) -> impl I
     Effect::new(move || page.settle());
     page.public_url.set_value(list.public_url.clone());
     let filter = filter.get_untracked();
-    let narrowed = !filter.search.is_empty() || filter.state != StateFilter::Live || !filter.resource.is_empty() || filter.cursor.is_some();
+    let narrowed = key_query::narrows(&filter);
     let empty = list.keys.items.is_empty();
     let may_create = list.may_create;
     let name = list.workspace.name.clone();
@@ -155,6 +155,19 @@ fn Keys(list: KeyList, filter: Memo<KeyFilter>, page: KeysPageContext) -> impl I
                 }
             })}
         {(!empty || narrowed).then(|| view! { <Toolbar filter=filter.clone() page /> })}
+        {list
+            .narrowed
+            .clone()
+            .map(|words| {
+                let rest = KeyFilter { search: filter.search.clone(), state: filter.state, ..KeyFilter::default() };
+                view! {
+                    <p class="narrowed">
+                        <span class="break">{words}</span>
+                        " "
+                        <a href=move || format!("/w/{}/keys{}", page.workspace.get(), key_query::query(&rest))>"Show all"</a>
+                    </p>
+                }
+            })}
         {match (empty, narrowed) {
             (true, false) => view! { <Teach may_create public_url=list.public_url page /> }.into_any(),
             (true, true) => view! { <NoMatch filter page /> }.into_any(),
@@ -258,19 +271,19 @@ fn NoMatch(filter: KeyFilter, page: KeysPageContext) -> impl IntoView {
     }
 }
 
-/// Carries a part of the address through a form; what is as usual is left out.
+/// Carries the rest of the address through a form that asks for some of its parts.
 #[component]
-fn Keep(name: &'static str, #[prop(into)] value: String, usual: &'static str) -> impl IntoView {
-    (value != usual).then(|| view! { <input type="hidden" name=name value=value /> })
+fn Keep(filter: KeyFilter, asked: &'static str) -> impl IntoView {
+    let rest = key_query::parts(&KeyFilter { cursor: None, ..filter }).into_iter().filter(|(name, _)| *name != asked);
+    rest.map(|(name, value)| view! { <input type="hidden" name=name value=value /> }).collect_view()
 }
 
 #[component]
 fn Toolbar(filter: KeyFilter, page: KeysPageContext) -> impl IntoView {
     let base = page.workspace.with_untracked(|workspace| format!("/w/{workspace}/keys"));
     let order = key_query::order_name(filter.sort, filter.descending);
-    let (resource, searched_resource) = (filter.resource.clone(), filter.resource.clone());
-    let (sort_filter, sort_order) = (filter.clone(), order.clone());
-    let (search_filter, search_base, sort_base) = (filter.clone(), base.clone(), base.clone());
+    let (sorted, searched) = (filter.clone(), filter.clone());
+    let (search_base, sort_base) = (base.clone(), base.clone());
     let segment = move |state: StateFilter| {
         let chosen = KeyFilter { state, cursor: None, ..filter.clone() };
         let current = (state == filter.state).then_some("true");
@@ -283,21 +296,21 @@ fn Toolbar(filter: KeyFilter, page: KeysPageContext) -> impl IntoView {
     view! {
         <div class="toolbar">
             <search class="search">
-                <SearchForm filter=search_filter.clone() base=search_base>
-                    <Keep name="state" value=search_filter.state.as_str() usual=StateFilter::Live.as_str() />
-                    <Keep name="resource" value=searched_resource.clone() usual="" />
-                    <Keep name="sort" value=order usual=key_query::USUAL_ORDER />
+                <SearchForm filter=searched.clone() base=search_base>
+                    <Keep filter=searched asked="q" />
                 </SearchForm>
             </search>
             <nav class="segments" aria-label="State">
                 {StateFilter::ALL.map(segment).collect_view()}
             </nav>
+            <a class="button" id="filter" href=move || page.dialog("filter") data-noscroll="">
+                <Icon name="sliders-horizontal" />
+                "Filter"
+            </a>
             <div class="sort">
                 <QueryForm action=sort_base>
-                    <Keep name="state" value=sort_filter.state.as_str() usual=StateFilter::Live.as_str() />
-                    <Keep name="q" value=sort_filter.search usual="" />
-                    <Keep name="resource" value=resource usual="" />
-                    <SortSelect order=sort_order />
+                    <Keep filter=sorted asked="sort" />
+                    <SortSelect order />
                 </QueryForm>
             </div>
         </div>

@@ -21,7 +21,7 @@ pub(crate) fn KeysTable(list: KeyList, filter: KeyFilter, page: KeysPageContext)
     let list_of = move |filter: &KeyFilter| page.workspace.with_untracked(|slug| format!("/w/{slug}/keys{}", key_query::query(filter)));
     let rows = list.keys.items.iter().map(|key| view! { <Row key=key.clone() may_change=list.may_change(key) list=list.clone() page /> });
     let rows = rows.collect_view();
-    let (search, state) = (filter.search.clone(), filter.state.as_str());
+    let matching = key_query::query(&KeyFilter { cursor: None, ..filter.clone() });
     let bulk = page.workspace.with_untracked(|slug| format!("/w/{slug}/bulk"));
     let acts = list.manages_all || list.may_create;
     let table = view! {
@@ -59,8 +59,7 @@ pub(crate) fn KeysTable(list: KeyList, filter: KeyFilter, page: KeysPageContext)
                 .then(|| {
                     view! {
                         <div class="bulk-bar">
-                            <input type="hidden" name="q" value=search />
-                            <input type="hidden" name="state" value=state />
+                            <input type="hidden" name="list" value=matching />
                             "With the ticked keys, or with all that match if none is ticked:"
                             <button class="button button-small" name="act" value="deactivate">
                                 "Deactivate"

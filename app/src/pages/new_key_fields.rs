@@ -10,7 +10,7 @@ use crate::components::{Field, FieldError, Icon, Select};
 use crate::format::{self, Civil};
 use crate::key_form::{CUSTOM, INTERVALS, KeyForm, LIVES, NEVER, OFF, ON_DATE, ability};
 
-const fn kind_words(kind: KeyKind) -> (&'static str, &'static str) {
+pub(super) const fn kind_words(kind: KeyKind) -> (&'static str, &'static str) {
     match kind {
         KeyKind::Secret => ("Secret", "For servers and scripts. Does what you tick below."),
         KeyKind::Publishable => ("Publishable", "May be seen by anybody, in a web page or an app."),

@@ -28,8 +28,7 @@ pub(super) fn AllKeysTable(list: AllKeys, filter: KeyFilter, user: String, page:
     view! {
         <QueryForm action="/system/bulk".to_owned()>
             <input type="hidden" name="user" value=user.clone() />
-            <input type="hidden" name="q" value=filter.search.clone() />
-            <input type="hidden" name="state" value=filter.state.as_str() />
+            <input type="hidden" name="list" value=key_query::query(&KeyFilter { cursor: None, ..filter.clone() }) />
             <div class="keys panel dashboard">
                 <table>
                     <caption>"API keys of all users"</caption>

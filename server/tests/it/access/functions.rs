@@ -85,6 +85,7 @@ pub(super) fn rows() -> Vec<Row> {
         row("/_app/complete_setup", |_| complete_setup(), nobody),
         row("/_app/list_workspaces", |_| ask("list_workspaces", &json!({})), the_signed_in),
         row("/_app/list_keys", |_| ask("list_keys", &json!({"workspace": "acme", "filter": {}})), see_workspace),
+        row("/_app/get_key_filters", |_| ask("get_key_filters", &json!({"workspace": "acme"})), see_workspace),
         row("/_app/get_key_form", |_| ask("get_key_form", &json!({"workspace": "acme"})), see_workspace),
         row("/_app/get_key", |target| ask("get_key", &json!({"workspace": "acme", "id": target.key})), one_key),
         row("/_app/create_key",
