@@ -207,7 +207,7 @@ fn called(actor: &Actor) -> String {
 }
 
 fn told_before(before: &RouteMapDetail) -> Option<Value> {
-    before.saved.as_ref().map(|saved| json!({"version": saved.version, "rules": saved.rules}))
+    before.saved.as_ref().map(|saved| json!({"map_version": saved.version, "rules": saved.rules}))
 }
 
 fn line(rule: &RouteRule) -> String {
@@ -225,9 +225,18 @@ fn told_after(before: &RouteMap, after: &RouteMap, saved: &RouteMapVersion) -> V
     let (added, removed) = (only_in(&new, &old), only_in(&old, &new));
     let stayed = |all: &[String], gone: &[String]| all.iter().filter(|line| !gone.contains(line)).cloned().collect::<Vec<_>>();
     let moved = stayed(&new, &added) != stayed(&old, &removed);
-    let first = |lines: &[String]| lines.iter().take(TOLD).cloned().collect::<Vec<_>>();
     json!({
-        "version": saved.version, "rules": saved.rules, "source": saved.source.to_string(),
-        "added": first(&added), "added_in_all": added.len(), "removed": first(&removed), "removed_in_all": removed.len(), "moved": moved,
+        "map_version": saved.version, "rules": saved.rules, "source": saved.source.to_string(),
+        "added": in_a_line(&added), "removed": in_a_line(&removed), "moved": moved.then_some("rules stand in another order"),
     })
+}
+
+/// The first of some rules as one text; nothing for none.
+fn in_a_line(rules: &[String]) -> Option<String> {
+    let rest = rules.len().saturating_sub(TOLD);
+    let mut text = rules.iter().take(TOLD).map(|rule| rule.trim_end_matches('.')).collect::<Vec<_>>().join("; ");
+    if rest > 0 {
+        text.push_str(&format!("; and {rest} more"));
+    }
+    (!rules.is_empty()).then_some(text)
 }
