@@ -9,8 +9,10 @@ use std::sync::Arc;
 
 use keyfold_domain::ids::{KeyId, WorkspaceId};
 use keyfold_domain::policy::{Action, Actor, Object, Principal};
+use keyfold_domain::problem::Problem;
 use keyfold_domain::route::{
-    Demand, KEPT_VERSIONS, KeyDemand, KeyTrial, RouteMap, RouteMapDetail, RouteMapVersion, RouteRule, RouteSource, RouteTrial, TrialOutcome,
+    Demand, ImportChoices, ImportedRules, KEPT_VERSIONS, KeyDemand, KeyTrial, RouteMap, RouteMapDetail, RouteMapVersion, RouteRule,
+    RouteSource, RouteTrial, TrialOutcome,
 };
 use keyfold_domain::scope::ScopeName;
 use keyfold_domain::time::Timestamp;
@@ -22,8 +24,8 @@ use super::audit::Event;
 use super::keys::Keys;
 use super::verify::GRACE_MS;
 use crate::error::Error;
-use crate::store;
 use crate::store::changes::Change;
+use crate::{openapi, store};
 
 /// So many added and removed rules are told in an audit event.
 const TOLD: usize = 20;
@@ -135,6 +137,28 @@ impl Routes {
         let code = judge(&key, &question, &Moment { last_used_at, grace_ms: GRACE_MS, ..Moment::at(core.now()) });
         let resource = resource.filter(|_| code == keyfold_domain::verdict::Code::Valid).map(std::borrow::Cow::into_owned);
         Ok(KeyTrial { id: key.id, name: key.name, code: Some(code), resource })
+    }
+
+    /// The rules that an OpenAPI document makes, JSON or YAML, at most 1 MiB. Saves nothing.
+    pub async fn import(
+        &self,
+        actor: &Actor,
+        workspace: &WorkspaceId,
+        document: &str,
+        choices: &ImportChoices,
+    ) -> Result<ImportedRules, Error> {
+        self.core.authorize(actor, Action::ManageRoutes, &Object::Workspace(workspace)).await?;
+        let (operations, prefix) = openapi::operations(document)?;
+        let imported = choices.rules(&operations, &prefix)?;
+        let mut reader = self.core.db.reader().await?;
+        let catalogue = store::scopes::catalogue(&mut reader.conn(), workspace.as_str()).await?;
+        for (name, choice) in [("read", &choices.read), ("write", &choices.write), ("delete", &choices.delete)] {
+            if let Some(scope) = choice.scope.as_deref().map(str::trim).filter(|scope| !scope.is_empty() && catalogue.find(scope).is_none())
+            {
+                return Err(Problem::invalid(format!("{name}.scope"), format!("There is no scope named {scope}.")).into());
+            }
+        }
+        Ok(imported)
     }
 
     async fn row(&self, workspace: &WorkspaceId, version: Option<i64>) -> Result<Option<RouteMapDetail>, Error> {
