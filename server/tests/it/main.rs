@@ -20,6 +20,7 @@ mod pages;
 mod policy;
 mod resources;
 mod rotation;
+mod routes;
 mod scopes;
 mod secrecy;
 mod sessions;
