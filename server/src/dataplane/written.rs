@@ -88,6 +88,7 @@ mod tests {
             scopes,
             resources: None,
             ip_allow: vec![],
+            limits: None,
             created_at: Timestamp::from_millis(0),
             expires_at,
             inactivity_days: None,

@@ -106,6 +106,8 @@ async fn make(people: &mut People<'_>, places: &Places, key: &Key) -> Result<Iss
         owner: None,
         resources: Vec::new(),
         override_owner: false,
+        ip_allow: Vec::new(),
+        limits: Vec::new(),
     };
     people.engine.keys.create(&actor, &places.workspaces[key.place], new, None).await
 }

@@ -67,6 +67,8 @@ async fn create(new: Create, engine: &Engine) -> Result<IssuedKey, Error> {
         owner: Some(owner.id),
         resources: new.resource,
         override_owner: new.override_owner,
+        ip_allow: Vec::new(),
+        limits: Vec::new(),
     };
     engine.keys.create(&operator(), &workspace, wanted, None).await
 }
