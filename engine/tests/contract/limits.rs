@@ -273,7 +273,7 @@ on_both! {
         let patch = KeyPatch { ip_allow: from_ranges(&["10.0.0.0/8"]).ip_allow, ..limited(DAILY) };
         instance.engine.keys.update(&ada, &acme.id, &key.key.id, patch).await.unwrap();
         instance.engine.members.limit(&ada, &acme.id, &id_of(&ada), limits(DAILY)).await.unwrap();
-        let said = |action: &str, words: &str| format!("SELECT COUNT(*) FROM audit_events WHERE action = '{action}' AND after LIKE '%{words}%'");
+        let said = |action: &str, words: &str| format!("SELECT COUNT(*) FROM audit_events WHERE action = '{action}' AND body LIKE '%{words}%'");
         assert_eq!(instance.count(&said("key.update", "daily: 10 a day")).await, 1);
         assert_eq!(instance.count(&said("key.update", "10.0.0.0/8")).await, 1);
         assert_eq!(instance.count(&said("member.limit", "daily: 10 a day")).await, 1);
