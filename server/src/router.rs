@@ -120,6 +120,7 @@ fn console(state: &AppState) -> Router<AppState> {
         .route(pages::ROTATE_KEY, get(pages::show_form).post(pages::rotate_key))
         // The renderer's own routes for these leave their ends open.
         .route(pages::INVITE, get(pages::rendered_page).post(pages::invite))
+        .route(pages::IMPORT_ROUTES, get(pages::rendered_page).post(pages::import_routes))
         .route(pages::NEW_USER, get(pages::rendered_page).post(pages::create_user))
         .route(pages::RESET_LINK, get(pages::rendered_page).post(pages::create_reset_link))
 }

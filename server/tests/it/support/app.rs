@@ -196,11 +196,11 @@ impl App {
         }
     }
 
-    /// Puts a preset's rules in force in acme, as a new version.
-    pub(crate) async fn routes(&self, preset: &str) {
+    /// Puts a preset's rules in force in acme, and says which version they are.
+    pub(crate) async fn routes(&self, preset: &str) -> i64 {
         let rules = presets::find(preset).unwrap().rules();
         let (map, source) = (RouteMap::read(&rules).unwrap(), RouteSource::Preset(preset.to_owned()));
-        self.engine.routes.replace(&operator(), &self.acme, map, source, None).await.unwrap();
+        self.engine.routes.replace(&operator(), &self.acme, map, source, None).await.unwrap().version()
     }
 
     /// A resource and a scope of zeta's own.
