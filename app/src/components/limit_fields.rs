@@ -74,7 +74,7 @@ fn limit_row(at: usize, row: LimitRow) -> impl IntoView {
         <div class="limit-row" role="group" aria-label=format!("Limit {}", at + 1)>
             <div>
                 <label class="small soft" for=name_id.clone()>
-                    "Name"
+                    "Limit name"
                 </label>
                 <input
                     class="control mono"
