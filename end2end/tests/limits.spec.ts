@@ -117,7 +117,7 @@ test('a new key is limited as it is made, out of the way of those who do not nee
 
 test('its owner sees what an administrator has set, and no way to change it', async ({ open, place, server }) => {
   const linus = `linus-${place.slug}`;
-  await server.cli(['user', 'create', '--email', 'linus@example.com', '--username', linus, '--password-stdin'], ADMIN.password);
+  await server.cli(['user', 'create', '--email', `${linus}@example.com`, '--username', linus, '--password-stdin'], ADMIN.password);
   await server.cli(['member', 'add', '--workspace', place.slug, '--user', linus, '--role', 'member']);
   const secret = (await server.cli(['key', 'create', '--workspace', place.slug, '--owner', linus, '--name', 'His', '--scope', 'project', '--limit', 'burst=5/60', '--allow-ip', '10.0.0.0/8'])).trim();
   expect(secret).toMatch(/^kf_sec_/);
