@@ -115,7 +115,8 @@ test('a new key is limited as it is made, out of the way of those who do not nee
   });
 });
 
-test('its owner sees what an administrator has set, and no way to change it', async ({ open, place, server }) => {
+test('its owner sees what an administrator has set, and no way to change it', async ({ open, place, server, guard }) => {
+  guard.expect(/status of 403/);
   const linus = `linus-${place.slug}`;
   await server.cli(['user', 'create', '--email', `${linus}@example.com`, '--username', linus, '--password-stdin'], ADMIN.password);
   await server.cli(['member', 'add', '--workspace', place.slug, '--user', linus, '--role', 'member']);
@@ -131,6 +132,8 @@ test('its owner sees what an administrator has set, and no way to change it', as
   await expect(panel.limits).toContainText('burst 5 calls in a minute');
   await expect(panel.panel.getByRole('link')).toHaveCount(0);
   await expect(new KeyPage(page).change('name and note')).toBeVisible();
+  await page.goto(`${place.keys}/${await server.keyId(place.slug, 'His')}/edit/limits`);
+  await expect(page.getByRole('alert')).toContainText('Only administrators of the workspace');
   await page.goto(`${place.keys}/new`);
   await expect(page.getByText('Advanced: limits and addresses')).toHaveCount(0);
 });

@@ -2,7 +2,7 @@
 
 use keyfold_domain::key::{KeyLimits, LimitState};
 use keyfold_domain::limits::Whose;
-use keyfold_domain::problem::Problem;
+use keyfold_domain::problem::{Problem, ProblemCode};
 use keyfold_domain::time::Timestamp;
 use leptos::prelude::*;
 
@@ -96,6 +96,7 @@ pub(super) fn ChangeKeyLimits(addresses: bool, view: KeyView, page: KeysPageCont
         <Suspense>
             {move || Suspend::new(async move {
                 match found.await {
+                    Ok(found) if !found.may_change => view! { <Trouble fault=not_yours() /> }.into_any(),
                     Ok(found) if addresses => view! { <AddressesForm view=view.get_value() found page /> }.into_any(),
                     Ok(found) => view! { <LimitsForm view=view.get_value() found page /> }.into_any(),
                     Err(fault) => view! { <Trouble fault /> }.into_any(),
@@ -103,6 +104,15 @@ pub(super) fn ChangeKeyLimits(addresses: bool, view: KeyView, page: KeysPageCont
             })}
         </Suspense>
     }
+}
+
+/// Who may only look.
+fn not_yours() -> Fault {
+    let text = "Only administrators of the workspace change from where and how often a key may be used.";
+    let problem = Problem::new(ProblemCode::Forbidden, text);
+    #[cfg(feature = "ssr")]
+    crate::functions::context::note_status(&problem);
+    problem.into()
 }
 
 const SOON: &str = "Holds from the next call on.";
