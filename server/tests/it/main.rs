@@ -13,6 +13,7 @@ mod cross_site;
 mod headers;
 mod invitations;
 mod keys;
+mod limits;
 mod members;
 mod openapi;
 mod outages;
