@@ -101,6 +101,16 @@ impl Verifier {
         let (entry, role) = self.acting(secret, request.ip, now)?;
         // Which of its scopes the act needs shows when the policy is asked.
         self.core.keyset.count(&entry, None, &Client { ip: request.ip, user_agent }, now);
+        Ok(Self::actor(&entry, role, request))
+    }
+
+    /// The same, for a look that is no use of the key: a client that waits asks again and again.
+    pub fn authenticate_uncounted(&self, secret: &str, request: &RequestInfo) -> Result<Actor, Error> {
+        let (entry, role) = self.acting(secret, request.ip, self.core.now())?;
+        Ok(Self::actor(&entry, role, request))
+    }
+
+    fn actor(entry: &Entry, role: Role, request: &RequestInfo) -> Actor {
         let record = &entry.record;
         let acting = ActingKey {
             id: record.id.clone(),
@@ -111,7 +121,7 @@ impl Verifier {
             expires_at: record.expires_at,
             resources: record.resources.clone(),
         };
-        Ok(Actor { principal: Principal::Key(acting), request: request.clone() })
+        Actor { principal: Principal::Key(acting), request: request.clone() }
     }
 
     /// The management key with that secret, and its owner's role. Not counted as a use: the caller may still be refused.

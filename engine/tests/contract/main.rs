@@ -13,6 +13,7 @@ mod keys;
 mod left_keys;
 mod lists;
 mod members;
+mod other_clients;
 mod people;
 mod policies;
 mod resources;
