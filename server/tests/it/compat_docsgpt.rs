@@ -156,6 +156,10 @@ async fn what_is_wrong_is_said_as_the_page_reads_it() {
     assert_eq!(list(&app, &token).await.len(), 0);
     assert_eq!(refused(&app.send(Call::get(CREATE).bearer(&token)).await), 405);
     assert_eq!(refused(&app.send(Call::get("/api/nothing").bearer(&token)).await), 404);
+    // What made keys on the side in the real one, and told of other people's, is not here.
+    for path in ["/api/share?isPromptable=true", "/api/get_user_logs", "/api/create_agent", "/api"] {
+        assert_eq!(refused(&app.send(Call::post(path).bearer(&token).json(&json!({"api_key_id": "x"}))).await), 404, "{path}");
+    }
     let large = app.send(Call::post(CREATE).bearer(&token).body("application/json", " ".repeat(70_000))).await;
     assert_eq!(refused(&large), 413);
 }

@@ -66,7 +66,7 @@ async fn endless(app: &App) {
 
 async fn rules(app: &App, policy: KeyPolicy) {
     let change = PolicyChange { policy, version: None, existing: Some(keyfold_domain::policy_limits::ExistingKeys::Keep) };
-    app.engine.policies.update(&operator(), &app.acme, change).await.unwrap();
+    app.engine.policies.update(&operator(), Some(&app.acme), change).await.unwrap();
 }
 
 #[tokio::test]
@@ -615,6 +615,15 @@ async fn only_asking_after_a_job_is_not_counted() {
     app.send(polled("/rpc/meta")).await.expect(200);
     app.send(polled(KEYS)).await.expect(200);
     assert_eq!(calls().await, 3);
+}
+
+#[tokio::test]
+async fn a_person_with_as_many_keys_as_allowed_gets_no_more() {
+    let app = App::new().await;
+    let user = owner(&app).await;
+    made(&app, json!({"user_id": user})).await;
+    rules(&app, KeyPolicy { max_live_per_user: 1, ..KeyPolicy::default() }).await;
+    assert_eq!(refused(&create(&app, json!({"user_id": user})).await), 409);
 }
 
 #[tokio::test]
