@@ -283,6 +283,9 @@ pub struct KeySummary {
     pub stopped_reason: Option<String>,
     /// Who deactivated or deleted it, as a name; `None` if it was not, or before this was kept.
     pub stopped_by: Option<String>,
+    /// Nobody can activate it again: whoever deactivated it was told so.
+    #[serde(default)]
+    pub stopped_for_good: bool,
 }
 
 /// A key and where it belongs, for lists across workspaces.

@@ -136,6 +136,7 @@ impl KeyRow {
             stopped_at: record.deleted_at.or(record.deactivated_at),
             stopped_reason: self.deactivated_reason.clone().filter(|reason| !reason.is_empty()),
             stopped_by: self.stopped_by.clone(),
+            stopped_for_good: self.stopped_for_good,
         })
     }
 }

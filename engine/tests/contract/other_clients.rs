@@ -26,6 +26,7 @@ on_both! {
         let id = &issued.key.id;
         let stopped = keys.deactivate_for_good(&ada, &acme.id, id, "for good").await.unwrap();
         assert_eq!((stopped.state, stopped.stopped_reason.as_deref()), (KeyState::Inactive(Deactivated), Some("for good")));
+        assert!(stopped.stopped_for_good);
         assert_eq!(instance.verdict(&issued), Code::Deactivated);
         // Twice is as good as once.
         let again = keys.deactivate_for_good(&ada, &acme.id, id, "again").await.unwrap();

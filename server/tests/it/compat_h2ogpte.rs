@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::support::{Actor, Answer, App, Call, encoded, new_key, operator};
 
 const KEYS: &str = "/api/v1/admin/api_keys";
+const HYPHENS: &str = "/api/v1/admin/api-keys";
 const DAY: i64 = 86_400_000;
 
 /// A refusal's status, after a look at everything that the client reads of it.
@@ -128,7 +129,6 @@ async fn a_key_with_nothing_said_is_global_nameless_and_without_end() {
 async fn both_spellings_lead_to_the_same() {
     let app = App::new().await;
     let user = owner(&app).await;
-    const HYPHENS: &str = "/api/v1/admin/api-keys";
     let key = admin(&app, Call::post(HYPHENS).json(&json!({"user_id": user}))).await.expect(201).json()["api_key"].clone();
     let id = key["id"].as_str().unwrap();
     let there = admin(&app, Call::get(HYPHENS)).await.expect(200);
