@@ -10,6 +10,7 @@ pub(crate) mod invitations;
 mod key_limits;
 mod key_usage;
 pub(crate) mod keys;
+mod keys_administered;
 mod keys_bulk;
 mod keys_write;
 pub(crate) mod left_keys;

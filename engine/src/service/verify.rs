@@ -141,6 +141,16 @@ impl Verifier {
         self.take_one(&entry, now)?;
         // Which of its scopes the act needs shows when the policy is asked.
         self.core.keyset.count(&entry, None, &Client { ip: request.ip, user_agent }, now);
+        Ok(Self::actor(&entry, role, request))
+    }
+
+    /// The same, for a look that is no use of the key: a client that waits asks again and again.
+    pub fn authenticate_uncounted(&self, secret: &str, request: &RequestInfo) -> Result<Actor, Error> {
+        let (entry, role) = self.acting(secret, request.ip, self.core.now())?;
+        Ok(Self::actor(&entry, role, request))
+    }
+
+    fn actor(entry: &Entry, role: Role, request: &RequestInfo) -> Actor {
         let record = &entry.record;
         let acting = ActingKey {
             id: record.id.clone(),
@@ -153,7 +163,7 @@ impl Verifier {
             ip_allow: record.ip_allow.clone(),
             limits: record.limits.as_deref().map(|limits| limits.own().to_vec()).unwrap_or_default(),
         };
-        Ok(Actor { principal: Principal::Key(acting), request: request.clone() })
+        Actor { principal: Principal::Key(acting), request: request.clone() }
     }
 
     /// The management key with that secret, and its owner's role. Not counted as a use: the caller may still be refused.

@@ -14,6 +14,7 @@ mod left_keys;
 mod limits;
 mod lists;
 mod members;
+mod other_clients;
 mod people;
 mod policies;
 mod resources;

@@ -8,6 +8,8 @@ mod audit;
 mod bad_input;
 mod batches;
 mod command_line;
+mod compat_docsgpt;
+mod compat_h2ogpte;
 mod connections;
 mod cross_site;
 mod headers;

@@ -253,6 +253,16 @@ impl App {
         self.send(call).await
     }
 
+    /// Lets an actor show another secret from now on.
+    pub(crate) async fn show(&self, actor: Actor, secret: &str) {
+        self.credentials.lock().await.insert(actor, Credential::Bearer(secret.to_owned()));
+    }
+
+    /// Is it a key that this actor shows?
+    pub(crate) async fn shows_a_key(&self, actor: Actor) -> bool {
+        matches!(actor.credential(self).await, Credential::Bearer(_))
+    }
+
     /// Lets an actor begin a new session the next time.
     pub(crate) async fn forget(&self, actor: Actor) {
         self.credentials.lock().await.remove(&actor);
