@@ -98,6 +98,13 @@ impl Hasher for Spread {
     }
 }
 
+/// A secret that is to be stored under the present pepper: its keyed hash until now, and the one to come.
+#[derive(Clone, Copy)]
+pub(crate) struct Move {
+    pub(crate) from: MacBytes,
+    pub(crate) to: MacBytes,
+}
+
 /// Every live key of the instance.
 pub(crate) struct Keyset {
     by_mac: papaya::HashMap<MacBytes, Entry, BuildHasherDefault<Spread>>,
@@ -106,6 +113,8 @@ pub(crate) struct Keyset {
     rotating: Mutex<HashSet<KeyId>>,
     queue: mpsc::Sender<Queued>,
     queued: Mutex<mpsc::Receiver<Queued>>,
+    /// Secrets that were presented under the pepper before.
+    moves: Mutex<Vec<Move>>,
     loaded: AtomicBool,
     stale: AtomicBool,
 }
@@ -119,6 +128,7 @@ impl Keyset {
             rotating: Mutex::default(),
             queue,
             queued: Mutex::new(queued),
+            moves: Mutex::default(),
             loaded: AtomicBool::new(false),
             stale: AtomicBool::new(false),
         }
@@ -142,6 +152,46 @@ impl Keyset {
         let by_mac = self.by_mac.pin();
         let (found, entry) = by_mac.get_key_value(mac)?;
         bool::from(found.ct_eq(mac)).then(|| entry.clone())
+    }
+
+    /// The key that has a secret which is stored under the pepper before, with that hash. Notes that it is to be stored under
+    /// the present one, where its hash is `mac`.
+    #[cold]
+    pub(crate) fn find_under_old(&self, old: MacBytes, mac: MacBytes) -> Option<Entry> {
+        let Some(entry) = self.find(&old) else {
+            // Moved between the two looks.
+            return self.find(&mac);
+        };
+        if entry.usage.wants_move() {
+            self.moves.lock().unwrap_or_else(PoisonError::into_inner).push(Move { from: old, to: mac });
+        }
+        Some(entry)
+    }
+
+    /// Takes out up to `most` secrets that are to be stored under the present pepper.
+    pub(crate) fn take_moves(&self, most: usize) -> Vec<Move> {
+        let mut moves = self.moves.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = moves.len().saturating_sub(most);
+        moves.split_off(left)
+    }
+
+    /// Puts back what could not be stored.
+    pub(crate) fn give_back_moves(&self, back: Vec<Move>) {
+        self.moves.lock().unwrap_or_else(PoisonError::into_inner).extend(back);
+    }
+
+    /// The secrets are stored under the present pepper now. What was counted of them stays with them. Not to be called while
+    /// the memory is changed otherwise.
+    pub(crate) fn moved(&self, moves: &[Move]) {
+        let by_mac = self.by_mac.pin();
+        for Move { from, to } in moves {
+            if let Some(entry) = by_mac.get(from).cloned() {
+                entry.usage.move_to(*to);
+                // Never at neither place.
+                by_mac.insert(*to, entry);
+                by_mac.remove(from);
+            }
+        }
     }
 
     /// When a key was last used with any of its secrets.

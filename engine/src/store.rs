@@ -6,6 +6,7 @@
 pub(crate) mod audit;
 pub(crate) mod bulk;
 pub(crate) mod changes;
+pub(crate) mod copy;
 pub(crate) mod db;
 pub(crate) mod invitations;
 pub(crate) mod keys;

@@ -142,7 +142,9 @@ impl Verifier {
         if token::parse(&core.prefix, secret).is_err() {
             return Ok(Err(Code::Malformed));
         }
-        Ok(core.keyset.find(&core.macs.key(secret)).filter(|entry| !entry.has_ended(now)).ok_or(Code::NotFound))
+        let mac = core.macs.key(secret);
+        let found = core.keyset.find(&mac).or_else(|| core.keyset.find_under_old(core.macs.key_under_old(secret)?, mac));
+        Ok(found.filter(|entry| !entry.has_ended(now)).ok_or(Code::NotFound))
     }
 
     /// The verdict on a key. A yes is a use, a no is counted as well.
