@@ -55,7 +55,9 @@ pub enum PepperError {
     #[error("the pepper file {path} can be read by others (mode {mode:o}). Run: chmod 600 {path}", path = .0.display(), mode = .1)]
     Exposed(PathBuf, u32),
     /// It is not 32 bytes in hexadecimal.
-    #[error("the pepper file {0} must hold 64 hexadecimal digits, and nothing else but what Keyfold wrote below. Put the right file back from your backup")]
+    #[error(
+        "the pepper file {0} must hold 64 hexadecimal digits, and nothing else but what Keyfold wrote below. Put the right file back from your backup"
+    )]
     Malformed(PathBuf),
     /// The file system refused.
     #[error("the pepper file {0} cannot be used: {1}")]
@@ -209,11 +211,8 @@ pub(crate) fn check_value(pepper: &Pepper) -> String {
 
 impl Macs {
     pub(crate) fn new(pepper: &Pepper) -> Self {
-        let old = pepper.old().map(|old| OldMacs {
-            keys: keyed(old.bytes.as_ref()),
-            check: check_value(old),
-            fingerprint: old.fingerprint(),
-        });
+        let old =
+            pepper.old().map(|old| OldMacs { keys: keyed(old.bytes.as_ref()), check: check_value(old), fingerprint: old.fingerprint() });
         Self {
             old,
             keys: keyed(pepper.bytes.as_ref()),

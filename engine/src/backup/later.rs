@@ -22,8 +22,7 @@ use crate::store::keys::parse_scopes;
 const LONGEST: u64 = 1024 * 1024;
 
 /// Fields of a key that say nothing of what it may do.
-const HARMLESS: [&str; 8] =
-    ["name", "note", "version", "stopped_by", "deactivated_at", "deactivated_reason", "deleted_at", "scopes_at"];
+const HARMLESS: [&str; 8] = ["name", "note", "version", "stopped_by", "deactivated_at", "deactivated_reason", "deleted_at", "scopes_at"];
 
 /// A workspace, and something in it.
 pub(super) type Place = (String, String);
@@ -178,7 +177,8 @@ impl Later {
             "key.deactivate" => fate.deactivated = Some(text("deactivated_reason").to_owned()),
             "key.activate" => fate.deactivated = None,
             "key.rotate" => {
-                let end = event.after.as_ref().and_then(|after| after.get("old_secret_ends_at")).and_then(Value::as_i64).unwrap_or(event.at);
+                let end =
+                    event.after.as_ref().and_then(|after| after.get("old_secret_ends_at")).and_then(Value::as_i64).unwrap_or(event.at);
                 let now = text("grace") == "now";
                 fate.older_ended |= now;
                 // Later rotations end other secrets, unless they end all.
@@ -299,7 +299,14 @@ mod tests {
         assert_eq!((fate.deleted, &fate.deactivated, fate.narrowed, fate.rotated), (false, &None, true, Some(3600)));
         assert!(fate.ended.contains("sec_1") && !fate.older_ended);
         assert_eq!(later.left["scope.update"], 1);
-        let event = Body { action: "key.rotate".into(), object: "key_1".into(), result: "done".into(), at: 8, before: None, after: Some(json!({"grace": "now", "old_secret_ends_at": 8})) };
+        let event = Body {
+            action: "key.rotate".into(),
+            object: "key_1".into(),
+            result: "done".into(),
+            at: 8,
+            before: None,
+            after: Some(json!({"grace": "now", "old_secret_ends_at": 8})),
+        };
         later.note("wsp_1", &event);
         let fate = &later.keys[&("wsp_1".to_owned(), "key_1".to_owned())];
         assert_eq!((fate.rotated, fate.older_ended), (Some(8), true));

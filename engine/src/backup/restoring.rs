@@ -111,12 +111,7 @@ async fn fill(actor: &Actor, options: &RestoreOptions, part: &Path) -> Result<Re
     Ok(RestoreReport { facts, schema, events: checked.events, stopped })
 }
 
-async fn apply(
-    copied: &mut SqliteConnection,
-    stopping: &Stopping<'_>,
-    later: Later,
-    facts: &BackupFacts,
-) -> Result<Stopped, BackupError> {
+async fn apply(copied: &mut SqliteConnection, stopping: &Stopping<'_>, later: Later, facts: &BackupFacts) -> Result<Stopped, BackupError> {
     copied.execute("BEGIN IMMEDIATE").await?;
     let mut conn = Conn::Sqlite(copied);
     let stopped = stopping.carry_out(&mut conn, later, facts.taken_at).await?;

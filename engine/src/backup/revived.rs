@@ -177,7 +177,8 @@ impl Stopping<'_> {
         if let Some(ends_at) = fate.rotated {
             let ended = ends_at <= self.now.as_millis();
             let fresh = self.unknown_secret();
-            let (old, new) = (json!({"secret_known": true}), json!({"secret_known": false, "secret": fresh.id, "old_secret_ends_at": ends_at}));
+            let (old, new) =
+                (json!({"secret_known": true}), json!({"secret_known": false, "secret": fresh.id, "old_secret_ends_at": ends_at}));
             self.note(conn, Some(&row.workspace_id), ("key.rotate", id.as_str()), (old, new)).await?;
             store::secrets::retire(conn, id, Timestamp::from_millis(ends_at), ended).await?;
             store::secrets::insert(conn, id.as_str(), &fresh).await?;
