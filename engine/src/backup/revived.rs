@@ -265,7 +265,7 @@ impl Stopping<'_> {
         let mut all = 0;
         for (workspace, keys) in store::keys::count_working(conn).await? {
             let after = json!({"keys": keys, "deactivated_reason": RESTORED});
-            self.note(conn, Some(&workspace), ("key.deactivate_all", &workspace), (Value::Null, after)).await?;
+            self.note(conn, Some(&workspace), ("workspace.deactivate_keys", &workspace), (Value::Null, after)).await?;
             all += u64::try_from(keys).unwrap_or_default();
         }
         store::keys::stop_working(conn, self.now, RESTORED, &name_of(self.actor)).await?;
