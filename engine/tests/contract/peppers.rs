@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use keyfold_domain::key::IssuedKey;
+use keyfold_domain::key::{IssuedKey, NewKey};
 use keyfold_domain::problem::ProblemCode;
 use keyfold_domain::secret::{Grace, Rotation};
 use keyfold_domain::time::DAY_MS;
@@ -10,7 +10,7 @@ use keyfold_domain::verdict::Code;
 use keyfold_engine::testing::SeededEntropy;
 use keyfold_engine::{Engine, EngineOptions, OpenError, OpenRole, Pepper};
 
-use crate::support::{Instance, on_both, operator, refusal};
+use crate::support::{Instance, id_of, new_key, on_both, operator, refusal};
 
 fn first() -> Pepper {
     Pepper::from_bytes([7; 32])
@@ -31,6 +31,14 @@ async fn open_with(instance: &Instance, pepper: Pepper) -> Result<Engine, OpenEr
         role: OpenRole::Beside,
     })
     .await
+}
+
+/// The new one without the one before it, as it is read when that file is not there.
+fn second_alone() -> Pepper {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("pepper.key");
+    second().save(&path).unwrap();
+    Pepper::load_or_create(&path, None).unwrap()
 }
 
 /// The instance after its pepper was replaced and it was started again.
@@ -91,7 +99,8 @@ on_both! {
         engine.keys.activate(&operator(), &acme.id, &live.key.id).await.unwrap();
         expected(&live, Code::Valid);
         // A new key never needs the old pepper.
-        let fresh = engine.keys.create(&operator(), &acme.id, keyfold_domain::key::NewKey { owner: Some(crate::support::id_of(&ada)), ..crate::support::new_key("fresh", &["chat"]) }, None).await.unwrap();
+        let new = NewKey { owner: Some(id_of(&ada)), ..new_key("fresh", &["chat"]) };
+        let fresh = engine.keys.create(&operator(), &acme.id, new, None).await.unwrap();
         expected(&fresh, Code::Valid);
         assert_eq!(engine.peppers.status(&operator()).await.unwrap().old.unwrap().secrets, 1);
         assert_eq!(engine.audit.verify_chains(&operator()).await.unwrap().broken, None, "one chain, one key");
@@ -100,7 +109,7 @@ on_both! {
         assert_eq!((retired.keys, retired.secrets), (1, 0));
         engine.close().await;
         // From here on the new pepper is enough, and what is given of the old one is not used.
-        for pepper in [Pepper::from_bytes([7; 32]).rotated(&SeededEntropy::new(4)), second()] {
+        for pepper in [second_alone(), second()] {
             let engine = open_with(&instance, pepper).await.unwrap();
             assert_eq!(engine.peppers.status(&operator()).await.unwrap().old, None);
             for key in [&live, &before, &after, &fresh] {
@@ -124,7 +133,6 @@ on_both! {
         assert!(refused.message.contains("busy bee") && !refused.message.contains("\"rotating\""), "{}", refused.message);
         assert_eq!(verdict(&engine, &busy), Code::Valid);
         // A key whose current secret is new, and whose old one is of the old pepper.
-        engine.keys.activate(&operator(), &acme.id, &rotating.key.id).await.unwrap();
         let week = Rotation { grace: Grace::Week, version: None };
         let renewed = engine.keys.rotate(&operator(), &acme.id, &rotating.key.id, week, None).await.unwrap().issued;
         let retired = engine.peppers.retire(&operator(), true).await.unwrap();
@@ -161,10 +169,7 @@ on_both! {
         assert!(matches!(interrupted, OpenError::RotationInterrupted), "{interrupted}");
         assert!(matches!(open_with(&instance, Pepper::from_bytes([8; 32])).await, Err(OpenError::WrongPepper(_))));
         // The new one without the one before it: what a lost file looks like.
-        let folder = tempfile::tempdir().unwrap();
-        let (new, absent) = (folder.path().join("new"), folder.path().join("absent"));
-        second().save(&new).unwrap();
-        let alone = open_with(&instance, Pepper::load(&new, &absent).unwrap()).await.err().unwrap().to_string();
+        let alone = open_with(&instance, second_alone()).await.err().unwrap().to_string();
         assert!(alone.contains(&first().fingerprint()), "{alone}");
         assert_eq!(verdict(&open_with(&instance, second()).await.unwrap(), &key), Code::Valid);
     }

@@ -71,14 +71,15 @@ async fn a_pepper_is_replaced_and_the_old_one_drained_and_retired() {
     assert_eq!([&used, &idle].map(|secret| status(&server, secret)), [200, 401]);
     assert_eq!(cli.json(&["audit", "verify"])["whole"], true);
 
-    let elsewhere = Place { folder: tempfile::tempdir().unwrap(), cli: Cli::on(place.folder.path()) };
-    std::fs::create_dir(elsewhere.folder.path().join("data")).unwrap();
-    let other = Cli::on(elsewhere.folder.path());
-    std::fs::copy(place.pepper(""), elsewhere.pepper("")).unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let data = elsewhere.path().join("data");
+    std::fs::create_dir(&data).unwrap();
+    let other = Cli::on(elsewhere.path());
+    std::fs::copy(place.pepper(""), data.join("pepper.key")).unwrap();
     let restore = ["restore", backup.to_str().unwrap(), "--accept-revived-keys"];
     let said = refused(&other, &restore);
     assert!(said.contains(before["pepper"].as_str().unwrap()) && said.contains(".old"), "{said}");
-    std::fs::copy(aside, elsewhere.pepper(".old")).unwrap();
+    std::fs::copy(aside, data.join("pepper.key.old")).unwrap();
     other.stdout(&restore);
     let server = Server::start(&other, &[]).await;
     assert_eq!([&used, &idle].map(|secret| status(&server, secret)), [200, 200]);
