@@ -334,7 +334,7 @@ impl Keys {
 }
 
 /// Deactivates a key that is not deactivated yet.
-pub(super) fn stop(row: &mut KeyRow, now: Timestamp, reason: &str, by: &str) {
+pub(crate) fn stop(row: &mut KeyRow, now: Timestamp, reason: &str, by: &str) {
     if row.deactivated_at.is_none() {
         row.deactivated_at = Some(now.as_millis());
         row.deactivated_reason = Some(reason.to_owned());
@@ -343,13 +343,13 @@ pub(super) fn stop(row: &mut KeyRow, now: Timestamp, reason: &str, by: &str) {
 }
 
 /// Deletes a key.
-pub(super) fn end(row: &mut KeyRow, now: Timestamp, by: &str) {
+pub(crate) fn end(row: &mut KeyRow, now: Timestamp, by: &str) {
     row.deleted_at = Some(now.as_millis());
     row.stopped_by = Some(by.to_owned());
 }
 
 /// What an actor is called in a record that outlives them.
-pub(super) fn name_of(actor: &Actor) -> String {
+pub(crate) fn name_of(actor: &Actor) -> String {
     match &actor.principal {
         Principal::Operator => "command line".to_owned(),
         _ => actor.user().map(|user| user.username.clone()).unwrap_or_default(),

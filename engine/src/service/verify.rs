@@ -198,7 +198,9 @@ impl Verifier {
         if token::parse(&core.prefix, secret).is_err() {
             return Ok(Err(Code::Malformed));
         }
-        Ok(core.keyset.find(&core.macs.key(secret)).filter(|entry| !entry.has_ended(now)).ok_or(Code::NotFound))
+        let mac = core.macs.key(secret);
+        let found = core.keyset.find(&mac).or_else(|| core.keyset.find_under_old(core.macs.key_under_old(secret)?, mac));
+        Ok(found.filter(|entry| !entry.has_ended(now)).ok_or(Code::NotFound))
     }
 
     /// Takes one unit from the limits of a management key for what it asks for.

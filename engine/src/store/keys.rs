@@ -380,3 +380,17 @@ pub(crate) async fn insert_idempotent(
     });
     Ok(())
 }
+
+/// How many keys of each workspace are neither deleted nor deactivated.
+pub(crate) async fn count_working(conn: &mut Conn<'_>) -> Result<Vec<(String, i64)>, sqlx::Error> {
+    let sql = "SELECT workspace_id, COUNT(*) FROM keys WHERE deleted_at IS NULL AND deactivated_at IS NULL
+        GROUP BY workspace_id ORDER BY workspace_id";
+    on!(conn, raw => sqlx::query_as(sql).fetch_all(&mut **raw).await)
+}
+
+/// Deactivates every key that is neither deleted nor deactivated, in all workspaces. For a database that nobody uses yet.
+pub(crate) async fn stop_working(conn: &mut Conn<'_>, now: Timestamp, why: &str, by: &str) -> Result<(), sqlx::Error> {
+    let sql = "UPDATE keys SET deactivated_at = $1, deactivated_reason = $2, stopped_by = $3, version = version + 1
+        WHERE deleted_at IS NULL AND deactivated_at IS NULL";
+    on!(conn, raw => sqlx::query(sql).bind(now.as_millis()).bind(why).bind(by).execute(&mut **raw).await.map(|_| ()))
+}

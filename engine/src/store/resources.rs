@@ -195,6 +195,13 @@ pub(crate) async fn update(
         .map(|_| ()))
 }
 
+/// Is that resource there, and not deleted?
+pub(crate) async fn exists(conn: &mut Conn<'_>, workspace: &WorkspaceId, id: &ResourceId) -> Result<bool, sqlx::Error> {
+    let sql = "SELECT COUNT(*) FROM resources WHERE workspace_id = $1 AND id = $2 AND deleted_at IS NULL";
+    let found: i64 = on!(conn, raw => sqlx::query_scalar(sql).bind(workspace.as_str()).bind(id.as_str()).fetch_one(&mut **raw).await?);
+    Ok(found > 0)
+}
+
 /// Ends a resource. Its record and the ties to it stay.
 pub(crate) async fn delete(conn: &mut Conn<'_>, workspace: &WorkspaceId, id: &ResourceId, now: Timestamp) -> Result<(), sqlx::Error> {
     let sql = "UPDATE resources SET deleted_at = $3 WHERE workspace_id = $1 AND id = $2 AND deleted_at IS NULL";

@@ -5,6 +5,7 @@
 mod access;
 mod account;
 mod audit;
+mod backups;
 mod bad_input;
 mod batches;
 mod command_line;
@@ -20,6 +21,7 @@ mod members;
 mod openapi;
 mod outages;
 mod pages;
+mod peppers;
 mod policy;
 mod resources;
 mod rotation;
