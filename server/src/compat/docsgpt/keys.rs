@@ -132,6 +132,8 @@ pub(super) async fn create(session: Session, State(state): State<AppState>, body
         owner: None,
         resources: source.into_iter().collect(),
         override_owner: false,
+        ip_allow: Vec::new(),
+        limits: Vec::new(),
     };
     let kept = ClientSettings { client: CLIENT, settings: kept };
     let issued = state.engine.keys.create_for_client(&session.actor, &session.workspace, new, kept).await?;

@@ -133,6 +133,8 @@ pub(super) async fn create(
         owner: Some(owner),
         resources: collection.into_iter().map(|found| ResourceName::Id(found.id)).collect(),
         override_owner: false,
+        ip_allow: Vec::new(),
+        limits: Vec::new(),
     };
     let IssuedKey { key, secret } = state.engine.keys.create(&caller.actor, &caller.workspace, new, None).await?;
     Ok((StatusCode::CREATED, Reply(ApiKeyResult { secret_key: secret.expose().to_owned(), api_key: key.into() })))
