@@ -12,6 +12,7 @@ mod member;
 mod openapi;
 mod operator;
 mod output;
+mod proxy_config;
 mod resource;
 mod serve;
 mod user;
@@ -61,6 +62,7 @@ enum Command {
     Demo(demo::Args),
     Doctor(doctor::Args),
     CheckConfig(check_config::Args),
+    ProxyConfig(proxy_config::Args),
     Openapi(openapi::Args),
 }
 
@@ -99,6 +101,7 @@ async fn dispatch(cli: Cli, printer: &Printer) -> Result<(), CliError> {
         Command::Demo(args) => Box::pin(demo::run(args, &config, printer)).await,
         Command::Doctor(args) => doctor::run(args, &config, printer).await,
         Command::CheckConfig(args) => check_config::run(args, &config, printer),
+        Command::ProxyConfig(args) => proxy_config::run(&args, &config, printer),
         Command::Openapi(args) => openapi::run(args, &config, printer).await,
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! | Prefix | What | Refusals |
 //! |---|---|---|
-//! | `/v1/whoami`, `/v1/verify` | the data plane, answered before the router | problem+json |
+//! | `/v1/whoami`, `/v1/verify`, `/v1/forward-auth`, `/v1/workspaces/{ws}/forward-auth` | the data plane, answered before the router | problem+json |
 //! | `/v1` | our REST API | problem+json |
 //! | `/_app` | server functions of the pages | problem+json, or a page for a plain form |
 //! | `/healthz`, `/readyz` | for load balancers and service managers | plain JSON |

@@ -71,8 +71,11 @@ pub(crate) fn new_key(name: &str, kind: KeyKind, names: &[&str]) -> NewKey {
     }
 }
 
+/// The one address that the server takes for a proxy's. No test's client has it.
+pub(crate) const PROXY: Ipv4Addr = Ipv4Addr::LOCALHOST;
+
 fn config(folder: &Path) -> Config {
-    Config::of(&[("data_dir", &folder.display().to_string())]).unwrap()
+    Config::of(&[("data_dir", &folder.display().to_string()), ("trusted_proxies", &PROXY.to_string())]).unwrap()
 }
 
 impl App {
@@ -218,6 +221,11 @@ impl App {
     /// The answer to a request from that address.
     pub(crate) async fn send_from(&self, peer: Ipv4Addr, call: Call) -> Answer {
         Answer::of(self.service.from_peer(peer.into()).answer(call.into_request()).await).await
+    }
+
+    /// The server as it answers connections from that address.
+    pub(super) fn service(&self, peer: Ipv4Addr) -> AppService {
+        self.service.from_peer(peer.into())
     }
 
     fn next_address(&self) -> Ipv4Addr {
