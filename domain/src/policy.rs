@@ -146,6 +146,10 @@ pub enum Action {
     ReadScopes,
     /// Add, change and delete the workspace's own scopes.
     ManageScopes,
+    /// See the rules for requests to services behind a proxy, and try requests on them.
+    ReadRoutes,
+    /// Change those rules.
+    ManageRoutes,
     /// Make a workspace.
     CreateWorkspace,
     /// List every workspace, rename one.
@@ -199,7 +203,9 @@ pub enum Decision {
 /// management key needs for it (`None`: no key may).
 const fn needs(action: Action) -> (Role, Role, Option<&'static str>) {
     match action {
-        Action::ReadWorkspace | Action::ReadResources | Action::ReadScopes => (Role::Viewer, Role::Viewer, Some("keys:read")),
+        Action::ReadWorkspace | Action::ReadResources | Action::ReadScopes | Action::ReadRoutes => {
+            (Role::Viewer, Role::Viewer, Some("keys:read"))
+        }
         Action::ReadKey => (Role::Admin, Role::Viewer, Some("keys:read")),
         Action::CreateKey | Action::UpdateKey | Action::RotateKey | Action::DeactivateKey | Action::DeleteKey => {
             (Role::Admin, Role::Member, Some("keys:write"))
@@ -210,8 +216,10 @@ const fn needs(action: Action) -> (Role, Role, Option<&'static str>) {
         Action::ReadAudit => (Role::Member, Role::Member, Some("audit:read")),
         Action::ExportAudit | Action::VerifyAudit => (Role::Admin, Role::Admin, Some("audit:read")),
         // A key that could loosen the rules could give itself a longer life, and one that could change what its scopes imply
-        // more than it has.
-        Action::AddMember | Action::ManageMembers | Action::ChangePolicy | Action::ManageScopes => (Role::Admin, Role::Admin, None),
+        // or what its routes ask for more than it has.
+        Action::AddMember | Action::ManageMembers | Action::ChangePolicy | Action::ManageScopes | Action::ManageRoutes => {
+            (Role::Admin, Role::Admin, None)
+        }
         Action::LeaveWorkspace => (Role::Viewer, Role::Viewer, None),
         // Of the instance only; in a workspace not even its owner.
         Action::CreateWorkspace | Action::ManageWorkspaces | Action::ManageUsers | Action::ManageAllKeys => {
