@@ -43,6 +43,6 @@ pub use service::sessions::{IssuedSession, Sessions, SignIn};
 pub use service::setup::{SetUp, Setup};
 pub use service::sweep::Swept;
 pub use service::users::{NewUser, Users};
-pub use service::verify::{Answer, Verifier, VerifyRequest};
+pub use service::verify::{Answer, ForwardRequest, Forwarded, Passage, Verifier, VerifyRequest};
 pub use service::workspaces::Workspaces;
 pub use store::db::{DatabaseUrl, InvalidDatabaseUrl};

@@ -69,7 +69,7 @@ pub(super) async fn forward_auth(
             }
             Ok(forwarded) => match decided(&forwarded) {
                 Ok(identity) => return reply.passed(identity),
-                Err(refusal) => refused(refusal, forwarded.map.as_deref()),
+                Err(refusal) => refused(refusal, forwarded.routes.as_deref().map(|routes| &routes.map)),
             },
         },
     };

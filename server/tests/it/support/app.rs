@@ -9,7 +9,8 @@ use keyfold_domain::catalogue::NewScope;
 use keyfold_domain::ids::{ResourceId, WorkspaceId};
 use keyfold_domain::key::{Expiry, Inactivity, IssuedKey, NewKey};
 use keyfold_domain::policy::{Principal, RequestInfo};
-use keyfold_domain::resource::NewResource;
+use keyfold_domain::resource::{NewResource, ResourceName};
+use keyfold_domain::route::{RouteMap, RouteSource, presets};
 use keyfold_domain::scope::{KeyKind, ScopeSet};
 use keyfold_domain::time::Timestamp;
 use keyfold_domain::workspace::{NewWorkspace, Role};
@@ -194,6 +195,29 @@ impl App {
             let new = NewScope { name: name.to_owned(), description: String::new(), implies: scopes(implies), public: false };
             self.engine.scopes.create(&operator(), &self.acme, new).await.unwrap();
         }
+    }
+
+    /// Puts the preset of that name in force as the route map of acme.
+    pub(crate) async fn preset(&self, name: &str) {
+        let map = RouteMap::read(&presets::find(name).unwrap().rules()).unwrap();
+        self.engine.routes.replace(&operator(), &self.acme, map, RouteSource::Preset(name.to_owned()), None).await.unwrap();
+    }
+
+    /// Puts these rules in force as the route map of acme.
+    pub(crate) async fn rules(&self, rules: serde_json::Value) {
+        let map = serde_json::from_value(rules).unwrap();
+        self.engine.routes.replace(&operator(), &self.acme, map, RouteSource::Edit, None).await.unwrap();
+    }
+
+    /// A key in acme of that owner's, tied to collections of theirs.
+    pub(crate) async fn tied_key(&self, owner: Actor, names: &[&str], collections: &[&str]) -> IssuedKey {
+        let mut resources = Vec::new();
+        for collection in collections {
+            resources.push(ResourceName::Id(self.resource(owner, collection).await));
+        }
+        let owner = owner.user(self).await;
+        let new = NewKey { owner: Some(owner), resources, ..new_key("a tied key", KeyKind::Secret, names) };
+        self.engine.keys.create(&operator(), &self.acme, new, None).await.unwrap()
     }
 
     /// A resource and a scope of zeta's own.
