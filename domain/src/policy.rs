@@ -339,18 +339,25 @@ mod tests {
     }
 
     #[test]
-    fn admins_manage_resources_and_scopes_and_no_key_changes_what_a_scope_is() {
+    fn admins_manage_resources_scopes_and_routes_and_no_key_changes_what_its_scopes_mean() {
         use Decision::{Allow, Forbid};
         let here = id::<WorkspaceId>("wsp_", '1');
-        let actions = [Action::ReadResources, Action::ReadScopes, Action::ManageResources, Action::ManageScopes];
+        let actions = [
+            Action::ReadResources,
+            Action::ReadScopes,
+            Action::ReadRoutes,
+            Action::ManageResources,
+            Action::ManageScopes,
+            Action::ManageRoutes,
+        ];
         for (actor, expected) in [
-            (person(Some(Role::Viewer), false), [Allow, Allow, Forbid, Forbid]),
-            (person(Some(Role::Member), false), [Allow, Allow, Forbid, Forbid]),
-            (person(Some(Role::Admin), false), [Allow; 4]),
-            (person(None, true), [Allow; 4]),
-            (key_of(Role::Owner, &["keys:write", "keys:read"]), [Allow, Allow, Allow, Forbid]),
-            (key_of(Role::Member, &["keys:write", "keys:read"]), [Allow, Allow, Forbid, Forbid]),
-            (key_of(Role::Owner, &["verify", "audit:read", "members:read"]), [Forbid; 4]),
+            (person(Some(Role::Viewer), false), [Allow, Allow, Allow, Forbid, Forbid, Forbid]),
+            (person(Some(Role::Member), false), [Allow, Allow, Allow, Forbid, Forbid, Forbid]),
+            (person(Some(Role::Admin), false), [Allow; 6]),
+            (person(None, true), [Allow; 6]),
+            (key_of(Role::Owner, &["keys:write", "keys:read"]), [Allow, Allow, Allow, Allow, Forbid, Forbid]),
+            (key_of(Role::Member, &["keys:write", "keys:read"]), [Allow, Allow, Allow, Forbid, Forbid, Forbid]),
+            (key_of(Role::Owner, &["verify", "audit:read", "members:read"]), [Forbid; 6]),
         ] {
             let found = actions.map(|action| can(&actor, action, &Object::Workspace(&here)));
             assert_eq!(found, expected, "{actor:?}");

@@ -4,6 +4,7 @@
 //! key: that is for `verdict`, which is asked for the scope and the resource that are found here.
 
 mod demand;
+mod import;
 pub mod presets;
 mod rule;
 mod saved;
@@ -19,6 +20,7 @@ use crate::catalogue::ScopeCatalogue;
 use crate::problem::Problem;
 use crate::scope::ScopeName;
 pub use demand::{Demand, KeyDemand, Tie};
+pub use import::{ImportChoice, ImportChoices, ImportedRules, LeftOut, Operation};
 pub use rule::{MAX_RULE_NOTE, Methods, Outcome, ResourceNeed, RouteRule, RuleDraft};
 pub use saved::{RouteMapDetail, RouteMapVersion, RouteSource};
 use target::Target;
@@ -145,6 +147,34 @@ impl RouteMap {
     /// The rules in their order.
     pub fn rules(&self) -> &[RouteRule] {
         &self.rules
+    }
+
+    /// The map with a rule in the place of the one there, or at the end for a place after it. Places count from 1.
+    pub fn with(&self, position: usize, rule: RouteRule) -> Result<Self, Problem> {
+        let mut rules = self.rules.clone();
+        match position.checked_sub(1).and_then(|at| rules.get_mut(at)) {
+            Some(place) => *place = rule,
+            None => rules.push(rule),
+        }
+        Self::new(rules)
+    }
+
+    /// The map without the rule at a place; `None` if there is none.
+    pub fn without(&self, position: usize) -> Option<Self> {
+        let at = position.checked_sub(1).filter(|at| *at < self.rules.len())?;
+        let mut rules = self.rules.clone();
+        rules.remove(at);
+        Some(Self { rules })
+    }
+
+    /// The map with the rule of one place at another; `None` if there is no such place.
+    pub fn moved(&self, from: usize, to: usize) -> Option<Self> {
+        let place = |position: usize| position.checked_sub(1).filter(|at| *at < self.rules.len());
+        let (from, to) = (place(from)?, place(to)?);
+        let mut rules = self.rules.clone();
+        let rule = rules.remove(from);
+        rules.insert(to, rule);
+        Some(Self { rules })
     }
 
     /// The first rule that is for a request, and what it demands. `target` is the path with the query, as it was sent.
@@ -342,6 +372,22 @@ mod tests {
     }
 
     #[test]
+    fn rules_are_put_moved_and_taken_out_by_their_place() {
+        let all = map(&[("GET", "/a", "public", "", ""), ("GET", "/b", "public", "", ""), ("GET", "/c", "public", "", "")]);
+        let paths = |map: &RouteMap| map.rules().iter().map(|rule| rule.path.to_string()).collect::<String>();
+        let other = map(&[("GET", "/x", "deny", "", "")]).rules()[0].clone();
+        assert_eq!(paths(&all.with(2, other.clone()).unwrap()), "/a/x/c");
+        assert_eq!(paths(&all.with(4, other.clone()).unwrap()), "/a/b/c/x");
+        assert_eq!(paths(&all.with(0, other).unwrap()), "/a/b/c/x");
+        assert_eq!(all.without(1).as_ref().map(paths), Some("/b/c".into()));
+        assert_eq!(all.moved(3, 1).as_ref().map(paths), Some("/c/a/b".into()));
+        assert_eq!(all.moved(1, 2).as_ref().map(paths), Some("/b/a/c".into()));
+        for none in [all.without(0), all.without(4), all.moved(0, 1), all.moved(1, 4)] {
+            assert_eq!(none, None);
+        }
+    }
+
+    #[test]
     fn the_rule_at_fault_is_named() {
         let fine = RuleDraft { methods: vec!["GET".into()], path: "/a".into(), access: "key".into(), ..RuleDraft::default() };
         let wrong = RouteMap::read(&[fine.clone(), RuleDraft { path: "a".into(), ..fine.clone() }]).unwrap_err();
@@ -371,7 +417,7 @@ mod tests {
 
         /// A tied key never passes where the path names another resource than its own.
         #[test]
-        fn a_tied_key_stays_where_it_is_tied(id in "[a-z%20/.;\\]{1,8}") {
+        fn a_tied_key_stays_where_it_is_tied(id in "[a-z%20/.;\\\\]{1,8}") {
             let map = map(&[("*", "/projects/{id}/**", "key", "project", "project:{id}")]);
             let code = gate(&map, &key(&["project"], Some(&["project:p"])), "GET", &format!("/projects/{id}/x"));
             prop_assert!(code != Code::Valid.as_str() || id == "p" || id.starts_with("p/"), "{id}: {code}");

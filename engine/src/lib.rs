@@ -11,6 +11,7 @@ mod keyset;
 mod limits;
 mod mac;
 mod open;
+mod openapi;
 mod password;
 mod secrets;
 mod service;

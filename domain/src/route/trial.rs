@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{NoRoute, RouteRule, Step};
+use super::{NoRoute, Outcome, ResourceNeed, RouteRule, Step};
 use crate::ids::KeyId;
 use crate::scope::ScopeName;
 use crate::verdict::{Code, ResourceRef};
@@ -63,6 +63,26 @@ impl RouteTrial {
             None => TrialOutcome::Deny,
         };
         Self { version, outcome, position: None, rule: None, steps: Vec::new(), key: None }
+    }
+
+    /// Why, as a sentence for a person. What a key is answered is not in it.
+    pub fn why(&self) -> String {
+        let at = self.position.unwrap_or_default();
+        match (&self.outcome, &self.rule) {
+            (TrialOutcome::NoRoute(NoRoute::NoRule), _) if self.version == 0 => {
+                "The workspace has no route map, so nothing passes.".to_owned()
+            }
+            (TrialOutcome::NoRoute(why), _) => why.to_string(),
+            (TrialOutcome::Public, _) => format!("Rule {at} lets everybody through, without a key."),
+            (TrialOutcome::Key { on, scope }, Some(rule))
+                if matches!(&rule.outcome, Outcome::Key { resource: ResourceNeed::Named { .. }, .. }) =>
+            {
+                let scope = scope.as_ref().map_or_else(|| "any key that works".to_owned(), |scope| format!("the scope {scope}"));
+                format!("Rule {at} decides. Needs {scope}, on {on}.")
+            }
+            (TrialOutcome::Key { .. }, Some(rule)) => format!("Rule {at} decides. {}", rule.outcome),
+            (TrialOutcome::Deny | TrialOutcome::Key { .. }, _) => format!("Rule {at} refuses it, whoever asks."),
+        }
     }
 
     /// Would the request pass? `None` if that depends on a key and none was named.

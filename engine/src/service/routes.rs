@@ -9,8 +9,10 @@ use std::sync::Arc;
 
 use keyfold_domain::ids::{KeyId, WorkspaceId};
 use keyfold_domain::policy::{Action, Actor, Object, Principal};
+use keyfold_domain::problem::Problem;
 use keyfold_domain::route::{
-    Demand, KEPT_VERSIONS, KeyDemand, KeyTrial, RouteMap, RouteMapDetail, RouteMapVersion, RouteRule, RouteSource, RouteTrial, TrialOutcome,
+    Demand, ImportChoices, ImportedRules, KEPT_VERSIONS, KeyDemand, KeyTrial, RouteMap, RouteMapDetail, RouteMapVersion, RouteRule,
+    RouteSource, RouteTrial, TrialOutcome,
 };
 use keyfold_domain::scope::ScopeName;
 use keyfold_domain::time::Timestamp;
@@ -22,8 +24,8 @@ use super::audit::Event;
 use super::keys::Keys;
 use super::verify::GRACE_MS;
 use crate::error::Error;
-use crate::store;
 use crate::store::changes::Change;
+use crate::{openapi, store};
 
 /// So many added and removed rules are told in an audit event.
 const TOLD: usize = 20;
@@ -137,6 +139,28 @@ impl Routes {
         Ok(KeyTrial { id: key.id, name: key.name, code: Some(code), resource })
     }
 
+    /// The rules that an OpenAPI document makes, JSON or YAML, at most 1 MiB. Saves nothing.
+    pub async fn import(
+        &self,
+        actor: &Actor,
+        workspace: &WorkspaceId,
+        document: &str,
+        choices: &ImportChoices,
+    ) -> Result<ImportedRules, Error> {
+        self.core.authorize(actor, Action::ManageRoutes, &Object::Workspace(workspace)).await?;
+        let (operations, prefix) = openapi::operations(document)?;
+        let imported = choices.rules(&operations, &prefix)?;
+        let mut reader = self.core.db.reader().await?;
+        let catalogue = store::scopes::catalogue(&mut reader.conn(), workspace.as_str()).await?;
+        for (name, choice) in [("read", &choices.read), ("write", &choices.write), ("delete", &choices.delete)] {
+            if let Some(scope) = choice.scope.as_deref().map(str::trim).filter(|scope| !scope.is_empty() && catalogue.find(scope).is_none())
+            {
+                return Err(Problem::invalid(format!("{name}.scope"), format!("There is no scope named {scope}.")).into());
+            }
+        }
+        Ok(imported)
+    }
+
     async fn row(&self, workspace: &WorkspaceId, version: Option<i64>) -> Result<Option<RouteMapDetail>, Error> {
         let mut reader = self.core.db.reader().await?;
         let row = store::routes::find(&mut reader.conn(), workspace.as_str(), version).await?;
@@ -207,7 +231,7 @@ fn called(actor: &Actor) -> String {
 }
 
 fn told_before(before: &RouteMapDetail) -> Option<Value> {
-    before.saved.as_ref().map(|saved| json!({"version": saved.version, "rules": saved.rules}))
+    before.saved.as_ref().map(|saved| json!({"map_version": saved.version, "rules": saved.rules}))
 }
 
 fn line(rule: &RouteRule) -> String {
@@ -225,9 +249,18 @@ fn told_after(before: &RouteMap, after: &RouteMap, saved: &RouteMapVersion) -> V
     let (added, removed) = (only_in(&new, &old), only_in(&old, &new));
     let stayed = |all: &[String], gone: &[String]| all.iter().filter(|line| !gone.contains(line)).cloned().collect::<Vec<_>>();
     let moved = stayed(&new, &added) != stayed(&old, &removed);
-    let first = |lines: &[String]| lines.iter().take(TOLD).cloned().collect::<Vec<_>>();
     json!({
-        "version": saved.version, "rules": saved.rules, "source": saved.source.to_string(),
-        "added": first(&added), "added_in_all": added.len(), "removed": first(&removed), "removed_in_all": removed.len(), "moved": moved,
+        "map_version": saved.version, "rules": saved.rules, "source": saved.source.to_string(),
+        "added": in_a_line(&added), "removed": in_a_line(&removed), "moved": moved.then_some("rules stand in another order"),
     })
+}
+
+/// The first of some rules as one text; nothing for none.
+fn in_a_line(rules: &[String]) -> Option<String> {
+    let rest = rules.len().saturating_sub(TOLD);
+    let mut text = rules.iter().take(TOLD).map(|rule| rule.trim_end_matches('.')).collect::<Vec<_>>().join("; ");
+    if rest > 0 {
+        text.push_str(&format!("; and {rest} more"));
+    }
+    (!rules.is_empty()).then_some(text)
 }

@@ -70,7 +70,7 @@ fn no(status: u16, reason: &str) -> (u16, String) {
 #[tokio::test]
 async fn a_yes_says_who_it_is_in_headers_that_are_all_there() {
     for app in App::on_each().await {
-        app.preset("epigos").await;
+        app.routes("epigos").await;
         let owner = Actor::KeyOwner.user(&app).await;
         let new = NewKey { owner: Some(owner), ..new_key("Zürich\u{a0}100%, \"x\"", KeyKind::Secret, &["project"]) };
         let issued = app.engine.keys.create(&operator(), &app.acme, new, None).await.unwrap();
@@ -95,7 +95,7 @@ async fn a_yes_says_who_it_is_in_headers_that_are_all_there() {
 #[tokio::test]
 async fn the_resources_of_a_tied_key_are_told_so_that_the_service_behind_can_preset_them() {
     let app = App::new().await;
-    app.preset("h2ogpte").await;
+    app.routes("h2ogpte").await;
     let tied = app.tied_key(Actor::KeyOwner, &["chat"], &["c1"]).await;
     let told = async |target: &str| {
         let answer = ask(&app, about("GET", target).bearer(tied.secret.expose())).await;
@@ -110,7 +110,7 @@ async fn the_resources_of_a_tied_key_are_told_so_that_the_service_behind_can_pre
 #[tokio::test]
 async fn only_a_trusted_proxy_is_answered() {
     let app = App::new().await;
-    app.preset("epigos").await;
+    app.routes("epigos").await;
     let issued = app.key(Actor::KeyOwner, KeyKind::Secret, &["inference"]).await;
     let call = about("POST", "/predict/classify/m/").bearer(issued.secret.expose());
     let answer = app.send(call.clone()).await;
@@ -127,7 +127,7 @@ async fn only_a_trusted_proxy_is_answered() {
 #[tokio::test]
 async fn every_proxys_way_to_say_what_was_asked_for_is_understood() {
     let app = App::new().await;
-    app.preset("epigos").await;
+    app.routes("epigos").await;
     let issued = app.key(Actor::KeyOwner, KeyKind::Secret, &["inference"]).await;
     let secret = issued.secret.expose();
     let nginx = |call: Call| call.header("x-original-method", "POST").header("x-original-uri", "/predict/classify/m/?x=1");
@@ -161,7 +161,7 @@ async fn every_proxys_way_to_say_what_was_asked_for_is_understood() {
 #[tokio::test]
 async fn one_key_is_taken_from_either_header_or_the_query_and_two_are_refused() {
     let app = App::new().await;
-    app.preset("epigos").await;
+    app.routes("epigos").await;
     let first = app.key(Actor::KeyOwner, KeyKind::Secret, &["inference"]).await;
     let second = app.key(Actor::KeyOwner, KeyKind::Secret, &["inference"]).await;
     let (first, second) = (first.secret.expose(), second.secret.expose());
@@ -205,7 +205,7 @@ async fn one_key_is_taken_from_either_header_or_the_query_and_two_are_refused() 
 #[tokio::test]
 async fn a_request_that_pretends_to_be_somebody_is_refused_in_every_spelling() {
     let app = App::new().await;
-    app.preset("epigos").await;
+    app.routes("epigos").await;
     let issued = app.key(Actor::KeyOwner, KeyKind::Secret, &["inference"]).await;
     for name in ["keyfold-owner", "keyfold_owner", "keyfold.owner", "keyfold-anything", "keyfold_key", "keyfold-refusal"] {
         let call = about("POST", "/predict/classify/m/").bearer(issued.secret.expose()).header(name, "");
@@ -216,7 +216,7 @@ async fn a_request_that_pretends_to_be_somebody_is_refused_in_every_spelling() {
 #[tokio::test]
 async fn the_reason_of_a_no_decides_between_401_and_403() {
     let app = App::new().await;
-    app.preset("epigos").await;
+    app.routes("epigos").await;
     let owner = Actor::KeyOwner.user(&app).await;
     let make = async |expires_at, inactivity_days: Option<u32>| {
         let inactivity_days = inactivity_days.map_or(Inactivity::Off, Inactivity::Days);
@@ -267,7 +267,7 @@ async fn the_reason_of_a_no_decides_between_401_and_403() {
 #[tokio::test]
 async fn keys_of_other_workspaces_are_as_unknown_as_any_other() {
     for app in App::on_each().await {
-        app.preset("epigos").await;
+        app.routes("epigos").await;
         let foreign = app.foreign_key(KeyKind::Secret, &["inference"]).await;
         let unknown = format!("kf_sec_{}1GU1LX", "0".repeat(43));
         let bytes = async |path: &str, secret: &str| {
@@ -322,7 +322,7 @@ async fn what_is_open_to_everybody_passes_without_a_look_at_the_key() {
 #[tokio::test]
 async fn an_answer_is_counted_as_verify_counts_it() {
     let app = App::new().await;
-    app.preset("epigos").await;
+    app.routes("epigos").await;
     let issued = app.key(Actor::KeyOwner, KeyKind::Secret, &["inference"]).await;
     let secret = issued.secret.expose();
     app.clock.advance_ms(1234);
@@ -339,7 +339,7 @@ async fn an_answer_is_counted_as_verify_counts_it() {
 #[tokio::test]
 async fn the_body_fits_the_clients_of_the_platform() {
     let app = App::new().await;
-    app.preset("h2ogpte").await;
+    app.routes("h2ogpte").await;
     let tied = app.tied_key(Actor::KeyOwner, &["chat"], &["c1"]).await;
     let body = async |secret: &str, target: &str| ask(&app, about("GET", target).bearer(secret)).await.json();
     // Its clients read nothing of a body whose code is no number.
@@ -352,14 +352,14 @@ async fn the_body_fits_the_clients_of_the_platform() {
     let global = body(tied.secret.expose(), "/api/v1/users").await;
     assert_eq!((&global["code"], global.get("resource")), (&json!(403), None::<&Value>));
 
-    app.preset("epigos").await;
+    app.routes("epigos").await;
     assert_eq!(body("kf_sec_x", "/projects/p/").await["code"], "malformed");
 }
 
 #[tokio::test]
 async fn for_proxies_that_drop_a_body_it_is_in_a_header_too() {
     let app = App::new().await;
-    app.preset("epigos").await;
+    app.routes("epigos").await;
     let nginx = |target: &str| Call::get(ACME).header("x-original-method", "GET").header("x-original-uri", target);
     let answer = ask(&app, nginx("/projects/p/")).await.expect(401);
     assert_eq!(answer.header("keyfold-refusal"), Some(answer.text().as_str()));
@@ -369,7 +369,7 @@ async fn for_proxies_that_drop_a_body_it_is_in_a_header_too() {
 #[tokio::test]
 async fn what_cannot_be_known_is_503_and_never_a_yes() {
     let app = App::new().await;
-    app.preset("epigos").await;
+    app.routes("epigos").await;
     let issued = app.key(Actor::KeyOwner, KeyKind::Secret, &["inference"]).await;
     let call = about("POST", "/predict/classify/m/").bearer(issued.secret.expose());
     app.engine.close().await;

@@ -22,6 +22,7 @@ mod policy;
 mod proxies;
 mod resources;
 mod rotation;
+mod routes;
 mod scopes;
 mod secrecy;
 mod sessions;

@@ -11,7 +11,7 @@ const PROJECT: &str = "GET /projects/p/";
 
 /// Every proxy in front of acme with the route map of that preset.
 async fn guards(app: &App, preset: &str) -> Vec<Guard> {
-    app.preset(preset).await;
+    app.routes(preset).await;
     let mut guards = Vec::new();
     for proxy in Proxy::all() {
         guards.push(proxy.start(app).await);

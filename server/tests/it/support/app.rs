@@ -197,13 +197,14 @@ impl App {
         }
     }
 
-    /// Puts the preset of that name in force as the route map of acme.
-    pub(crate) async fn preset(&self, name: &str) {
-        let map = RouteMap::read(&presets::find(name).unwrap().rules()).unwrap();
-        self.engine.routes.replace(&operator(), &self.acme, map, RouteSource::Preset(name.to_owned()), None).await.unwrap();
+    /// Puts a preset's rules in force in acme, as a new version.
+    pub(crate) async fn routes(&self, preset: &str) {
+        let rules = presets::find(preset).unwrap().rules();
+        let (map, source) = (RouteMap::read(&rules).unwrap(), RouteSource::Preset(preset.to_owned()));
+        self.engine.routes.replace(&operator(), &self.acme, map, source, None).await.unwrap();
     }
 
-    /// Puts these rules in force as the route map of acme.
+    /// Puts these rules in force in acme.
     pub(crate) async fn rules(&self, rules: serde_json::Value) {
         let map = serde_json::from_value(rules).unwrap();
         self.engine.routes.replace(&operator(), &self.acme, map, RouteSource::Edit, None).await.unwrap();
