@@ -7,6 +7,7 @@ pub(crate) mod audit_log;
 pub(crate) mod demo;
 mod idempotency;
 pub(crate) mod invitations;
+mod key_limits;
 mod key_usage;
 pub(crate) mod keys;
 mod keys_bulk;

@@ -21,6 +21,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (6, "lists", include_str!("../../migrations/0006_lists.sql")),
     (7, "who stopped it", include_str!("../../migrations/0007_who_stopped_it.sql")),
     (8, "route maps", include_str!("../../migrations/0008_route_maps.sql")),
+    (10, "limits", include_str!("../../migrations/0010_limits.sql")),
 ];
 
 /// The newest schema this binary knows.

@@ -123,7 +123,7 @@ fn decided(forwarded: &Forwarded) -> Result<HeaderMap, Refusal> {
             (code, _) => {
                 let scope = scope.as_ref().filter(|_| code == Code::MissingScope).map(ToString::to_string);
                 let resource = resource.as_ref().filter(|_| code == Code::WrongResource).map(ToString::to_string);
-                Err(Refusal::verdict(code, None).needing(scope, resource))
+                Err(Refusal::verdict(code, answer.retry_after).needing(scope, resource))
             }
         },
     }

@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use keyfold_domain::route::{Demand, NoRoute};
+use keyfold_domain::limits::Cost;
+use keyfold_domain::route::{Demand, NoRoute, Tie};
 use keyfold_domain::scope::ScopeName;
 use keyfold_domain::verdict::{Code, Key, Question, ResourceRef};
 
@@ -68,7 +69,7 @@ impl Verifier {
         }
         let Some(secret) = request.key else { return Ok(Forwarded { passage: Passage::NoKey, routes: named }) };
         let now = self.core.now();
-        let refused = |code| Passage::Judged { answer: Answer { code, key: None }, scope: None, resource: None };
+        let refused = |code| Passage::Judged { answer: Answer::nothing(code, now), scope: None, resource: None };
         let entry = match self.find(secret, now)? {
             Ok(entry) => entry,
             Err(code) => return Ok(Forwarded { passage: refused(code), routes: named }),
@@ -88,8 +89,8 @@ impl Verifier {
                 let resource = demand.tie.resource_for(&entry.record);
                 let scope = demand.scope;
                 let question = Question { scope: scope.map(ScopeName::as_str), resource: resource.as_deref(), ..question };
-                let named = matches!(demand.tie, keyfold_domain::route::Tie::To(_));
-                let answer = self.answer(entry, &question, &request.client, now);
+                let named = matches!(demand.tie, Tie::To(_));
+                let answer = self.answer(entry, &question, Cost::default(), &request.client, now);
                 // The resource that stands for "none that this key has" is for the verdict alone.
                 let resource = resource.as_deref().filter(|_| named || answer.code == Code::Valid).cloned();
                 Passage::Judged { answer, scope: scope.cloned(), resource }
@@ -100,7 +101,7 @@ impl Verifier {
                 Code::Valid => Passage::NoRoute(NoRoute::NoRule),
                 code => {
                     self.core.keyset.count_denial(&entry, code, now);
-                    Passage::Judged { answer: Answer { code, key: Some(entry.record) }, scope: None, resource: None }
+                    refused(code)
                 }
             },
         };

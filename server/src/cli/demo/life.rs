@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use keyfold_domain::ids::KeyId;
 use keyfold_domain::key::{Expiry, Inactivity, IssuedKey, KeyPatch, NewKey};
+use keyfold_domain::limits::Cost;
 use keyfold_domain::policy::{Actor, RequestInfo};
 use keyfold_domain::problem::Problem;
 use keyfold_domain::scope::ScopeSet;
@@ -106,6 +107,8 @@ async fn make(people: &mut People<'_>, places: &Places, key: &Key) -> Result<Iss
         owner: None,
         resources: Vec::new(),
         override_owner: false,
+        ip_allow: Vec::new(),
+        limits: Vec::new(),
     };
     people.engine.keys.create(&actor, &places.workspaces[key.place], new, None).await
 }
@@ -154,6 +157,7 @@ fn use_keys(engine: &Engine, made: &[Made], day: i64, hour: i64, dice: &mut Dice
                 resource: None,
                 client_ip: Some(ip),
                 user_agent: Some("python-requests/2.32"),
+                cost: Cost::default(),
                 asker: Client { ip: None, user_agent: Some("gateway/1.4") },
             };
             engine.verifier.verify(gateway.issued.secret.expose(), &request)?;

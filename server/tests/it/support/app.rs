@@ -69,6 +69,8 @@ pub(crate) fn new_key(name: &str, kind: KeyKind, names: &[&str]) -> NewKey {
         owner: None,
         resources: Vec::new(),
         override_owner: false,
+        ip_allow: Vec::new(),
+        limits: Vec::new(),
     }
 }
 
