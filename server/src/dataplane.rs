@@ -21,13 +21,14 @@ use crate::router::AnswerBody;
 use crate::state::AppState;
 
 mod bodies;
-mod forward_auth;
+pub(crate) mod forward_auth;
 mod reply;
 mod written;
 
 use bodies::{VerdictBody, VerifyBody};
+use forward_auth::Place;
+use forward_auth::{check_any_request, check_request};
 pub(crate) use forward_auth::{IDENTITY, UNAVAILABLE};
-use forward_auth::{Place, forward_auth};
 use reply::Reply;
 
 /// How long a body may take to arrive.
@@ -48,7 +49,11 @@ where
             let Some(place) = Place::of(path) else { return Err(request) };
             // The body is the application's, and stays unread.
             let about = (request.method(), request.uri(), request.headers());
-            return Ok(forward_auth(state, Reply::new(), peer, &place, about).await);
+            return Ok(if place.names_workspace() {
+                check_request(state, Reply::new(), peer, &place, about).await
+            } else {
+                check_any_request(state, Reply::new(), peer, &place, about).await
+            });
         }
     };
     let reply = Reply::new();

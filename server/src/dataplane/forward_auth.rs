@@ -32,25 +32,37 @@ pub(crate) const UNAVAILABLE: &str = r#"{"type":"about:blank","title":"Not avail
 /// The code of a yes that needed no key.
 const PUBLIC: &str = "public";
 
-/// Ask about a request that a proxy holds back.
+/// Ask whether a request that a proxy holds back may pass.
 ///
 /// Any method. The proxy says in `X-Forwarded-Method` and `X-Forwarded-Uri`, in `X-Original-Method` and `X-Original-URI`, or by
 /// appending the path to this one, what was asked for; the key is the request's own, in `Authorization: Bearer`,
-/// `X-Api-Key` or `?api-key=`. The workspace's route map says which scope and resource it needs. Only proxies that the
-/// configuration trusts are answered.
+/// `X-Api-Key` or `?api-key=`. The workspace's route map says which scope and resource it needs. Keys of other workspaces
+/// are as unknown as keys that never were. Only proxies that the configuration trusts are answered; a refusal names its
+/// `reason`.
 #[utoipa::path(
     get,
     path = "/v1/workspaces/{ws}/forward-auth",
-    operation_id = "forward_auth",
+    operation_id = "check_request",
     tag = "verification",
-    params(("ws" = String, Path, description = "The workspace whose keys may pass, by slug or id. `/v1/forward-auth` without it takes keys of every workspace.")),
+    params(("ws" = String, Path, description = "The workspace whose keys may pass, by short name or id.")),
     security(("api_key" = [])),
-    responses(
-        (status = 204, description = "It may pass. The headers `Keyfold-Key`, `-Name`, `-Owner`, `-Workspace`, `-Kind`, `-Scopes`, \
-         `-Resource`, `-Resources` and `-Code` say who it is; all of them are always there."),
-    )
+    responses((
+        status = 204,
+        description = "It may pass, and the headers say as whom; all of them are always there.",
+        headers(
+            ("Keyfold-Key" = String, description = "The key's id."),
+            ("Keyfold-Name" = String, description = "What people call it, percent-encoded."),
+            ("Keyfold-Owner" = String, description = "The username of its owner, percent-encoded."),
+            ("Keyfold-Workspace" = String, description = "The workspace's short name."),
+            ("Keyfold-Kind" = String, description = "The key's sort."),
+            ("Keyfold-Scopes" = String, description = "Every scope that it may use, with blanks between."),
+            ("Keyfold-Resource" = String, description = "What the request is about, as `kind:id`, percent-encoded."),
+            ("Keyfold-Resources" = String, description = "What the key is tied to, with blanks between; empty for everything."),
+            ("Keyfold-Code" = String, description = "`valid`, or `public` where no key was looked at."),
+        )
+    ))
 )]
-pub(super) async fn forward_auth(
+pub(crate) async fn check_request(
     state: &AppState,
     reply: Reply,
     peer: Option<IpAddr>,
@@ -74,6 +86,28 @@ pub(super) async fn forward_auth(
         },
     };
     reply.held_back(&refusal, dialect, in_header)
+}
+
+/// Ask whether a request that a proxy holds back may pass, with a key of any workspace.
+///
+/// As `check_request`, by the route map of the key's own workspace. Whoever has any workspace on this server can let their
+/// keys pass here: the application behind has to look at `Keyfold-Workspace`.
+#[utoipa::path(
+    get,
+    path = "/v1/forward-auth",
+    operation_id = "check_any_request",
+    tag = "verification",
+    security(("api_key" = [])),
+    responses((status = 204, description = "It may pass. The headers are those of `check_request`."))
+)]
+pub(crate) async fn check_any_request(
+    state: &AppState,
+    reply: Reply,
+    peer: Option<IpAddr>,
+    place: &Place<'_>,
+    about: (&Method, &Uri, &HeaderMap),
+) -> Response<AnswerBody> {
+    check_request(state, reply, peer, place, about).await
 }
 
 /// The question, if the proxy may ask and asks clearly.

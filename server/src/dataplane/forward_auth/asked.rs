@@ -8,7 +8,7 @@ use super::Refusal;
 
 /// Which forward-auth was called, and by which way the request is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::dataplane) struct Place<'p> {
+pub(crate) struct Place<'p> {
     /// The workspace named in the path, by slug or id; `None` for each key's own.
     pub(super) workspace: Option<&'p str>,
     /// The length of the path up to and including `forward-auth`.
@@ -38,6 +38,11 @@ impl<'p> Place<'p> {
         };
         let whole = rest.is_empty() || rest.starts_with('/');
         whole.then(|| Self { workspace, prefix: path.len() - rest.len() })
+    }
+
+    /// Is it for the keys of one workspace alone?
+    pub(in crate::dataplane) const fn names_workspace(&self) -> bool {
+        self.workspace.is_some()
     }
 }
 
