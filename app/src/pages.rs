@@ -15,6 +15,7 @@ mod key;
 mod key_acts;
 mod key_audit;
 mod key_banner;
+mod key_limits;
 mod key_rotation;
 mod key_secrets;
 mod key_usage;
@@ -24,6 +25,7 @@ mod left_key_dialog;
 #[cfg(feature = "ssr")]
 pub mod link_once;
 mod member_dialogs;
+mod member_limits;
 mod members;
 mod new_key;
 mod new_key_fields;

@@ -5,11 +5,9 @@ use std::future::ready;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use keyfold_domain::addresses::AddressRange;
 use keyfold_domain::catalogue::ScopeCatalogue;
 use keyfold_domain::ids::{KeyId, SecretId, UserId, WorkspaceId};
 use keyfold_domain::key::{Expiry, IssuedKey, KeyPatch, KeySummary, NewKey};
-use keyfold_domain::limits::Limit;
 use keyfold_domain::name;
 use keyfold_domain::policy::{Action, Actor, Object, Principal};
 use keyfold_domain::policy_limits::KeyPolicy;
@@ -23,6 +21,7 @@ use serde_json::{Value, json};
 
 use super::audit::Event;
 use super::idempotency::Idempotency;
+use super::key_limits::{bounds_within, patch_bounds, spoken};
 use super::keys::{Keys, present};
 use super::resources::{Wish, ties_within, widens};
 use super::sessions::require_proof;
@@ -353,27 +352,6 @@ async fn patch_row(
     patch_bounds(conn, row, patch.ip_allow, patch.limits, maker).await
 }
 
-/// Changes from where and how often a key may be used. A limit that keeps its name keeps what was spent of it.
-async fn patch_bounds(
-    conn: &mut Conn<'_>,
-    row: &mut KeyRow,
-    ip_allow: Option<Vec<AddressRange>>,
-    limits: Option<Vec<Limit>>,
-    maker: &Actor,
-) -> Result<(), Error> {
-    if ip_allow.is_none() && limits.is_none() {
-        return Ok(());
-    }
-    let before = row.bounds()?;
-    let ip_allow = ip_allow.unwrap_or(before.ip_allow);
-    let limits = limits.unwrap_or_else(|| before.limits.clone());
-    bounds_within(maker, &ip_allow, &limits)?;
-    store::limits::forget(conn, &row.id, &before.limits, &limits).await?;
-    row.ip_allow = store::keys::write_ranges(&ip_allow);
-    row.limits = store::limits::write(&limits)?;
-    Ok(())
-}
-
 /// Changes what a key may be used for and on what. A key that makes the change can lead to nothing that it could not do
 /// itself.
 async fn patch_reach(conn: &mut Conn<'_>, row: &mut KeyRow, current: &Key, patch: &KeyPatch, maker: &Actor) -> Result<(), Error> {
@@ -428,27 +406,6 @@ fn end_within(maker: &Actor, end: Option<Timestamp>) -> Result<(), Error> {
         Some(own) if end.is_none_or(|end| end > own) => Err(Error::forbidden("A key cannot make one that outlives it.")),
         _ => Ok(()),
     }
-}
-
-/// A key that makes or changes another one, or gives it a new secret, cannot let it be used from more addresses than itself,
-/// nor more often.
-pub(super) fn bounds_within(maker: &Actor, ip_allow: &[AddressRange], limits: &[Limit]) -> Result<(), Error> {
-    let Principal::Key(key) = &maker.principal else { return Ok(()) };
-    let inside = |range: &AddressRange| key.ip_allow.iter().any(|own| own.contains(&range.net()));
-    if !key.ip_allow.is_empty() && (ip_allow.is_empty() || !ip_allow.iter().all(inside)) {
-        return Err(Error::forbidden("A key cannot let another one be used from more addresses than itself."));
-    }
-    if !key.limits.iter().all(|own| limits.iter().any(|limit| own.covers(limit))) {
-        return Err(Error::forbidden(
-            "A key cannot let another one be used more often than itself: give it the same limits or stricter ones.",
-        ));
-    }
-    Ok(())
-}
-
-/// Limits as the audit log says them.
-pub(super) fn spoken(limits: &[Limit]) -> Vec<String> {
-    limits.iter().map(ToString::to_string).collect()
 }
 
 pub(super) fn changed_meanwhile(row: &KeyRow) -> Error {

@@ -81,6 +81,22 @@ fn the_flags_of_a_new_key_mean_what_they_say() {
     assert_eq!(create(&["--scope", "chat", "--expires-in", "never"])["expires_at"], Value::Null);
     assert_eq!(create(&["--scope", "verify"])["kind"], "management");
     assert_eq!(create(&["--scope", "inference", "--kind", "publishable"])["kind"], "publishable");
+    let bounded = [
+        "--scope",
+        "chat",
+        "--allow-ip",
+        "10.0.0.0/8",
+        "--allow-ip",
+        "2001:db8::1",
+        "--limit",
+        "burst=100/60",
+        "--limit",
+        "daily=5000/day",
+    ];
+    let bounded = create(&bounded);
+    assert_eq!(bounded["ip_allow"], json!(["10.0.0.0/8", "2001:db8::1"]));
+    let limits = json!([{"name": "burst", "limit": 100, "window": 60}, {"name": "daily", "limit": 5000, "quota": "day"}]);
+    assert_eq!(bounded["limits"], limits);
     assert_eq!(create(&["--full-access", "--kind", "secret"])["scopes"], json!(["chat", "inference", "project"]));
 }
 
@@ -137,6 +153,8 @@ fn a_refusal_exits_with_one_and_wrong_usage_with_two() {
         &[&key[..], &["--scope", "chat", "--full-access"]].concat(),
         &[&key[..], &["--scope", "A B"]].concat(),
         &[&key[..], &["--scope", "chat", "--expires-in", "soon"]].concat(),
+        &[&key[..], &["--scope", "chat", "--allow-ip", "10.0.0.1/8"]].concat(),
+        &[&key[..], &["--scope", "chat", "--limit", "burst=0/60"]].concat(),
         &[&key[..], &["--scope", "chat", "--kind", "root"]].concat(),
         &[&key[..], &["--scope", "chat", "--unknown"]].concat(),
         &["key", "delete", "--workspace", "acme", "not-an-id"],

@@ -14,6 +14,7 @@ mod forward_auth;
 mod headers;
 mod invitations;
 mod keys;
+mod limits;
 mod members;
 mod openapi;
 mod outages;

@@ -15,6 +15,7 @@ fn acts(workspace: &str, key: &str) -> Vec<Call> {
     vec![
         Call::get(&path),
         Call::patch(&path).json(&json!({"name": "taken over"})),
+        Call::patch(&path).json(&json!({"ip_allow": [], "limits": []})),
         Call::patch(&path).header("if-match", "\"1\"").json(&json!({"scopes": ["chat"]})),
         Call::post(format!("{path}/deactivate")).json(&json!({"reason": "mine"})),
         Call::post(format!("{path}/activate")),
@@ -268,6 +269,7 @@ fn acts_on_people(workspace: &str, user: &str, invitation: &str, key: &str) -> V
     let path = format!("/v1/workspaces/{workspace}");
     vec![
         Call::patch(format!("{path}/members/{user}")).json(&json!({"role": "viewer"})),
+        Call::new(axum::http::Method::PUT, format!("{path}/members/{user}/limits")).json(&json!({"limits": []})),
         Call::delete(format!("{path}/members/{user}")),
         Call::delete(format!("{path}/invitations/{invitation}")),
         Call::post(format!("{path}/left-keys")).json(&json!({"decision": "revoke", "keys": [key]})),

@@ -255,6 +255,13 @@ impl App {
         self.service.from_peer(peer.into())
     }
 
+    /// The answer to a request that comes through a proxy at that address, of a server that trusts 198.18.0.0/15.
+    pub(crate) async fn send_through(&self, proxy: Ipv4Addr, call: Call) -> Answer {
+        let config = Config::of(&[("data_dir", &self.folder.path().display().to_string()), ("trusted_proxies", "198.18.0.0/15")]);
+        let service = app_service(AppState::new(self.engine.clone(), config.unwrap()));
+        Answer::of(service.from_peer(proxy.into()).answer(call.into_request()).await).await
+    }
+
     fn next_address(&self) -> Ipv4Addr {
         let mut last = self.addresses.lock().unwrap();
         *last += 1;
