@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{Row, Statuses, Target};
-use crate::support::Call;
+use crate::support::{Actor, Call};
 
 const KEYS: &str = "/v1/workspaces/acme/keys";
 const MEMBERS: &str = "/v1/workspaces/acme/members";
