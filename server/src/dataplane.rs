@@ -27,8 +27,8 @@ mod written;
 
 use bodies::{VerdictBody, VerifyBody};
 use forward_auth::Place;
-use forward_auth::{check_any_request, check_request};
 pub(crate) use forward_auth::{IDENTITY, UNAVAILABLE};
+use forward_auth::{check_any_request, check_request};
 use reply::Reply;
 
 /// How long a body may take to arrive.

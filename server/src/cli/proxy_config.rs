@@ -56,10 +56,9 @@ impl Proxy {
         match self {
             Self::Nginx => &[("keyfold.conf", include_str!("proxy_config/nginx.conf"))],
             Self::Caddy => &[("Caddyfile", include_str!("proxy_config/Caddyfile"))],
-            Self::Haproxy => &[
-                ("haproxy.cfg", include_str!("proxy_config/haproxy.cfg")),
-                ("keyfold.lua", include_str!("proxy_config/keyfold.lua")),
-            ],
+            Self::Haproxy => {
+                &[("haproxy.cfg", include_str!("proxy_config/haproxy.cfg")), ("keyfold.lua", include_str!("proxy_config/keyfold.lua"))]
+            }
             Self::Traefik => &[("keyfold.yml", include_str!("proxy_config/traefik.yml"))],
             Self::Envoy => &[("envoy.yaml", include_str!("proxy_config/envoy.yaml"))],
         }
@@ -114,7 +113,8 @@ impl Places {
         };
         let auth_path = match &args.workspace {
             Some(slug) => {
-                let slug = name::slug("--workspace", slug).map_err(|problem| CliError::Usage(format!("--workspace: {}", problem.message)))?;
+                let slug =
+                    name::slug("--workspace", slug).map_err(|problem| CliError::Usage(format!("--workspace: {}", problem.message)))?;
                 format!("/v1/workspaces/{slug}/forward-auth")
             }
             None => "/v1/forward-auth".to_owned(),
@@ -252,14 +252,23 @@ mod tests {
 
     #[test]
     fn an_address_is_a_host_and_a_port_and_nothing_else() {
-        for (url, both) in [
-            ("http://127.0.0.1:9000", "127.0.0.1:9000"),
-            ("http://app.example", "app.example:80"),
-            ("http://[::1]:9000/", "[::1]:9000"),
-        ] {
+        for (url, both) in
+            [("http://127.0.0.1:9000", "127.0.0.1:9000"), ("http://app.example", "app.example:80"), ("http://[::1]:9000/", "[::1]:9000")]
+        {
             assert_eq!(Address::read("--upstream", url).ok().map(|address| address.both()).as_deref(), Some(both));
         }
-        for url in ["", "app", "app:9000", "https://app", "http://app/x", "http://app?x", "http://u@app", "http://a;b", "http://app:99999", "http://"] {
+        for url in [
+            "",
+            "app",
+            "app:9000",
+            "https://app",
+            "http://app/x",
+            "http://app?x",
+            "http://u@app",
+            "http://a;b",
+            "http://app:99999",
+            "http://",
+        ] {
             assert!(Address::read("--upstream", url).is_err(), "{url}");
         }
     }

@@ -17,8 +17,8 @@ use keyfold_domain::route::{NoRoute, RouteMap};
 use keyfold_domain::verdict::Code;
 use keyfold_engine::{Client, ForwardRequest, Forwarded, Passage};
 
-pub(crate) use identity::IDENTITY;
 pub(super) use asked::Place;
+pub(crate) use identity::IDENTITY;
 pub(super) use refusal::{Dialect, Refusal};
 
 use super::reply::Reply;
@@ -41,10 +41,10 @@ const PUBLIC: &str = "public";
 /// `reason`.
 #[utoipa::path(
     get,
-    path = "/v1/workspaces/{ws}/forward-auth",
+    path = "/v1/workspaces/{workspace}/forward-auth",
     operation_id = "check_request",
     tag = "verification",
-    params(("ws" = String, Path, description = "The workspace whose keys may pass, by short name or id.")),
+    params(("workspace" = String, Path, description = "The workspace whose keys may pass, by slug or id.", example = "acme")),
     security(("api_key" = [])),
     responses((
         status = 204,

@@ -247,10 +247,7 @@ fn refusals(path: &str, operation: &Operation) -> Vec<ProblemCode> {
     let key_act = operation.operation_id.as_deref().is_some_and(|id| CONFLICTING.contains(&id));
     [
         // Unknown query parameters are refused everywhere but before the router.
-        (
-            takes_body || ["/v1/workspaces", "/v1/admin", "/v1/forward-auth"].iter().any(|prefix| path.starts_with(prefix)),
-            Code::Invalid,
-        ),
+        (takes_body || ["/v1/workspaces", "/v1/admin", "/v1/forward-auth"].iter().any(|prefix| path.starts_with(prefix)), Code::Invalid),
         (true, Code::Unauthenticated),
         (true, Code::Forbidden),
         (names_a_thing, Code::NotFound),

@@ -220,8 +220,7 @@ async fn the_reason_of_a_no_decides_between_401_and_403() {
     let owner = Actor::KeyOwner.user(&app).await;
     let make = async |expires_at, inactivity_days: Option<u32>| {
         let inactivity_days = inactivity_days.map_or(Inactivity::Off, Inactivity::Days);
-        let new =
-            NewKey { owner: Some(owner.clone()), expires_at, inactivity_days, ..new_key("a key", KeyKind::Secret, &["inference"]) };
+        let new = NewKey { owner: Some(owner.clone()), expires_at, inactivity_days, ..new_key("a key", KeyKind::Secret, &["inference"]) };
         app.engine.keys.create(&operator(), &app.acme, new, None).await.unwrap()
     };
     let expiring = make(Expiry::At(app.engine.now().plus_days(1)), None).await;
@@ -303,7 +302,9 @@ async fn what_is_open_to_everybody_passes_without_a_look_at_the_key() {
     ]))
     .await;
     let issued = app.key(Actor::KeyOwner, KeyKind::Secret, &["chat"]).await;
-    for call in [about("GET", "/health"), about("GET", "/health").bearer("kf_sec_x"), about("GET", "/health").bearer(issued.secret.expose())] {
+    for call in
+        [about("GET", "/health"), about("GET", "/health").bearer("kf_sec_x"), about("GET", "/health").bearer(issued.secret.expose())]
+    {
         let answer = ask(&app, call).await;
         assert_eq!(outcome(&answer), (204, "public".to_owned()));
         assert!(IDENTITY[..8].iter().all(|name| answer.header(name) == Some("")), "nobody in particular");
@@ -364,6 +365,43 @@ async fn for_proxies_that_drop_a_body_it_is_in_a_header_too() {
     let answer = ask(&app, nginx("/projects/p/")).await.expect(401);
     assert_eq!(answer.header("keyfold-refusal"), Some(answer.text().as_str()));
     assert_eq!(ask(&app, about("GET", "/projects/p/")).await.expect(401).header("keyfold-refusal"), None);
+}
+
+#[tokio::test]
+async fn a_list_of_addresses_is_held_against_the_end_client() {
+    let app = App::new().await;
+    app.routes("epigos").await;
+    let ip_allow = vec!["203.0.113.0/24".parse().unwrap()];
+    let new = NewKey { ip_allow, owner: Some(Actor::KeyOwner.user(&app).await), ..new_key("here", KeyKind::Secret, &["inference"]) };
+    let issued = app.engine.keys.create(&operator(), &app.acme, new, None).await.unwrap();
+    let plain = || about("POST", "/predict/classify/m/").bearer(issued.secret.expose());
+    let from = |addresses: &str| plain().header("x-forwarded-for", addresses);
+    assert_eq!(outcome(&ask(&app, from("203.0.113.9")).await).0, 204);
+    assert_eq!(outcome(&ask(&app, from("198.51.100.1, 203.0.113.9")).await).0, 204);
+    // What stands further left was written by the client itself.
+    assert_eq!(outcome(&ask(&app, from("203.0.113.9, 198.51.100.1")).await), no(403, "ip_denied"));
+    assert_eq!(outcome(&ask(&app, plain()).await), no(403, "ip_denied"));
+}
+
+#[tokio::test]
+async fn a_limit_is_429_and_each_request_takes_from_it_once() {
+    let app = App::new().await;
+    app.routes("epigos").await;
+    let limits = serde_json::from_value(json!([{"name": "burst", "limit": 2, "window": 60}])).unwrap();
+    let new = NewKey { limits, owner: Some(Actor::KeyOwner.user(&app).await), ..new_key("few", KeyKind::Secret, &["inference"]) };
+    let issued = app.engine.keys.create(&operator(), &app.acme, new, None).await.unwrap();
+    let call = |method: &str, target: &str| about(method, target).bearer(issued.secret.expose());
+    // What is refused for another reason takes nothing.
+    for (target, status) in [("/projects/p/", 403), ("/nowhere", 403), ("/a/../b", 400)] {
+        assert_eq!(ask(&app, call("GET", target)).await.code(), status, "{target}");
+    }
+    for expected in [204, 204, 429] {
+        assert_eq!(outcome(&ask(&app, call("POST", "/predict/classify/m/")).await).0, expected);
+    }
+    let answer = ask(&app, call("POST", "/predict/classify/m/")).await;
+    assert_eq!(outcome(&answer), no(429, "rate_limited"));
+    assert!(answer.header("retry-after").is_some_and(|seconds| seconds.parse::<u32>().is_ok_and(|seconds| (1..=60).contains(&seconds))));
+    assert_eq!(answer.header("www-authenticate"), None);
 }
 
 #[tokio::test]

@@ -26,13 +26,19 @@ async fn rules_are_saved_read_and_put_back() {
             "scope": "project", "resource": "project:{id}", "note": "Everything in a project"}]);
         let saved = app.as_(Actor::Admin, put(&json!({ "rules": rules })).header("if-match", "\"0\"")).await.expect(200);
         let body = saved.json();
-        assert_eq!((&body["rules"], &body["version"], &body["source"], saved.header("etag")), (&rules, &json!(1), &json!("edit"), Some("\"1\"")));
+        assert_eq!(
+            (&body["rules"], &body["version"], &body["source"], saved.header("etag")),
+            (&rules, &json!(1), &json!("edit"), Some("\"1\""))
+        );
         assert_eq!(app.as_(Actor::Viewer, Call::get(ROUTES)).await.expect(200).json(), body);
 
         let preset = app.as_(Actor::Admin, put(&json!({"preset": "h2ogpte"})).header("if-match", "\"1\"")).await.expect(200).json();
         assert_eq!((&preset["source"], &preset["rules"][0]["resource"]), (&json!("preset:h2ogpte"), &json!("collection:{own}")));
         let stale = app.as_(Actor::Admin, put(&json!({"rules": []})).header("if-match", "\"1\"")).await.expect(409);
-        assert_eq!((stale.field().as_deref(), &stale.json()["current"]["version"], stale.header("etag")), (Some("version"), &json!(2), Some("\"2\"")));
+        assert_eq!(
+            (stale.field().as_deref(), &stale.json()["current"]["version"], stale.header("etag")),
+            (Some("version"), &json!(2), Some("\"2\""))
+        );
         let back = app.as_(Actor::Admin, put(&json!({"from_version": 1}))).await.expect(200).json();
         assert_eq!((&back["rules"], &back["source"]), (&rules, &json!("version:1")));
         let versions = app.as_(Actor::Viewer, Call::get(format!("{ROUTES}/versions"))).await.expect(200).json();
@@ -96,11 +102,17 @@ async fn a_request_is_tried_without_a_secret_and_counts_nothing() {
         let ask = async |actor: Actor, body: Value| app.as_(actor, Call::post(format!("{ROUTES}:test")).json(&body)).await;
         let predict = ask(Actor::Admin, json!({"method": "POST", "path": "/predict/detect/m1/", "key": id})).await.expect(200).json();
         assert_eq!((&predict["outcome"], &predict["passes"], &predict["position"]), (&json!("key"), &json!(true), &json!(1)));
-        assert_eq!((&predict["scope"], &predict["on"], &predict["key"]["code"]), (&json!("inference"), &json!("model:m1"), &json!("valid")));
+        assert_eq!(
+            (&predict["scope"], &predict["on"], &predict["key"]["code"]),
+            (&json!("inference"), &json!("model:m1"), &json!("valid"))
+        );
         assert_eq!(predict["detail"], "Rule 1 decides. Needs the scope inference, on model:m1.");
         let project = ask(Actor::KeyOwner, json!({"method": "GET", "path": "/projects/p1/", "key": id})).await.expect(200).json();
         assert_eq!((&project["passes"], &project["key"]["code"]), (&json!(false), &json!("missing_scope")));
-        assert_eq!(project["steps"], json!([{"position": 1, "result": "path"}, {"position": 2, "result": "path"}, {"position": 3, "result": "fits"}]));
+        assert_eq!(
+            project["steps"],
+            json!([{"position": 1, "result": "path"}, {"position": 2, "result": "path"}, {"position": 3, "result": "fits"}])
+        );
         let without = ask(Actor::Viewer, json!({"method": "GET", "path": "/projects/p1/"})).await.expect(200).json();
         assert_eq!((&without["passes"], &without["key"]), (&Value::Null, &Value::Null));
         let lost = ask(Actor::Viewer, json!({"method": "GET", "path": "/projects/p1"})).await.expect(200).json();
@@ -127,7 +139,8 @@ async fn a_document_shows_its_rules_and_saves_nothing() {
     let document = "openapi: 3.1.0\nservers: [{url: 'https://x.example/api'}]\npaths:\n  /p/{project_id}:\n    get: {summary: Look}\n    delete: {}\n  /p: {post: {operationId: make}}\n  '/a b': {get: {}}\n";
     let ask = async |body: Value| app.as_(Actor::Admin, Call::post(format!("{ROUTES}:import")).json(&body)).await;
     let scope = |name: &str| json!({"access": "key", "scope": name});
-    let body = json!({"document": document, "read": scope("inference"), "write": scope("project"), "variable": "project_id", "kind": "project"});
+    let body =
+        json!({"document": document, "read": scope("inference"), "write": scope("project"), "variable": "project_id", "kind": "project"});
     let shown = ask(body).await.expect(200).json();
     let rules = json!([
         {"methods": ["POST"], "path": "/api/p", "access": "key", "scope": "project", "resource": null, "note": "make"},

@@ -95,7 +95,8 @@ fn visits(workspace: &str) -> Vec<Call> {
         Call::get(format!("{path}/routes/versions/1")),
         Call::get(format!("{path}/routes/presets")),
         Call::post(format!("{path}/routes:test")).json(&json!({"method": "GET", "path": "/"})),
-        Call::post(format!("{path}/routes:import")).json(&json!({"document": "openapi: 3\npaths: {/a: {get: {}}}", "read": {"access": "deny"}})),
+        Call::post(format!("{path}/routes:import"))
+            .json(&json!({"document": "openapi: 3\npaths: {/a: {get: {}}}", "read": {"access": "deny"}})),
         Call::get(format!("{path}/scopes")),
         Call::get(format!("{path}/scopes/chat")),
         Call::post(format!("{path}/scopes")).json(&json!({"name": "mine"})),
