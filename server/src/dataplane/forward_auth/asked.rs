@@ -23,7 +23,7 @@ pub(super) struct Asked<'r> {
     pub(super) target: &'r str,
 }
 
-/// The two pairs of headers in use: Traefik's, Caddy's and our HAProxy's; and nginx's.
+/// The two pairs of headers in use. Traefik, Caddy and our script for `HAProxy` send the first, nginx sends the second.
 const PAIRS: [(&str, &str); 2] = [("x-forwarded-method", "x-forwarded-uri"), ("x-original-method", "x-original-uri")];
 
 impl<'p> Place<'p> {

@@ -8,7 +8,7 @@ use serde::Serialize;
 /// A refusal in the making.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::dataplane) struct Refusal {
-    problem: Problem,
+    problem: Box<Problem>,
     /// The verdict, or what else is the matter, in one word for programs.
     reason: &'static str,
     required_scope: Option<String>,
@@ -72,7 +72,7 @@ impl Refusal {
 
     /// A problem under a word of its own.
     pub(super) fn because(reason: &'static str, problem: Problem) -> Self {
-        Self { problem, reason, required_scope: None, resource: None }
+        Self { problem: Box::new(problem), reason, required_scope: None, resource: None }
     }
 
     /// A key that does not pass.
@@ -95,7 +95,7 @@ impl Refusal {
         self.reason
     }
 
-    pub(in crate::dataplane) const fn problem(&self) -> &Problem {
+    pub(in crate::dataplane) fn problem(&self) -> &Problem {
         &self.problem
     }
 
