@@ -74,7 +74,7 @@ struct ConfigFile {
 
 pub(super) fn run(args: &Args, config: &Config, printer: &Printer) -> Result<(), CliError> {
     let places = Places::of(args, config)?;
-    let mut files: Vec<ConfigFile> =
+    let files: Vec<ConfigFile> =
         args.proxy.templates().iter().map(|(name, template)| ConfigFile { name, content: places.fill(template) }).collect();
     let names: Vec<&str> = files.iter().map(|file| file.name).collect();
     let (wanted, others) = match &args.file {
@@ -90,9 +90,7 @@ pub(super) fn run(args: &Args, config: &Config, printer: &Printer) -> Result<(),
     for name in others {
         printer.note(&format!("It needs {name} beside it: print that with --file {name}."));
     }
-    let words = std::mem::take(&mut files[wanted].content);
-    let words = words.trim_end().to_owned();
-    files[wanted].content.clone_from(&format!("{words}\n"));
+    let words = files[wanted].content.trim_end().to_owned();
     printer.data(&files, &words)
 }
 

@@ -27,7 +27,7 @@ use crate::router::AnswerBody;
 use crate::state::AppState;
 
 /// What a proxy answers by itself where it gets no answer from us: not known is no.
-pub(crate) const UNAVAILABLE: &str = r#"{"type":"about:blank","title":"Not available at the moment","status":503,"code":"unavailable","reason":"unavailable","detail":"The key cannot be checked at the moment. Try again.","message":"The key cannot be checked at the moment. Try again.","error":"The key cannot be checked at the moment. Try again.","details":[]}"#;
+pub(crate) const UNAVAILABLE: &str = r#"{"type":"about:blank","title":"Not available at the moment","status":503,"code":"unavailable","reason":"unavailable","detail":"The request cannot be checked or answered at the moment. Try again.","message":"The request cannot be checked or answered at the moment. Try again.","error":"The request cannot be checked or answered at the moment. Try again.","details":[]}"#;
 
 /// The code of a yes that needed no key.
 const PUBLIC: &str = "public";

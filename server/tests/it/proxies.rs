@@ -6,7 +6,7 @@ use keyfold_domain::limits::Limit;
 use keyfold_domain::scope::KeyKind;
 use serde_json::json;
 
-use crate::support::{Actor, App, Guard, Proxy, new_key, operator};
+use crate::support::{Actor, App, Cli, Guard, Proxy, new_key, operator};
 
 const PREDICT: &str = "POST /predict/classify/m/";
 const PROJECT: &str = "GET /projects/p/";
@@ -23,6 +23,41 @@ async fn guards(app: &App, preset: &str) -> Vec<Guard> {
 
 fn with(request: &str, secret: &str) -> String {
     format!("{request}\nAuthorization: Bearer {secret}")
+}
+
+#[test]
+fn a_configuration_is_printed_for_keys_of_one_workspace_or_by_request_for_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let cli = Cli::on(folder.path());
+    let print = |more: &[&str]| cli.run(&[&["proxy-config", "--upstream", "http://127.0.0.1:9000"][..], more].concat());
+    for (proxy, file) in [("nginx", "auth_request"), ("caddy", "forward_auth"), ("traefik", "forwardAuth"), ("envoy", "ext_authz")] {
+        let printed = print(&["--proxy", proxy, "--workspace", "acme"]);
+        let text = String::from_utf8(printed.stdout).unwrap();
+        assert_eq!(printed.status.code(), Some(0));
+        assert!(
+            text.contains(file) && text.contains("/v1/workspaces/acme/forward-auth") && text.contains("127.0.0.1:3000"),
+            "{proxy}: {text}"
+        );
+        // Nobody is trusted yet, and that would stop everything.
+        assert!(String::from_utf8(printed.stderr).unwrap().contains("KEYFOLD_TRUSTED_PROXIES"), "{proxy}");
+    }
+    let haproxy = cli.json(&["proxy-config", "--proxy", "haproxy", "--any-workspace", "--upstream", "http://app:9000"]);
+    let names: Vec<&str> = haproxy.as_array().unwrap().iter().map(|file| file["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["haproxy.cfg", "keyfold.lua"]);
+    assert!(haproxy[1]["content"].as_str().unwrap().contains("\"http://127.0.0.1:3000/v1/forward-auth\""));
+
+    for wrong in [
+        &["--proxy", "nginx"][..],
+        &["--proxy", "nginx", "--workspace", "acme", "--any-workspace"],
+        &["--proxy", "apache", "--workspace", "acme"],
+        &["--proxy", "nginx", "--workspace", "acme; include /etc/passwd"],
+        &["--proxy", "nginx", "--workspace", "acme", "--keyfold", "https://keys.example.com"],
+        &["--proxy", "nginx", "--workspace", "acme", "--keyfold", "http://a;b"],
+        &["--proxy", "nginx", "--workspace", "acme", "--listen", "8080"],
+        &["--proxy", "nginx", "--workspace", "acme", "--file", "keyfold.lua"],
+    ] {
+        assert_eq!(print(wrong).status.code(), Some(2), "{wrong:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
