@@ -19,6 +19,7 @@ pub mod one_time_link;
 pub mod password_input;
 pub mod policies;
 pub mod resources;
+pub mod routes;
 pub mod scopes;
 pub mod sessions;
 pub mod setup;

@@ -37,6 +37,9 @@ mod place_acts;
 mod policy;
 mod resource_acts;
 mod resources;
+mod route_acts;
+mod route_import;
+mod routes;
 mod scope_acts;
 mod scopes;
 #[cfg(feature = "ssr")]

@@ -122,6 +122,8 @@ pub enum Action {
     ReadWorkspace,
     /// See a key's settings.
     ReadKey,
+    /// See everybody's keys of a workspace, as who administers them.
+    AdministerKeys,
     /// Make a key.
     CreateKey,
     /// Change a key's name, scopes, expiry, interval or note.
@@ -215,6 +217,7 @@ const fn needs(action: Action) -> (Role, Role, Option<&'static str>) {
             (Role::Viewer, Role::Viewer, Some("keys:read"))
         }
         Action::ReadKey => (Role::Admin, Role::Viewer, Some("keys:read")),
+        Action::AdministerKeys => (Role::Admin, Role::Admin, Some("keys:read")),
         Action::CreateKey | Action::UpdateKey | Action::RotateKey | Action::DeactivateKey | Action::DeleteKey => {
             (Role::Admin, Role::Member, Some("keys:write"))
         }

@@ -204,7 +204,7 @@ fn key_view(actor: &policy::Actor, workspace: WorkspaceSummary, key: KeySummary,
     let creates = may(policy::Action::CreateKey) && (workspace.key_policy.members_may_create || actor.sees_all_keys(&workspace.id));
     KeyView {
         may_change: live && may(policy::Action::UpdateKey),
-        may_activate: live && may(policy::Action::ActivateKey),
+        may_activate: live && !key.stopped_for_good && may(policy::Action::ActivateKey),
         may_copy: creates,
         catalogue: ScopeCatalogue::default(),
         workspace,

@@ -467,8 +467,8 @@ mod tests {
     }
 
     fn new_key(rest: &str) -> Result<NewKey, serde_json::Error> {
-        let read = serde_json::from_str::<NewKeyBody>(&format!(r#"{{"kind":"secret","scopes":["chat"]{rest}}}"#));
-        read.map(|body| NewKey::try_from(body).unwrap())
+        serde_json::from_str::<NewKeyBody>(&format!(r#"{{"kind":"secret","scopes":["chat"]{rest}}}"#))
+            .map(|body| NewKey::try_from(body).unwrap())
     }
 
     #[test]

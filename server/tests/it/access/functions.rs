@@ -18,6 +18,11 @@ fn one(target: &Target) -> [(&str, &str); 2] {
     [("workspace", "acme"), ("id", &target.key)]
 }
 
+/// The fields that name the route map and its version.
+fn routes(target: &Target) -> [(&str, &str); 2] {
+    [("workspace", "acme"), ("version", &target.routes)]
+}
+
 fn complete_setup() -> Call {
     let fields = [
         ("token", "0000000000000000000000"),
@@ -153,6 +158,23 @@ pub(super) fn rows() -> Vec<Row> {
         row("/_app/create_scope", |target| form("create_scope", &[("workspace", "acme"), ("name", &target.fresh)]), manage),
         row("/_app/update_scope", |_| form("update_scope", &[("workspace", "acme"), ("name", "reports"), ("description", "x")]), manage),
         row("/_app/delete_scope", |_| form("delete_scope", &[("workspace", "acme"), ("name", "reports")]), manage),
+        row("/_app/get_routes", |_| ask("get_routes", &json!({"workspace": "acme"})), see_workspace),
+        row("/_app/try_route", |_| ask("try_route", &json!({"workspace": "acme", "method": "GET", "path": "/", "key": ""})), see_workspace),
+        row("/_app/get_route_rule", |_| ask("get_route_rule", &json!({"workspace": "acme", "position": 1})), manage),
+        row("/_app/save_route_rule",
+            |target| form("save_route_rule", &[&routes(target)[..], &[("methods", "GET"), ("path", "/a"), ("access", "deny")]].concat()), manage),
+        row("/_app/move_route_rule", |target| form("move_route_rule", &[&routes(target)[..], &[("step", "1 down")]].concat()), manage),
+        row("/_app/delete_route_rule", |target| form("delete_route_rule", &[&routes(target)[..], &[("position", "1")]].concat()), manage),
+        row("/_app/get_route_preset", |_| ask("get_route_preset", &json!({"workspace": "acme", "name": "openai"})), manage),
+        row("/_app/load_route_preset", |target| form("load_route_preset", &[&routes(target)[..], &[("name", "openai")]].concat()), manage),
+        row("/_app/list_route_versions", |_| ask("list_route_versions", &json!({"workspace": "acme"})), see_workspace),
+        row("/_app/get_route_version",
+            |target| ask("get_route_version", &json!({"workspace": "acme", "version": target.routes.parse::<i64>().unwrap()})), manage),
+        row("/_app/revert_routes", |target| form("revert_routes", &[&routes(target)[..], &[("to", &target.routes)]].concat()), manage),
+        row("/_app/get_route_import", |_| ask("get_route_import", &json!({"workspace": "acme"})), manage),
+        row("/_app/preview_import",
+            |_| form("preview_import", &[("workspace", "acme"), ("document", "openapi: 3\npaths: {/a: {get: {}}}"), ("read", "deny")]), manage),
+        row("/_app/save_import", |target| form("save_import", &[&routes(target)[..], &[("rules", "[]")]].concat()), manage),
         row("/_app/delete_key", |target| form("delete_key", &[("workspace", "acme"), ("id", &target.key)]), one_key),
         row("/_app/get_policy", |_| ask("get_policy", &json!({"workspace": "acme"})), admins),
         row("/_app/get_policy", |_| ask("get_policy", &json!({"workspace": ""})), of_instance),

@@ -248,6 +248,10 @@ async fn the_pages_functions_tell_strangers_no_more_than_the_api() {
             Call::post("/_app/list_audit").json(&json!({"workspace": workspace, "filter": {}})),
             Call::post("/_app/verify_audit").json(&json!({"workspace": workspace})),
             Call::post("/_app/get_key_audit").json(&json!({"workspace": workspace, "id": id})),
+            Call::post("/_app/get_routes").json(&json!({"workspace": workspace})),
+            Call::post("/_app/try_route").json(&json!({"workspace": workspace, "method": "GET", "path": "/", "key": id})),
+            Call::post("/_app/get_route_version").json(&json!({"workspace": workspace, "version": 1})),
+            Call::post("/_app/save_import").form(&[named[0], ("version", "0"), ("rules", "[]")]),
             Call::post("/_app/create_key")
                 .json(&json!({"workspace": workspace, "form": {"kind": "secret", "scopes": ["chat"]}, "idempotency_key": "1"})),
         ]
