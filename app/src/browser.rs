@@ -177,10 +177,15 @@ pub(crate) fn download(name: &str, text: &str) -> Result<(), JsValue> {
 
 /// Sets the theme of the page at once; the cookie follows by a server function.
 pub(crate) fn set_theme(attribute: Option<&str>) {
+    set_root("data-theme", attribute);
+}
+
+/// Sets an attribute of the document's root, or takes it away.
+pub(crate) fn set_root(attribute: &str, value: Option<&str>) {
     if let Some(root) = document().document_element() {
-        let _ = match attribute {
-            Some(theme) => root.set_attribute("data-theme", theme),
-            None => root.remove_attribute("data-theme"),
+        let _ = match value {
+            Some(value) => root.set_attribute(attribute, value),
+            None => root.remove_attribute(attribute),
         };
     }
 }

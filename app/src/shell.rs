@@ -15,6 +15,7 @@ use crate::App;
 use crate::functions::context::{RequestContext, Theme};
 use crate::functions::fault::Fault;
 use crate::functions::one_time_link::OneTimeLink;
+use crate::functions::preferences::OFF;
 use crate::pages::link_once::{LinkOncePage, LinkWords};
 use crate::pages::secret_once::{AlreadyRotatedPage, AlreadyShownPage, SecretOncePage};
 
@@ -27,6 +28,8 @@ pub struct SiteAssets {
     pub wasm: Option<String>,
     /// `/pkg/keyfold.<hash>.css`.
     pub css: Option<String>,
+    /// `/pkg/shortcuts.<hash>.js`.
+    pub shortcuts: Option<String>,
 }
 
 /// The policy of every page: nothing but our own files, and inline script only with this answer's nonce.
@@ -52,19 +55,45 @@ pub fn shell(assets: SiteAssets, _options: LeptosOptions) -> impl IntoView {
     set_policy();
     let request = use_context::<RequestContext>();
     let theme = request.as_ref().map(|request| request.theme).unwrap_or_default();
-    let insecure = request.is_some_and(|request| request.insecure_http);
+    let insecure = request.as_ref().is_some_and(|request| request.insecure_http);
+    let quiet = request.as_ref().is_some_and(|request| !request.shortcuts);
+    let hidden = request.map(|request| request.hidden_columns.to_string()).filter(|hidden| !hidden.is_empty());
     view! {
         <!DOCTYPE html>
-        <html lang="en" data-theme=theme.attribute() data-insecure=insecure.then_some("")>
+        <html
+            lang="en"
+            data-theme=theme.attribute()
+            data-insecure=insecure.then_some("")
+            data-shortcuts=quiet.then_some(OFF)
+            data-hidden=hidden
+        >
             <head>
                 <Head css=assets.css />
                 {assets.js.zip(assets.wasm).map(|(js, wasm)| view! { <Hydration js wasm /> })}
+                {assets.shortcuts.map(|src| view! { <script type="module" src=src nonce=use_nonce()></script> })}
                 <MetaTags />
             </head>
             <body>
                 <App />
+                <Foot />
             </body>
         </html>
+    }
+}
+
+/// What is at the foot of every page of somebody who is signed in, always in the same place. It stands outside the app, so
+/// that the browser's half does not carry it; the style sheet hides it where there is no header.
+#[component]
+fn Foot() -> impl IntoView {
+    view! {
+        <footer class="foot">
+            <nav aria-label="Help">
+                <a href="/account/find" aria-keyshortcuts="Control+K">
+                    "Find"
+                </a>
+                <a href="/account/keyboard">"Keyboard shortcuts"</a>
+            </nav>
+        </footer>
     }
 }
 

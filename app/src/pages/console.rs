@@ -96,8 +96,16 @@ const PLACES: &[(&str, &str, bool)] = &[
     ("settings", "Settings", true),
 ];
 /// The pages of an instance administrator: address and title.
-const SYSTEM: &[(&str, &str)] =
+pub(crate) const SYSTEM: &[(&str, &str)] =
     &[("keys", "API keys"), ("users", "Users"), ("workspaces", "Workspaces"), ("policy", "Policy"), ("audit", "Audit log")];
+
+/// The pages of a workspace that somebody of that role is offered.
+pub(crate) fn offered_places(role: Option<Role>, instance_admin: bool) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let manages = instance_admin || role >= Some(Role::Admin);
+    // A viewer does nothing that a log could tell.
+    let tells = move |page: &str| page != "audit" || manages || role > Some(Role::Viewer);
+    PLACES.iter().filter(move |(page, _, managers)| (manages || !managers) && tells(page)).map(|(page, title, _)| (*page, *title))
+}
 
 #[component]
 fn TopBar(viewer: Viewer) -> impl IntoView {
@@ -131,11 +139,7 @@ fn Places(places: StoredValue<(bool, Vec<Place>)>) -> impl IntoView {
         let (instance_admin, workspaces) = places.get_value();
         if let Some(slug) = slug_of(&path) {
             let role = workspaces.iter().find(|place| place.slug == slug).and_then(|place| place.role);
-            let manages = instance_admin || role >= Some(Role::Admin);
-            // A viewer does nothing that a log could tell.
-            let tells = |page: &str| page != "audit" || manages || role > Some(Role::Viewer);
-            let offered = PLACES.iter().filter(|(page, _, managers)| (manages || !managers) && tells(page));
-            return offered.map(|(page, title, _)| (format!("/w/{slug}/{page}"), *title)).collect();
+            return offered_places(role, instance_admin).map(|(page, title)| (format!("/w/{slug}/{page}"), title)).collect();
         }
         let system = instance_admin && path.starts_with("/system");
         SYSTEM.iter().filter(|_| system).map(|(page, title)| (format!("/system/{page}"), *title)).collect::<Vec<_>>()
