@@ -1,6 +1,7 @@
 /**
- * What the keyboard does on every page. Written by hand and apart from the rest of the browser's half, which is full: it
- * works before that has arrived and without it. What a key does is done by pressing the link that is there for everybody.
+ * What the keyboard does on every page, and a sign that something takes its time. Written by hand and apart from the rest of
+ * the browser's half, which is full: it works before that has arrived and without it. What a key does is done by pressing
+ * the link that is there for everybody.
  */
 const root = document.documentElement;
 const typing = 'input:not([type=checkbox], [type=radio], [type=submit]), textarea, select, [contenteditable]';
@@ -54,3 +55,21 @@ addEventListener('keydown', (event) => {
     event.preventDefault();
   }
 });
+
+// What was there stays until its successor has come. Only if that takes longer than a moment is there a sign of it.
+const patience = 150;
+const slow = new Set();
+const ask = fetch.bind(window);
+window.fetch = async (...asked) => {
+  const mine = setTimeout(() => {
+    slow.add(mine);
+    root.dataset.waiting = '';
+  }, patience);
+  try {
+    return await ask(...asked);
+  } finally {
+    clearTimeout(mine);
+    slow.delete(mine);
+    if (slow.size === 0) delete root.dataset.waiting;
+  }
+};

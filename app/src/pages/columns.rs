@@ -54,9 +54,10 @@ fn Choice(hidden: HiddenColumns, page: KeysPageContext) -> impl IntoView {
         }
     });
     let boxes = Column::ALL.map(|column| {
+        let first = column == Column::Status;
         view! {
             <label class="check">
-                <input type="checkbox" name="shown[]" value=column.as_str() checked=!hidden.has(column) />
+                <input type="checkbox" name="shown[]" value=column.as_str() checked=!hidden.has(column) autofocus=first />
                 <span>{title(column)}</span>
             </label>
         }

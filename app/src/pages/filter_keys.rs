@@ -11,7 +11,7 @@ use super::columns::ColumnsDialog;
 use super::keys::{KeysPageContext, state_title};
 use super::not_found::{Forward, Trouble};
 use super::place::open_part;
-use crate::components::{Dialog, DialogFoot, QueryForm, Select};
+use crate::components::{Dialog, DialogFoot, Icon, QueryForm};
 use crate::functions::key_filters::{KeyFilterView, get_key_filters};
 use crate::key_query;
 
@@ -60,8 +60,9 @@ fn Pick(label: &'static str, name: &'static str, any: &'static str, chosen: Stri
             <label class="field-label" for=id.clone()>
                 {label}
             </label>
-            <Select name id>
-                {all
+            <span class="select">
+                <select class="control" id=id name=name autofocus=name == "state">
+                    {all
                     .map(|(value, title)| {
                         view! {
                             <option value=value.clone() selected=value == chosen>
@@ -70,7 +71,9 @@ fn Pick(label: &'static str, name: &'static str, any: &'static str, chosen: Stri
                         }
                     })
                     .collect_view()}
-            </Select>
+                </select>
+                <Icon name="chevron-down" />
+            </span>
         </div>
     }
 }
