@@ -123,10 +123,15 @@ pub(crate) fn focused() -> Option<HtmlElement> {
     (element.tag_name() != "BODY").then_some(element)
 }
 
-/// Opens a dialog over the page. It may stand in the page as a panel (`open`) because it came that way from the server.
+/// Opens a dialog over the page. It may stand in the page as a panel (`open`) because it came that way from the server. The
+/// keyboard goes to what the dialog names, or else to its first field; the browser alone would choose the cross.
 pub(crate) fn show_modal(dialog: &HtmlDialogElement) {
     let _ = dialog.remove_attribute("open");
     let _ = dialog.show_modal();
+    let find = |selector| dialog.query_selector(selector).ok().flatten().and_then(|found| found.dyn_into::<HtmlElement>().ok());
+    if let (None, Some(field)) = (find("[autofocus]"), find(".dialog-body :is(input:not([type=hidden]), select, textarea)")) {
+        let _ = field.focus();
+    }
 }
 
 /// Acts once the element is part of the document: at once, or before the next picture is drawn. Views that come out of a

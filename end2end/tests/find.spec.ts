@@ -200,7 +200,7 @@ test('the palette, its page, the help and the columns in both themes and at ever
   await admin.keyboard.press('Control+k');
   await new Palette(admin).field.fill('re');
   await expect(new Palette(admin).said).toHaveText(/found/);
-  await examine(admin, 'palette');
+  await examine(admin, 'palette', { forDocs: true });
   await visit(admin, `${server.url}/account/find?q=nightly`);
   await examine(admin, 'find');
   await visit(admin, `${server.url}/account/keyboard`);
@@ -210,4 +210,59 @@ test('the palette, its page, the help and the columns in both themes and at ever
   await visit(admin, `${place.keys}/filter/columns`);
   await examine(admin, 'columns');
   await expect(new Frame(admin).account).toBeVisible();
+});
+
+test('what a screen reader finds in the palette, the filter and the columns is as it was agreed', async ({ admin, place, server }) => {
+  await server.createKey(place.slug, `Nightly ${place.slug}`);
+  await visit(admin, place.keys);
+  await admin.keyboard.press('Control+k');
+  await admin.keyboard.type(`nightly ${place.slug}`);
+  const palette = new Palette(admin);
+  await expect(palette.said).toHaveText('1 result found.');
+  await expect(palette.dialog).toMatchAriaSnapshot(`
+    - dialog "Find":
+      - heading "Find" [level=2]
+      - button "Close"
+      - search:
+        - searchbox "Page, workspace or key"
+      - heading "Keys" [level=2]
+      - list:
+        - listitem:
+          - link /Nightly .* kf_sec_….* · Vision Lab/
+      - status: 1 result found.
+  `);
+  await visit(admin, `${place.keys}/filter`);
+  await expect(new FilterDialog(admin).pick('Status'), 'the first field has the keyboard').toBeFocused();
+  await expect(new FilterDialog(admin).dialog).toMatchAriaSnapshot(`
+    - dialog "Filter keys":
+      - heading "Filter keys" [level=2]
+      - link "Close"
+      - combobox "Status"
+      - combobox "Kind"
+      - combobox "Scope"
+      - combobox "Resource"
+      - combobox "Used"
+      - combobox "Expires"
+      - combobox "Owner"
+      - link "Columns"
+      - link "Reset"
+      - button "Show keys"
+  `);
+  await visit(admin, `${place.keys}/filter/columns`);
+  await expect(new ColumnsDialog(admin).column('Status')).toBeFocused();
+  await expect(new ColumnsDialog(admin).dialog).toMatchAriaSnapshot(`
+    - dialog "Columns":
+      - heading "Columns" [level=2]
+      - link "Close"
+      - group "Columns to show":
+        - checkbox "Status" [checked]
+        - checkbox "Scopes" [checked]
+        - checkbox "Resource" [checked]
+        - checkbox "Created, and owner" [checked]
+        - checkbox "Expires" [checked]
+        - checkbox "Last used" [checked]
+        - checkbox "Calls" [checked]
+      - link "Cancel"
+      - button "Save columns"
+  `);
 });
