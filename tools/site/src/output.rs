@@ -186,8 +186,9 @@ fn weights(manifest: &Manifest) -> Result<[Option<usize>; 3]> {
         let file = manifest.files.iter().find(|file| &file.path == path);
         file.map(|file| file.br).with_context(|| format!("the manifest names {path} but does not list it"))
     };
+    let wasm = weight(&manifest.wasm)?;
     let scripts = weight(&manifest.js)?.zip(weight(&manifest.shortcuts)?).map(|(main, shortcuts)| main + shortcuts);
-    Ok([weight(&manifest.wasm)?, scripts, weight(&manifest.css)?])
+    Ok([wasm, scripts, weight(&manifest.css)?])
 }
 
 fn describe(manifest: &Manifest) -> Result<String> {
