@@ -12,6 +12,7 @@ use leptos_axum::ResponseOptions;
 use leptos_meta::MetaTags;
 
 use crate::App;
+use crate::components::Icon;
 use crate::functions::context::{RequestContext, Theme};
 use crate::functions::fault::Fault;
 use crate::functions::one_time_link::OneTimeLink;
@@ -63,7 +64,6 @@ pub fn shell(assets: SiteAssets, _options: LeptosOptions) -> impl IntoView {
         <html
             lang="en"
             data-theme=theme.attribute()
-            data-insecure=insecure.then_some("")
             data-shortcuts=quiet.then_some(OFF)
             data-hidden=hidden
         >
@@ -76,8 +76,23 @@ pub fn shell(assets: SiteAssets, _options: LeptosOptions) -> impl IntoView {
             <body>
                 <App />
                 <Foot />
+                {insecure.then(|| view! { <InsecureBanner /> })}
             </body>
         </html>
+    }
+}
+
+/// Said on every page that came over plain HTTP, above everything else by the style sheet. Outside the app as the foot is.
+#[component]
+fn InsecureBanner() -> impl IntoView {
+    view! {
+        <aside class="insecure" aria-label="Warning">
+            <Icon name="lock-open" />
+            <span>
+                "This page came over plain HTTP: passwords and keys can be read on the way. "
+                "Put Keyfold behind HTTPS before others use it."
+            </span>
+        </aside>
     }
 }
 
@@ -131,12 +146,12 @@ fn plain(css: Option<String>, theme: Theme, insecure: bool, title: &'static str,
     owner.with(|| {
         view! {
             <!DOCTYPE html>
-            <html lang="en" data-theme=theme.attribute() data-insecure=insecure.then_some("")>
+            <html lang="en" data-theme=theme.attribute()>
                 <head>
                     <Head css />
                     <title>{title}</title>
                 </head>
-                <body>{page}</body>
+                <body>{page} {insecure.then(|| view! { <InsecureBanner /> })}</body>
             </html>
         }
         .to_html()

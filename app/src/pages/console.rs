@@ -16,25 +16,10 @@ use crate::functions::workspaces::Place;
 /// Who is signed in, for the pages inside the frame.
 pub(crate) type ViewerResource = Resource<Result<Option<Viewer>, Fault>>;
 
-/// Said on every page that came over plain HTTP; hidden by the style sheet unless the shell marks the page so.
-#[component]
-fn InsecureBanner() -> impl IntoView {
-    view! {
-        <aside class="insecure" aria-label="Warning">
-            <Icon name="lock-open" />
-            <span>
-                "This page came over plain HTTP: passwords and keys can be read on the way. "
-                "Put Keyfold behind HTTPS before others use it."
-            </span>
-        </aside>
-    }
-}
-
 /// A page outside the console: one thing in the middle.
 #[component]
 pub(crate) fn Gate(#[prop(into)] title: String, #[prop(optional, into)] intro: String, children: Children) -> impl IntoView {
     view! {
-        <InsecureBanner />
         <main class="gate" id="main" tabindex="-1">
             <div class="gate-brand">
                 <img src="/favicon.svg" alt="" width="40" height="40" />
@@ -61,7 +46,6 @@ pub(crate) fn Console() -> impl IntoView {
         <a class="skip visually-hidden" href="#main" rel="external">
             "Skip to the content"
         </a>
-        <InsecureBanner />
         <Suspense fallback=|| view! { <header class="topbar"><div class="topbar-inner"></div></header> }>
             {move || Suspend::new(async move {
                 match viewer.await {
