@@ -26,6 +26,7 @@ const SCREENS: Screen[] = [
   { name: 'demo-resource-new', address: `/w/${PLACE}/resources/new` },
   { name: 'demo-scopes', address: `/w/${PLACE}/scopes` },
   { name: 'demo-scope-new', address: `/w/${PLACE}/scopes/new` },
+  { name: 'demo-routes', address: `/w/${PLACE}/routes` },
   { name: 'demo-members', address: `/w/${PLACE}/members` },
   { name: 'demo-member-invite', address: `/w/${PLACE}/members/invite` },
   { name: 'demo-audit', address: `/w/${PLACE}/audit`, forDocs: true },

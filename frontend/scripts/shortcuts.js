@@ -5,7 +5,7 @@
  */
 const root = document.documentElement;
 const typing = 'input:not([type=checkbox], [type=radio], [type=submit]), textarea, select, [contenteditable]';
-const places = { k: 'keys', r: 'resources', s: 'scopes', m: 'members', a: 'audit', t: 'settings', u: 'users', w: 'workspaces', p: 'policy' };
+const places = { k: 'keys', r: 'resources', s: 'scopes', o: 'routes', m: 'members', a: 'audit', t: 'settings', u: 'users', w: 'workspaces', p: 'policy' };
 let went = -Infinity;
 
 const press = (selector) => {

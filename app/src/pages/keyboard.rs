@@ -16,6 +16,7 @@ const PLACES: &[(&str, &str)] = &[
     ("g k", "API keys"),
     ("g r", "Resources"),
     ("g s", "Scopes"),
+    ("g o", "Routes"),
     ("g m", "Members"),
     ("g a", "Audit log"),
     ("g t", "Settings"),
