@@ -272,6 +272,7 @@ mod tests {
             scopes,
             resources,
             ip_allow: vec![],
+            limits: None,
             created_at: Timestamp::from_millis(0),
             expires_at: None,
             inactivity_days: None,
