@@ -364,6 +364,8 @@ fn present(name: &str, value: &Value) -> Option<Shown> {
         Value::Bool(false) => "no".to_owned(),
         Value::String(text) if text.is_empty() => return None,
         Value::String(text) => text.clone(),
+        // An empty list is as good as nothing: anywhere, everything, as often as wanted.
+        Value::Array(items) if items.is_empty() => return None,
         Value::Array(items) => {
             let items: Vec<String> = items.iter().map(|item| item.as_str().map_or_else(|| item.to_string(), str::to_owned)).collect();
             items.join(", ")
@@ -378,14 +380,15 @@ mod tests {
 
     #[test]
     fn only_what_differs_is_shown_and_moments_as_moments() {
-        let before = json!({"name": "CI", "scopes": "chat", "expires_at": 1000, "note": "", "version": 1, "gone": true});
-        let after = json!({"name": "CI", "scopes": ["chat", "project"], "expires_at": null, "note": "", "version": 2, "days": 3});
+        let before = json!({"name": "CI", "scopes": "chat", "expires_at": 1000, "note": "", "version": 1, "gone": true, "limits": []});
+        let after = json!({"name": "CI", "scopes": ["chat", "project"], "expires_at": null, "note": "", "version": 2, "days": 3, "limits": ["daily: 10 a day"], "ip_allow": []});
         let found = changes(Some(&before), Some(&after));
         let text = |text: &str| Some(Shown::Text(text.into()));
         let expected = [
             ("days", None, text("3")),
             ("expires_at", Some(Shown::Moment(Timestamp::from_millis(1000))), None),
             ("gone", text("yes"), None),
+            ("limits", None, text("daily: 10 a day")),
             ("scopes", text("chat"), text("chat, project")),
         ];
         let found: Vec<_> = found.iter().map(|change| (change.field.as_str(), change.before.clone(), change.after.clone())).collect();
