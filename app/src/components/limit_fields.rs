@@ -37,8 +37,12 @@ pub(crate) fn AddressField(lines: String, #[prop(into)] error: Signal<Option<Str
 
 /// How often a key may be used: a row for each limit, and some that are still empty.
 #[component]
-pub(crate) fn LimitFields(rows: Vec<LimitRow>, #[prop(into)] error: Signal<Option<String>>) -> impl IntoView {
-    let rows = offered(rows).into_iter().enumerate().map(|(at, row)| limit_row(at, row)).collect_view();
+pub(crate) fn LimitFields(
+    rows: Vec<LimitRow>,
+    #[prop(into)] error: Signal<Option<String>>,
+    #[prop(optional)] autofocus: bool,
+) -> impl IntoView {
+    let rows = offered(rows).into_iter().enumerate().map(|(at, row)| limit_row(at, row, autofocus && at == 0)).collect_view();
     view! {
         <fieldset class="field" id="limits" aria-describedby="limits-hint limits-error">
             <legend class="field-label">
@@ -56,7 +60,7 @@ pub(crate) fn LimitFields(rows: Vec<LimitRow>, #[prop(into)] error: Signal<Optio
     }
 }
 
-fn limit_row(at: usize, row: LimitRow) -> impl IntoView {
+fn limit_row(at: usize, row: LimitRow, autofocus: bool) -> impl IntoView {
     let chosen = if row.span.is_empty() { FIRST_SPAN.to_owned() } else { row.span };
     let own = (!SPANS.iter().any(|(value, _)| *value == chosen)).then(|| chosen.clone());
     let option = |value: String| {
@@ -85,6 +89,7 @@ fn limit_row(at: usize, row: LimitRow) -> impl IntoView {
                     autocomplete="off"
                     autocapitalize="off"
                     spellcheck="false"
+                    autofocus=autofocus
                     placeholder=if at == 0 { "burst" } else { "daily" }
                 />
             </div>

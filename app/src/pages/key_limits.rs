@@ -158,7 +158,7 @@ fn LimitsForm(view: KeyView, found: KeyLimitsView, page: KeysPageContext) -> imp
     view! {
         <ActDialog words action view page back="act-limits" fields=&["limits"] id="change-limits">
             <Version version />
-            <LimitFields rows error=error(action, "limits") />
+            <LimitFields rows error=error(action, "limits") autofocus=true />
             <p class="small soft">"What was spent goes with the name: a limit that keeps its name goes on counting, a new name begins anew."</p>
         </ActDialog>
     }

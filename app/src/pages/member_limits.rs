@@ -42,7 +42,7 @@ fn LimitMemberDialog(view: DepartureView, page: Listing) -> impl IntoView {
             <input type="hidden" name="workspace" value=view.workspace.slug />
             <input type="hidden" name="user" value=member.user.id.to_string() />
             <p class="soft">"These hold for all keys that this member has here, together, beside the limits that a key has itself."</p>
-            <LimitFields rows error=error(action, "limits") />
+            <LimitFields rows error=error(action, "limits") autofocus=true />
         </ActDialog>
     }
 }

@@ -170,8 +170,14 @@ pub(super) fn Note(filling: Filling, note: String) -> impl IntoView {
 pub(super) fn Advanced(filling: Filling, shown: KeyForm) -> impl IntoView {
     let (addresses, limits) = (filling.error("ip_allow"), filling.error("limits"));
     let used = !shown.ip_allow.trim().is_empty() || shown.limits.iter().any(|row| !row.is_empty());
-    // What is wrong in it must be seen.
-    let open = move || used || addresses.with(Option::is_some) || limits.with(Option::is_some);
+    // What is wrong in it must be seen, and stays in sight when it is put right.
+    let faulty = move || addresses.with(Option::is_some) || limits.with(Option::is_some);
+    let open = RwSignal::new(used || untrack(faulty));
+    Effect::new(move || {
+        if faulty() {
+            open.set(true);
+        }
+    });
     view! {
         <details class="more" id="advanced" open=open>
             <summary>
