@@ -212,7 +212,7 @@ async fn a_members_limits_are_set_by_administrators_and_shown_in_verdicts() {
         let owner = Actor::KeyOwner.user(&app).await;
         let (secret, _) = made(&app, &json!({"limits": [{"name": "burst", "limit": 5, "window": 1}]})).await;
         let path = format!("/v1/workspaces/acme/members/{owner}/limits");
-        let put = |body: &Value| Call::put(&path).json(body);
+        let put = |body: &Value| Call::new(axum::http::Method::PUT, &path).json(body);
         let limits = json!([{"name": "all", "limit": 2, "window": 86400, "quota": "rolling"}]);
         let member = app.as_(Actor::Admin, put(&json!({ "limits": limits }))).await.expect(200).json();
         assert_eq!(member["limits"], limits);

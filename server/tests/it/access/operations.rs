@@ -146,7 +146,7 @@ pub(super) fn rows() -> Vec<Row> {
         row("update_member",
             |target| Call::patch(format!("{MEMBERS}/{}", target.person)).json(&json!({"role": "viewer"})), manage_members(200)),
         row("limit_member",
-            |target| Call::put(format!("{MEMBERS}/{}/limits", target.person)).json(&json!({"limits": []})), manage_members(200)),
+            |target| Call::new(axum::http::Method::PUT, format!("{MEMBERS}/{}/limits", target.person)).json(&json!({"limits": []})), manage_members(200)),
         row("remove_member", |target| Call::delete(format!("{MEMBERS}/{}", target.person)), manage_members(204)),
         row("create_invitation", |_| Call::post(INVITATIONS).json(&json!({"role": "member"})), manage_members(201)),
         row("delete_invitation", |target| Call::delete(format!("{INVITATIONS}/{}", target.invitation)), manage_members(204)),
