@@ -57,9 +57,10 @@ fn Importing(view: ImportView, page: KeysPageContext) -> impl IntoView {
     let intro = view! { <p>"The paths and methods of your service become rules. Nothing is saved before you have seen them."</p> };
     view! {
         <Dialog title="Import from OpenAPI" intro=intro.into_any() leave=page.list>
-            {move || match imported.get() {
-                Some(view) => view! { <Decision view workspace=workspace.slug.clone() page /> }.into_any(),
-                None => {
+            {move || {
+                if let Some(view) = imported.get() {
+                    view! { <Decision view workspace=workspace.slug.clone() page /> }.into_any()
+                } else {
                     let (workspace, scopes, typed) = form.get_value();
                     view! { <Document ask workspace scopes typed page /> }.into_any()
                 }
