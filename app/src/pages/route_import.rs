@@ -46,6 +46,7 @@ fn Importing(view: ImportView, page: KeysPageContext) -> impl IntoView {
         }
         None => (BTreeMap::new(), None),
     };
+    let save = Sending::to::<SaveImport>();
     let imported = RwSignal::new(before);
     Effect::new(move || {
         let read = ask.value.with(|value| serde_json::from_str::<ImportedView>(value.as_ref()?.as_ref().ok()?).ok());
@@ -57,11 +58,12 @@ fn Importing(view: ImportView, page: KeysPageContext) -> impl IntoView {
     let intro = view! { <p>"The paths and methods of your service become rules. Nothing is saved before you have seen them."</p> };
     view! {
         <Dialog title="Import from OpenAPI" intro=intro.into_any() leave=page.list>
-            {move || match imported.get() {
-                Some(view) => view! { <Decision view workspace=workspace.slug.clone() page /> }.into_any(),
-                None => {
+            {move || {
+                if let Some(view) = imported.get() {
+                    view! { <Decision view save workspace=workspace.slug.clone() page /> }.into_any()
+                } else {
                     let (workspace, scopes, typed) = form.get_value();
-                    view! { <Document ask workspace scopes typed page /> }.into_any()
+                    view! { <Document ask save workspace scopes typed page /> }.into_any()
                 }
             }}
         </Dialog>
@@ -69,7 +71,14 @@ fn Importing(view: ImportView, page: KeysPageContext) -> impl IntoView {
 }
 
 #[component]
-fn Document(ask: Sending, workspace: String, scopes: Vec<String>, typed: BTreeMap<String, String>, page: KeysPageContext) -> impl IntoView {
+fn Document(
+    ask: Sending,
+    save: Sending,
+    workspace: String,
+    scopes: Vec<String>,
+    typed: BTreeMap<String, String>,
+    page: KeysPageContext,
+) -> impl IntoView {
     let fault = ask.fault();
     let error = move |field: &'static str| Signal::derive(move || fault.with(|fault| describe(fault.as_ref(), field)));
     let text = move |field: &str, otherwise: &str| typed.get(field).cloned().unwrap_or_else(|| otherwise.to_owned());
@@ -80,6 +89,8 @@ fn Document(ask: Sending, workspace: String, scopes: Vec<String>, typed: BTreeMa
         <SendForm to=ask plain=format!("/w/{workspace}/routes/import")>
             <div class="dialog-body">
                 <FaultNotice fault fields=FIELDS />
+                // Without script the rules are gone after a refusal, and this form is what is left to be shown.
+                <FaultNotice fault=save.fault() />
                 <input type="hidden" name="workspace" value=workspace.clone() />
                 <div class="field">
                     <label class="field-label" for="document">
@@ -183,8 +194,7 @@ fn Class(
 }
 
 #[component]
-fn Decision(view: ImportedView, workspace: String, page: KeysPageContext) -> impl IntoView {
-    let save = Sending::to::<SaveImport>();
+fn Decision(view: ImportedView, save: Sending, workspace: String, page: KeysPageContext) -> impl IntoView {
     after(save, page, "import".into(), |_| "These rules hold from the next request on.".to_owned());
     let ImportedView { version, replaces, rules, operations, left_out, json } = view;
     let counted = |count: usize, word: &str| format::counted(i64::try_from(count).unwrap_or_default(), word);

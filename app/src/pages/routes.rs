@@ -207,10 +207,10 @@ fn Try(workspace: String, keys: Vec<(String, String)>, asked: Option<Asked>, tri
             </h2>
             <QueryForm action=format!("/w/{workspace}/routes") attr:class="try-form">
                 <div class="field try-method">
-                    <label class="field-label" for="method">
+                    <label class="field-label" for="try-method">
                         "Method"
                     </label>
-                    <Select name="method" id="method">
+                    <Select name="method" id="try-method">
                         {methods
                             .map(|name| {
                                 let chosen = name == method;
@@ -224,16 +224,16 @@ fn Try(workspace: String, keys: Vec<(String, String)>, asked: Option<Asked>, tri
                     </Select>
                 </div>
                 <div class="field grow">
-                    <label class="field-label" for="path">
+                    <label class="field-label" for="try-path">
                         "Path"
                     </label>
-                    <input class="control mono" id="path" name="path" value=path placeholder="/predict/detect/m1/" autocomplete="off" spellcheck="false" required maxlength="2000" />
+                    <input class="control mono" id="try-path" name="path" value=path placeholder="/predict/detect/m1/" autocomplete="off" spellcheck="false" required maxlength="2000" />
                 </div>
                 <div class="field try-key">
-                    <label class="field-label" for="key">
+                    <label class="field-label" for="try-key">
                         "With the key"
                     </label>
-                    <Select name="key" id="key">
+                    <Select name="key" id="try-key">
                         <option value="">"None"</option>
                         {keys
                             .into_iter()
