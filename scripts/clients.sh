@@ -17,28 +17,6 @@ export KEYFOLD_BIN
 
 need python3 python3 python3-venv
 python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || fail "the clients need Python 3.11 or newer"
-# Debian's Python comes without the part that makes environments.
-python3 -c 'import ensurepip, venv' 2>/dev/null || apt_install python3-venv
-
-# environment FOLDER: prints where the packages of that client are, after installing them if they are not there yet. A
-# folder that was not finished is made again; whoever comes meanwhile waits.
-environment() {
-    local wanted=$1/requirements.txt name folder
-    name=$({ python3 --version && cat "$wanted"; } | sha256sum | cut -c1-16)
-    folder=$cache/python/$name
-    mkdir -p "$cache/python"
-    (
-        flock 9
-        if [ ! -e "$folder/complete" ]; then
-            say "installing the packages of $wanted"
-            rm -rf "$folder"
-            python3 -m venv "$folder"
-            "$folder/bin/pip" install --quiet --disable-pip-version-check --no-deps -r "$wanted" >&2
-            touch "$folder/complete"
-        fi
-    ) 9>"$folder.lock"
-    printf '%s\n' "$folder"
-}
 
 clients=("$@")
 if [ ${#clients[@]} -eq 0 ]; then
@@ -49,7 +27,7 @@ fi
 status=0
 for client in "${clients[@]}"; do
     say "$client"
-    folder=$(environment "end2end/clients/$client")
+    folder=$(python_env "$client" "$root/end2end/clients/$client/requirements.txt") || exit 1
     PYTHONDONTWRITEBYTECODE=1 "$folder/bin/python" end2end/clients/run.py "$client" || status=1
 done
 exit "$status"
