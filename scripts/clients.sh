@@ -8,6 +8,9 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 cd "$root"
 
+# One of them is tried behind a proxy.
+[ -n "${TEST_PROXIES:-}" ] || exec scripts/proxies.sh scripts/clients.sh "$@"
+
 if [ -z "${KEYFOLD_BIN:-}" ]; then
     use_toolchain
     cargo build --locked -p keyfold

@@ -341,7 +341,7 @@ async fn an_answer_is_counted_as_verify_counts_it() {
 async fn the_body_fits_the_clients_of_the_platform() {
     let app = App::new().await;
     app.routes("h2ogpte").await;
-    let tied = app.tied_key(Actor::KeyOwner, &["chat"], &["c1"]).await;
+    let tied = app.tied_key(Actor::KeyOwner, &["chat", "project"], &["c1"]).await;
     let body = async |secret: &str, target: &str| ask(&app, about("GET", target).bearer(secret)).await.json();
     // Its clients read nothing of a body whose code is no number.
     let unknown = body("kf_sec_x", "/rpc/meta").await;
@@ -351,7 +351,7 @@ async fn the_body_fits_the_clients_of_the_platform() {
     assert_eq!((&wrong["code"], &wrong["reason"], &wrong["resource"]), (&json!(403), &json!("wrong_resource"), &json!("collection:c2")));
     // One that only global keys may do names no resource: there is none that would help.
     let global = body(tied.secret.expose(), "/api/v1/users").await;
-    assert_eq!((&global["code"], global.get("resource")), (&json!(403), None::<&Value>));
+    assert_eq!((&global["code"], &global["reason"], global.get("resource")), (&json!(403), &json!("wrong_resource"), None::<&Value>));
 
     app.routes("epigos").await;
     assert_eq!(body("kf_sec_x", "/projects/p/").await["code"], "malformed");

@@ -145,6 +145,9 @@ async fn a_forged_identity_never_reaches_the_application() {
         "Keyfold-Resources: root",
         "Keyfold-Other: root",
         "Connection: Keyfold-Owner\nKeyfold-Owner: root",
+        // What is named here, servers between may take out after Keyfold has answered.
+        "Connection: Keyfold-Owner, keyfold-key, Keyfold-Scopes",
+        "Connection: upgrade, Keyfold-Owner, keyfold-key, Keyfold-Scopes",
         "X-Original-URI: /projects/root/\nX-Original-Method: GET",
         "X-Forwarded-Uri: /projects/root/\nX-Forwarded-Method: GET",
     ];
@@ -161,6 +164,8 @@ async fn a_forged_identity_never_reaches_the_application() {
             let seen = guard.passes(&request);
             assert_eq!(seen.header("keyfold-owner"), ["keyowner"], "{}: {lines}", guard.name);
             assert_eq!(seen.header("keyfold-key"), [issued.key.id.as_str()]);
+            assert_eq!(seen.header("keyfold-scopes"), ["inference"]);
+            assert!(!seen.header("connection").concat().to_lowercase().contains("keyfold"), "{}", guard.name);
             assert!(seen.header("keyfold_owner").is_empty());
         }
         // Nor without a key.
@@ -235,7 +240,6 @@ async fn a_refusal_reaches_the_client_with_its_reason() {
         let answer = guard.ask_with(&with(PREDICT, live), r#"{"image": "x"}"#);
         assert_eq!((answer.code(), &answer.json()["body"]), (200, &json!(r#"{"image": "x"}"#)));
         assert_eq!(guard.ask_with(&with("POST /projects/p/batches/", live), r#"{"name": "x"}"#).code(), 403);
-        assert_eq!(guard.ask(&with("HEAD /projects/p/", live)).code(), 403);
     }
 }
 
