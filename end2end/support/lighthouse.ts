@@ -51,6 +51,7 @@ export async function lighthouse(address: string, cookie: string): Promise<Figur
     `--chrome-flags=${flags.join(' ')}`,
     `--extra-headers=${JSON.stringify({ Cookie: cookie })}`,
     '--max-wait-for-load=60000',
+    '--no-enable-error-reporting',
   ];
   try {
     const env = { ...process.env, CHROME_PATH: process.env['CHROMIUM'] ?? '/usr/bin/chromium', TMPDIR: folder };
