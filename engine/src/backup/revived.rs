@@ -239,12 +239,11 @@ impl Stopping<'_> {
         }
         let action = if role.is_some() { "member.update" } else { "member.remove" };
         self.note(conn, Some(workspace), (action, user), (json!({"role": before}), json!({"role": role}))).await?;
-        match role {
-            Some(role) => store::workspaces::set_membership(conn, &place, &person, role, self.now).await?,
-            None => {
-                store::left_keys::enqueue(conn, &place, &person, self.now).await?;
-                store::members::delete(conn, &place, &person).await?;
-            }
+        if let Some(role) = role {
+            store::workspaces::set_membership(conn, &place, &person, role, self.now).await?;
+        } else {
+            store::left_keys::enqueue(conn, &place, &person, self.now).await?;
+            store::members::delete(conn, &place, &person).await?;
         }
         Ok(true)
     }
