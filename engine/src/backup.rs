@@ -182,7 +182,7 @@ async fn fill(path: &Path, part: &Path, macs: &Macs, now: Timestamp) -> Result<B
     let mut copied = copy::open(part).await?;
     meta::replace(&mut Conn::Sqlite(&mut copied), TAKEN_AT, &now.as_millis().to_string()).await?;
     let keys = copy::keys(&mut copied).await?;
-    let checked = look_through(part, &mut copied, macs).await?;
+    let checked = look_through(path, &mut copied, macs).await?;
     copied.close().await?;
     let bytes = std::fs::metadata(part).map_err(|error| BackupError::Io(part.to_owned(), error))?.len();
     let facts = BackupFacts { keys: u64::try_from(keys).unwrap_or_default(), taken_at: Some(now), ..facts };

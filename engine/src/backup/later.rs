@@ -33,6 +33,8 @@ pub(super) struct Fate {
     pub(super) deleted: bool,
     /// It was deactivated and not activated again, for this reason.
     pub(super) deactivated: Option<String>,
+    /// Its owner was told that this is for good.
+    pub(super) for_good: bool,
     /// It may do less, lives shorter, or belongs to somebody else.
     pub(super) narrowed: bool,
     /// It was rotated: when the secret that was current in the backup ends.
@@ -174,7 +176,10 @@ impl Later {
         let fate = self.keys.entry(key).or_default();
         match event.action.as_str() {
             "key.delete" => fate.deleted = true,
-            "key.deactivate" => fate.deactivated = Some(text("deactivated_reason").to_owned()),
+            "key.deactivate" => {
+                fate.deactivated = Some(text("deactivated_reason").to_owned());
+                fate.for_good |= event.after.as_ref().is_some_and(|after| after["stopped_for_good"] == true);
+            }
             "key.activate" => fate.deactivated = None,
             "key.rotate" => {
                 let end =

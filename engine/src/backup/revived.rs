@@ -149,9 +149,14 @@ impl Stopping<'_> {
             stopped.rotated += 1;
         }
         let why = if fate.narrowed { Some(NARROWED) } else { fate.deactivated.as_deref() };
-        if let Some(why) = why.filter(|_| row.deactivated_at.is_none()) {
+        let more = row.deactivated_at.is_none() || (fate.for_good && !row.stopped_for_good);
+        if let Some(why) = why.filter(|_| more) {
             stopped.deactivated += 1;
-            self.change(conn, &mut row, "key.deactivate", |row| stop(row, self.now, why, &name_of(self.actor))).await?;
+            let alter = |row: &mut KeyRow| {
+                stop(row, self.now, why, &name_of(self.actor));
+                row.stopped_for_good |= fate.for_good;
+            };
+            self.change(conn, &mut row, "key.deactivate", alter).await?;
         }
         Ok(())
     }
@@ -239,12 +244,11 @@ impl Stopping<'_> {
         }
         let action = if role.is_some() { "member.update" } else { "member.remove" };
         self.note(conn, Some(workspace), (action, user), (json!({"role": before}), json!({"role": role}))).await?;
-        match role {
-            Some(role) => store::workspaces::set_membership(conn, &place, &person, role, self.now).await?,
-            None => {
-                store::left_keys::enqueue(conn, &place, &person, self.now).await?;
-                store::members::delete(conn, &place, &person).await?;
-            }
+        if let Some(role) = role {
+            store::workspaces::set_membership(conn, &place, &person, role, self.now).await?;
+        } else {
+            store::left_keys::enqueue(conn, &place, &person, self.now).await?;
+            store::members::delete(conn, &place, &person).await?;
         }
         Ok(true)
     }

@@ -213,8 +213,8 @@ pub(crate) struct UnderRow {
     pub(crate) last_used_at: Option<i64>,
 }
 
-/// Up to `limit` keys after that id, not stopped by anybody, whose current secret was made with that pepper, or another one
-/// that works and was used since.
+/// Up to `limit` keys after that id, not stopped by anybody, with a secret that was made with that pepper and works: the
+/// current one, if the key was used since with any of them, or an older one that was itself.
 pub(crate) async fn keys_under(
     conn: &mut Conn<'_>,
     pepper: &str,
@@ -222,11 +222,13 @@ pub(crate) async fn keys_under(
     (since, now): (Timestamp, Timestamp),
     limit: i64,
 ) -> Result<Vec<UnderRow>, sqlx::Error> {
-    let sql = "SELECT k.id, k.workspace_id, w.slug, k.name, MAX(s.last_used_at) AS last_used_at
-        FROM keys k JOIN secrets s ON s.key_id = k.id JOIN workspaces w ON w.id = k.workspace_id
-        WHERE s.pepper_id = $1 AND k.id > $2 AND k.deleted_at IS NULL AND k.deactivated_at IS NULL
-            AND (s.ends_at IS NULL OR (NOT s.ended AND s.ends_at > $4)) AND COALESCE(s.last_used_at, 0) >= $3
-        GROUP BY k.id, k.workspace_id, w.slug, k.name ORDER BY k.id LIMIT $5";
+    let sql = "SELECT k.id, k.workspace_id, w.slug, k.name, k.last_used_at
+        FROM keys k JOIN workspaces w ON w.id = k.workspace_id
+        WHERE k.id > $2 AND k.deleted_at IS NULL AND k.deactivated_at IS NULL AND EXISTS (
+            SELECT 1 FROM secrets s WHERE s.key_id = k.id AND s.pepper_id = $1 AND (
+                (s.ends_at IS NULL AND COALESCE(k.last_used_at, 0) >= $3)
+                OR (s.ends_at > $4 AND NOT s.ended AND COALESCE(s.last_used_at, 0) >= $3)))
+        ORDER BY k.id LIMIT $5";
     on!(conn, raw => sqlx::query_as(sql)
         .bind(pepper)
         .bind(after)

@@ -219,6 +219,7 @@ async fn what_was_taken_away_since_stays_away_when_the_events_are_given() {
     let of = async |name: &str| instance.key(&ada, &acme.id, name).await;
     let (kept, deleted, stopped, back, narrowed) =
         (of("kept").await, of("deleted").await, of("stopped").await, of("back").await, of("narrowed").await);
+    let finished = of("finished").await;
     let (rotated, hurried, renamed) = (of("rotated").await, of("hurried").await, of("renamed").await);
     let (linus_key, grace_key) = (instance.key(&linus, &acme.id, "linus").await, instance.key(&grace, &acme.id, "grace").await);
     let retiring = of("retiring").await;
@@ -230,6 +231,7 @@ async fn what_was_taken_away_since_stays_away_when_the_events_are_given() {
     instance.clock.advance_ms(1000);
     keys.delete(&ada, &acme.id, &deleted.key.id).await.unwrap();
     keys.deactivate(&ada, &acme.id, &stopped.key.id, "lost laptop").await.unwrap();
+    keys.deactivate_for_good(&ada, &acme.id, &finished.key.id, "").await.unwrap();
     keys.deactivate(&ada, &acme.id, &back.key.id, "a mistake").await.unwrap();
     keys.activate(&ada, &acme.id, &back.key.id).await.unwrap();
     let narrow = KeyPatch { scopes: Some(scopes(&["inference"])), ..KeyPatch::default() };
@@ -250,7 +252,7 @@ async fn what_was_taken_away_since_stays_away_when_the_events_are_given() {
     let to = instance.path("restored.db");
     let report = instance.restore(&from, &to, follow(&events)).await.unwrap();
     let counted = &report.stopped;
-    assert_eq!((counted.deleted, counted.deactivated, counted.rotated), (1, 2, 2), "{report:?}");
+    assert_eq!((counted.deleted, counted.deactivated, counted.rotated), (1, 3, 2), "{report:?}");
     assert_eq!((counted.people, counted.places), (1, 1), "{report:?}");
     assert_eq!(counted.left.get("key.create"), Some(&1));
     let engine = instance.reopened(&to).await;
@@ -258,6 +260,7 @@ async fn what_was_taken_away_since_stays_away_when_the_events_are_given() {
         (&kept, Code::Valid),
         (&deleted, Code::NotFound),
         (&stopped, Code::Deactivated),
+        (&finished, Code::Deactivated),
         (&back, Code::Valid),
         (&narrowed, Code::Deactivated),
         (&renamed, Code::Valid),
@@ -276,6 +279,7 @@ async fn what_was_taken_away_since_stays_away_when_the_events_are_given() {
     let shown = engine.keys.get(&operator(), &acme.id, &stopped.key.id).await.unwrap();
     assert_eq!((shown.stopped_reason.as_deref(), shown.stopped_by.as_deref()), (Some("lost laptop"), Some("command line")));
     assert_eq!(engine.audit.verify_chains(&operator()).await.unwrap().broken, None);
+    assert!(engine.keys.activate(&operator(), &acme.id, &finished.key.id).await.is_err(), "what was for good is for good");
     // Nobody knows the secret that a rotated key has now; whoever rotates it again does.
     let again =
         engine.keys.rotate(&operator(), &acme.id, &hurried.key.id, Rotation { grace: Grace::Now, version: None }, None).await.unwrap();

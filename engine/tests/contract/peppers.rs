@@ -126,17 +126,23 @@ on_both! {
         let (acme, ada) = instance.workspace("acme", "ada").await;
         let busy = instance.key(&ada, &acme.id, "busy bee").await;
         let rotating = instance.key(&ada, &acme.id, "rotating").await;
+        let waiting = instance.key(&ada, &acme.id, "waiting").await;
+        let week = Rotation { grace: Grace::Week, version: None };
+        instance.engine.keys.rotate(&ada, &acme.id, &waiting.key.id, week, None).await.unwrap();
         assert_eq!(verdict(&instance.engine, &busy), Code::Valid);
         let engine = rotated(&instance).await;
+        // Its older secret moves; the current one, which nobody has come to use, would be lost unseen.
+        assert_eq!(verdict(&engine, &waiting), Code::Valid);
+        engine.flush_usage().await.unwrap();
         let refused = refusal(engine.peppers.retire(&operator(), false).await);
         assert_eq!(refused.code, ProblemCode::Conflict);
+        assert!(refused.message.contains("\"waiting\""), "{}", refused.message);
         assert!(refused.message.contains("busy bee") && !refused.message.contains("\"rotating\""), "{}", refused.message);
         assert_eq!(verdict(&engine, &busy), Code::Valid);
         // A key whose current secret is new, and whose old one is of the old pepper.
-        let week = Rotation { grace: Grace::Week, version: None };
         let renewed = engine.keys.rotate(&operator(), &acme.id, &rotating.key.id, week, None).await.unwrap().issued;
         let retired = engine.peppers.retire(&operator(), true).await.unwrap();
-        assert_eq!((retired.keys, retired.secrets), (1, 1));
+        assert_eq!((retired.keys, retired.secrets), (2, 1));
         assert_eq!(verdict(&engine, &busy), Code::Deactivated);
         assert_eq!(verdict(&engine, &renewed), Code::Valid);
         engine.sync().await.unwrap();

@@ -11,6 +11,7 @@ use keyfold_engine::{
 };
 use serde::Serialize;
 
+use crate::cli::output::columns;
 use crate::cli::{CliError, Printer, open_beside, operator};
 use crate::config::Config;
 use crate::rest::moments::Moment;
@@ -112,18 +113,24 @@ async fn status(config: &Config, printer: &Printer) -> Result<(), CliError> {
         Some(old) => {
             let since = old.rotated_at.map_or_else(String::new, |at| format!(" since {at}"));
             let used = old.last_used_at.map_or_else(|| "none of them was ever used".to_owned(), |at| format!("last used {at}"));
-            let mut words = format!(
+            let words = format!(
                 "{} is live{since}, and {} before it. {} secrets still need the old one; {used}.",
                 body.pepper, old.pepper, old.secrets
             );
-            for key in &old.keys_in_use {
-                let at = key.last_used_at.map_or_else(String::new, |at| at.to_string());
-                words.push_str(&format!("\n  {}  {}  {at}  {}", key.id, key.workspace, key.name));
-            }
-            words
+            if old.keys_in_use.is_empty() { words } else { format!("{words}\n{}", table(&old.keys_in_use)) }
         }
     };
     printer.data(&body, &words)
+}
+
+/// The keys as columns for a terminal.
+fn table(keys: &[KeyBody]) -> String {
+    let heads = ["ID", "WORKSPACE", "LAST USED", "NAME"].map(str::to_owned);
+    let row = |key: &KeyBody| {
+        let used = key.last_used_at.map_or_else(String::new, |at| at.to_string());
+        [key.id.clone(), key.workspace.clone(), used, key.name.clone()]
+    };
+    columns(&std::iter::once(heads).chain(keys.iter().map(row)).collect::<Vec<_>>())
 }
 
 /// The pepper's file, and its names while it is made and after it was replaced.
