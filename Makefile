@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run build dev test check e2e clients screenshots bench fmt generate clean
+.PHONY: help run build dev test check e2e clients screenshots soak bench fmt generate clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -31,6 +31,9 @@ clients: ## the tests with the unmodified clients of other products only
 
 screenshots: ## take the pictures of docs/ again
 	@scripts/e2e.sh screenshots
+
+soak: ## what takes too long for every change: 10,000 requests as each role
+	@scripts/soak.sh $(ARGS)
 
 bench: ## measure: weight of the site, verify throughput, creation, start, memory
 	@scripts/bench.sh $(ARGS)

@@ -72,6 +72,10 @@ tests "tests, real clients" env KEYFOLD_BIN="$(target_dir)/debug/keyfold" script
 some_ran
 tests "tests, end to end" scripts/e2e.sh
 some_ran
+tests "cookbook" scripts/cookbook.sh
+some_ran
+tests "API under attack, every role" scripts/schemathesis.sh
+some_ran
 
 printf '%d passed, %d failed\n' "$passed" "$failed"
 [ "$failed" -eq 0 ]

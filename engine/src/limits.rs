@@ -52,7 +52,7 @@ impl Network {
 
 /// Our clock in the shape that `governor` asks for.
 #[derive(Clone)]
-struct Ticks(Arc<dyn Clock>);
+pub(crate) struct Ticks(pub(crate) Arc<dyn Clock>);
 
 impl GovernorClock for Ticks {
     type Instant = Nanos;

@@ -1,7 +1,7 @@
 //! Opening an instance: the database, its schema, the pepper's check, the keys in memory, the background jobs.
 
 use std::fs::File;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -22,6 +22,7 @@ use crate::limits::SignInLimits;
 use crate::mac::{Macs, Pepper};
 use crate::password::Hasher;
 use crate::pepper_check;
+use crate::request_limits::RequestLimits;
 use crate::service::account::Account;
 use crate::service::audit::Audit;
 use crate::service::demo::Demo;
@@ -268,6 +269,11 @@ impl Engine {
     /// Now, by the instance's clock.
     pub fn now(&self) -> Timestamp {
         self.shared.core.now()
+    }
+
+    /// A limit of so many requests a minute for each actor, by the instance's clock.
+    pub fn request_limits(&self, per_minute: NonZeroU32) -> RequestLimits {
+        RequestLimits::new(&self.shared.core.clock, per_minute)
     }
 
     /// Fills a slice with unpredictable bytes.

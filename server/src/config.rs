@@ -7,6 +7,7 @@ mod settings;
 mod sources;
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -98,6 +99,8 @@ pub struct Config {
     pub(crate) shutdown_delay: Duration,
     /// For running requests after the end of accepting.
     pub(crate) shutdown_grace: Duration,
+    /// For each actor; `None` for no limit.
+    pub(crate) management_requests_per_minute: Option<NonZeroU32>,
     pub(crate) max_connections: usize,
     /// Let a crash write the process's memory to disk.
     pub(crate) core_dumps: bool,
@@ -140,6 +143,9 @@ impl Config {
             log_level: values.choice("log_level", &LogLevel::ALL.map(|level| (level.as_str(), level)))?,
             shutdown_delay: Duration::from_secs(values.whole("shutdown_delay_seconds", 0, 300)?),
             shutdown_grace: Duration::from_secs(values.whole("shutdown_grace_seconds", 0, 3600)?),
+            management_requests_per_minute: u32::try_from(values.whole("management_requests_per_minute", 0, 1_000_000)?)
+                .ok()
+                .and_then(NonZeroU32::new),
             max_connections: usize::try_from(values.whole("max_connections", 1, 1_000_000)?).unwrap_or(usize::MAX),
             core_dumps: values.parse("core_dumps", "true or false")?,
             data_dir,

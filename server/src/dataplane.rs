@@ -67,6 +67,7 @@ where
             let (parts, body) = request.into_parts();
             verify(state, reply, &client(state, peer, &parts.headers), &parts.headers, body).await
         }
+        (_, &Method::OPTIONS) => reply.options(allowed),
         _ => reply.method_not_allowed(allowed),
     })
 }

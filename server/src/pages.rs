@@ -1,6 +1,7 @@
 //! Pages that the router answers itself: what every rendered page is given, the form of a new key without script, and
 //! refusals for people.
 
+mod api_reference;
 mod import_routes;
 mod links;
 mod new_key;
@@ -17,6 +18,7 @@ use keyfold_app::functions::preferences::{COLUMNS_COOKIE, HiddenColumns, SHORTCU
 use keyfold_domain::policy::{Actor, RequestInfo};
 use leptos::prelude::{provide_context, use_context};
 
+pub(crate) use api_reference::{API_REFERENCE, API_REFERENCE_STYLE, api_reference, api_reference_style};
 pub(crate) use import_routes::{IMPORT_ROUTES, import_routes};
 pub(crate) use links::{INVITE, NEW_USER, RESET_LINK, create_reset_link, create_user, invite};
 pub(crate) use new_key::{NEW_KEY, create_key};

@@ -9,19 +9,21 @@
 //! | `/_app` | server functions of the pages | problem+json, or a page for a plain form |
 //! | `/healthz`, `/readyz` | for load balancers and service managers | plain JSON |
 //! | `/pkg` and the names in `public/` | files of the console, in the binary | pages |
+//! | `/docs/api` | our REST API as a page to read | pages |
 //! | everything else | pages | pages |
 
 mod answer;
 mod headers;
 mod health;
 mod layers;
+mod limits;
 mod service;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::ACCEPT;
-use axum::http::{HeaderMap, Method, Response};
+use axum::http::{HeaderMap, Method, Response, StatusCode};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::IntoResponse as _;
 use axum::routing::{get, post};
@@ -113,9 +115,13 @@ fn router(state: AppState) -> Router {
         .merge(console(&state))
         .fallback(nothing_here)
         .method_not_allowed_fallback(wrong_method)
+        .layer(from_fn_with_state(state.clone(), limits::limit_requests))
         .layer(from_fn_with_state(state.clone(), identify))
         .layer(from_fn_with_state(state.clone(), layers::forget_on_sign_out));
     let for_anybody = files().route("/healthz", get(health::alive)).route("/readyz", get(health::ready));
+    let for_anybody = for_anybody
+        .route(pages::API_REFERENCE, get(pages::api_reference))
+        .route(pages::API_REFERENCE_STYLE, get(pages::api_reference_style));
     for_anybody
         .method_not_allowed_fallback(wrong_method)
         .merge(for_somebody)
@@ -154,7 +160,11 @@ async fn nothing_here(State(state): State<AppState>, request: Request) -> Respon
     }
 }
 
+/// A path that is there, asked in another way. What may be asked is in `Allow`, which the router adds.
 async fn wrong_method(request: Request) -> Response<Body> {
+    if *request.method() == Method::OPTIONS && Area::of(&request) == Area::Api {
+        return StatusCode::NO_CONTENT.into_response();
+    }
     let message = format!("{} is not possible here.", request.method());
     refuse(Area::of(&request), &Problem::new(ProblemCode::MethodNotAllowed, message))
 }

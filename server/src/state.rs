@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::extract::FromRef;
 use keyfold_app::functions::context::SessionCookies;
-use keyfold_engine::Engine;
+use keyfold_engine::{Engine, RequestLimits};
 use leptos::config::{Env, LeptosOptions};
 
 use crate::auth::session_cookies;
@@ -22,6 +22,8 @@ pub struct AppState {
     pub leptos: LeptosOptions,
     /// How session cookies are named and set here.
     pub cookies: SessionCookies,
+    /// How often one actor may call the management API; `None` for no limit.
+    pub(crate) request_limits: Option<Arc<RequestLimits>>,
     draining: Arc<AtomicBool>,
 }
 
@@ -30,7 +32,8 @@ impl AppState {
     pub fn new(engine: Engine, config: Config) -> Self {
         let leptos = LeptosOptions::builder().output_name("keyfold").site_addr(config.addr).env(Env::PROD).build();
         let cookies = session_cookies(&config);
-        Self { engine, config: Arc::new(config), leptos, cookies, draining: Arc::default() }
+        let request_limits = config.management_requests_per_minute.map(|limit| Arc::new(engine.request_limits(limit)));
+        Self { engine, config: Arc::new(config), leptos, cookies, request_limits, draining: Arc::default() }
     }
 
     /// From now on the server tells load balancers to send nothing more.

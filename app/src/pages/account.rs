@@ -112,6 +112,18 @@ fn Account(viewer: Viewer, view: AccountView, page: Listing) -> impl IntoView {
                 </div>
             </section>
             <Keyboard on=view.shortcuts page />
+            <section class="account-section" aria-labelledby="api-title">
+                <h2 id="api-title">"For scripts"</h2>
+                <div class="stack-tight">
+                    <p>
+                        "Whatever you do here, a script can do with a management key. "
+                        <a href="/docs/api" rel="external">
+                            "Read the API reference"
+                        </a>
+                    </p>
+                    <p class="small faint">"It is a page of this server, and tells of this version."</p>
+                </div>
+            </section>
             <section class="account-section" aria-labelledby="end-title">
                 <h2 id="end-title">"This session"</h2>
                 <SendForm to=sign_out>

@@ -98,6 +98,8 @@ settings! {
         "How long to go on serving after SIGTERM while /readyz says no, so that load balancers notice";
     shutdown_grace_seconds "SECONDS" "25" "`25`"
         "How long running requests may take to finish after that";
+    management_requests_per_minute "NUMBER" "1200" "`1200`"
+        "How many requests one key, one person or one network of strangers may make of the management API in a minute, all of them in a row if they like; 0 for no limit. Verifying keys is not counted";
     max_connections "NUMBER" "10000" "`10000`"
         "How many connections may be open at once; more wait in the system's queue";
     core_dumps "BOOL" "false" "`false`" #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true)]

@@ -74,6 +74,7 @@ fn a_value_that_makes_no_sense_names_its_source_and_the_rule() {
         ("addr", "here", "KEYFOLD_ADDR: must be an address and port, like 127.0.0.1:3000."),
         ("log_format", "xml", "KEYFOLD_LOG_FORMAT: must be one of text, json."),
         ("log_level", "loud", "KEYFOLD_LOG_LEVEL: must be one of error, warn, info, debug, trace."),
+        ("management_requests_per_minute", "many", "KEYFOLD_MANAGEMENT_REQUESTS_PER_MINUTE: must be a whole number from 0 to 1000000."),
         ("max_connections", "0", "KEYFOLD_MAX_CONNECTIONS: must be a whole number from 1 to 1000000."),
         ("shutdown_delay_seconds", "-1", "KEYFOLD_SHUTDOWN_DELAY_SECONDS: must be a whole number from 0 to 300."),
         ("allow_insecure_http", "yes", "KEYFOLD_ALLOW_INSECURE_HTTP: must be true or false."),

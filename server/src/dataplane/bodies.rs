@@ -78,10 +78,16 @@ pub(super) fn address(text: &str) -> Result<IpAddr, Problem> {
 
 /// A person.
 #[derive(Serialize, ToSchema)]
-#[schema(as = User)]
+#[schema(as = KeyOwner)]
 struct OwnerBody<'a> {
+    /// The person's id.
+    #[schema(example = "usr_00S1E8TYPmMQMyNxIYvHyv")]
     id: &'a str,
+    /// Unique, lower case.
+    #[schema(example = "ada")]
     username: &'a str,
+    /// As the person wants to be called.
+    #[schema(example = "Ada Lovelace")]
     display_name: &'a str,
 }
 

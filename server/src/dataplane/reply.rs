@@ -120,6 +120,14 @@ impl Reply {
         self.finished(response.map(AnswerBody::Routed))
     }
 
+    /// Which methods the path has.
+    pub(super) fn options(self, allowed: &'static str) -> Response<AnswerBody> {
+        let mut response = Response::new(AnswerBody::Whole(Full::default()));
+        *response.status_mut() = StatusCode::NO_CONTENT;
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+        self.finished(response)
+    }
+
     /// The path is right and the method is not.
     pub(super) fn method_not_allowed(self, allowed: &'static str) -> Response<AnswerBody> {
         let problem = Problem::new(ProblemCode::MethodNotAllowed, format!("Use {allowed} here."));

@@ -9,8 +9,8 @@ use crate::problem::stamp;
 use crate::site;
 use crate::telemetry::RequestId;
 
-const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
-const STYLE_ONLY: HeaderValue = HeaderValue::from_static(
+pub(super) const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
+pub(super) const STYLE_ONLY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 );
 
@@ -34,7 +34,7 @@ pub(crate) fn refusal(problem: &Problem) -> Response<Body> {
     response
 }
 
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
 }
 

@@ -11,6 +11,7 @@ use crate::problem::{Json, ProblemResponse};
 use crate::rest::batches::bodies::{BatchBody, BatchChoiceBody, BatchPreviewBody, NewBatchBody};
 use crate::rest::batches::{ResultsQuery, answer};
 use crate::rest::caller::Caller;
+use crate::rest::headers::AnyVersion;
 use crate::rest::keys::ListQuery;
 use crate::rest::keys::bodies::PlacedKeyPageBody;
 use crate::rest::query::Query;
@@ -86,6 +87,7 @@ pub(crate) async fn preview_batch_of_all(
 )]
 pub(crate) async fn run_batch_of_all(
     Caller(actor): Caller,
+    _: AnyVersion,
     _: Query<NoQuery>,
     State(state): State<AppState>,
     Json(body): Json<NewBatchBody>,

@@ -13,6 +13,7 @@ use utoipa::IntoParams;
 
 use crate::problem::{Json, ProblemResponse};
 use crate::rest::caller::{Caller, WorkspaceName};
+use crate::rest::headers::AnyVersion;
 use crate::rest::query::Query;
 use crate::rest::workspaces::NoQuery;
 use crate::state::AppState;
@@ -112,6 +113,7 @@ pub(crate) async fn preview_batch(
 pub(crate) async fn run_batch(
     Caller(actor): Caller,
     name: WorkspaceName,
+    _: AnyVersion,
     _: Query<NoQuery>,
     State(state): State<AppState>,
     Json(body): Json<NewBatchBody>,

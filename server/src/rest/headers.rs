@@ -52,7 +52,11 @@ impl<S: Send + Sync> FromRequestParts<S> for AnyVersion {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ProblemResponse> {
         if parts.headers.contains_key(IF_MATCH) {
-            return Err(Problem::invalid("If-Match", "This act holds for every version. Leave out If-Match.").into());
+            return Err(Problem::invalid(
+                "If-Match",
+                "There is no version to compare with here, or the act holds for every one. Leave out If-Match.",
+            )
+            .into());
         }
         Ok(Self)
     }

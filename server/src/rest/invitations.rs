@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 
 use crate::problem::{Json, ProblemResponse};
 use crate::rest::caller::{Caller, InvitationName, WorkspaceName};
+use crate::rest::headers::AnyVersion;
 use crate::rest::members::{place, role};
 use crate::rest::moments::Moment;
 use crate::rest::query::Query;
@@ -161,6 +162,7 @@ pub(crate) async fn create_invitation(
 pub(crate) async fn delete_invitation(
     Caller(actor): Caller,
     name: InvitationName,
+    _: AnyVersion,
     _: Query<NoQuery>,
     State(state): State<AppState>,
 ) -> Result<StatusCode, ProblemResponse> {

@@ -12,6 +12,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::problem::{Json, ProblemResponse};
 use crate::rest::caller::{Caller, WorkspaceName};
+use crate::rest::headers::AnyVersion;
 use crate::rest::keys::bodies::{KeyBody, given};
 use crate::rest::members::{limit, place};
 use crate::rest::moments::Moment;
@@ -151,6 +152,7 @@ pub(crate) async fn list_left_keys(
 pub(crate) async fn decide_left_keys(
     Caller(actor): Caller,
     name: WorkspaceName,
+    _: AnyVersion,
     _: Query<NoQuery>,
     State(state): State<AppState>,
     Json(body): Json<DecisionBody>,

@@ -16,6 +16,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::problem::{Json, ProblemResponse};
 use crate::rest::caller::{Caller, MemberName, WorkspaceName};
+use crate::rest::headers::AnyVersion;
 use crate::rest::keys::bodies::UserBody;
 use crate::rest::keys::limits::{self, LimitBody};
 use crate::rest::moments::Moment;
@@ -231,6 +232,7 @@ pub(crate) async fn add_member(
 pub(crate) async fn update_member(
     Caller(actor): Caller,
     name: MemberName,
+    _: AnyVersion,
     _: Query<NoQuery>,
     State(state): State<AppState>,
     Json(body): Json<MemberPatchBody>,
@@ -285,6 +287,7 @@ pub(crate) async fn limit_member(
 pub(crate) async fn remove_member(
     Caller(actor): Caller,
     name: MemberName,
+    _: AnyVersion,
     _: Query<NoQuery>,
     State(state): State<AppState>,
 ) -> Result<StatusCode, ProblemResponse> {

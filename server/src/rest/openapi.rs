@@ -25,7 +25,8 @@ Manage API keys and verify them.
 Send a management key as `Authorization: Bearer …`; a page of the same origin may use its session cookie instead. Times \
 are RFC 3339 in UTC. Fields and query parameters that are not described here are refused. Every refusal is \
 `application/problem+json` with a stable `code` for programs and a `detail` for people. Answers carry `X-Request-Id`; \
-quote it when you ask for help.";
+quote it when you ask for help. How many requests are left is in `RateLimit`; beyond the limit the answer is 429 with \
+`Retry-After`.";
 
 /// A refusal or a fault (RFC 9457).
 #[derive(ToSchema)]
@@ -202,6 +203,32 @@ fn complete(path: &str, operation: &mut Operation) {
         }
         operation.responses.responses.insert(code.status().to_string(), response.build().into());
     }
+    if is_counted(path) {
+        tell_limits(operation);
+    }
+}
+
+/// Does the router's limit on requests hold for that path? The data plane and this document are not counted.
+fn is_counted(path: &str) -> bool {
+    !path.contains("/forward-auth") && ["/v1/workspaces", "/v1/admin"].iter().any(|prefix| path.starts_with(prefix))
+}
+
+/// Describes the headers that say how many requests are left.
+fn tell_limits(operation: &mut Operation) {
+    let header = |about: &str, example: &str| {
+        let schema = ObjectBuilder::new().schema_type(Type::String).examples([json!(example)]);
+        HeaderBuilder::new().schema(Some(schema)).description(Some(about)).build()
+    };
+    let policy = header("How many requests (`q`) you may make in so many seconds (`w`).", "\"requests\";q=1200;w=60");
+    let left =
+        header("How many of them are left (`r`), and after how many seconds all of them are there again (`t`).", "\"requests\";r=1199;t=1");
+    for (status, response) in &mut operation.responses.responses {
+        // Refusals carry them too; saying so at each of them would make the document half as long again.
+        if let (true, RefOr::T(response)) = (status.starts_with('2') || status == "429", response) {
+            response.headers.insert("RateLimit-Policy".to_owned(), RefOr::T(policy.clone()));
+            response.headers.insert("RateLimit".to_owned(), RefOr::T(left.clone()));
+        }
+    }
 }
 
 /// Operations that the state of things can be in the way of.
@@ -243,11 +270,13 @@ fn refusals(path: &str, operation: &Operation) -> Vec<ProblemCode> {
         return vec![ProblemCode::Invalid, ProblemCode::Internal];
     }
     let takes_body = operation.request_body.is_some();
-    let names_a_thing = path.contains('{');
-    let key_act = operation.operation_id.as_deref().is_some_and(|id| CONFLICTING.contains(&id));
+    let id = operation.operation_id.as_deref().unwrap_or_default();
+    // In the path, or as ids in the body.
+    let names_a_thing = path.contains('{') || id.ends_with("_batch_of_all");
+    let key_act = CONFLICTING.contains(&id);
     [
         // Unknown query parameters are refused everywhere but before the router.
-        (takes_body || ["/v1/workspaces", "/v1/admin", "/v1/forward-auth"].iter().any(|prefix| path.starts_with(prefix)), Code::Invalid),
+        (takes_body || is_counted(path) || path.contains("/forward-auth"), Code::Invalid),
         (true, Code::Unauthenticated),
         (true, Code::Forbidden),
         (names_a_thing, Code::NotFound),

@@ -14,6 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::problem::{Json, ProblemResponse};
 use crate::rest::caller::{Caller, ResourceTarget, WorkspaceName};
+use crate::rest::headers::AnyVersion;
 use crate::rest::keys::bodies::{UserBody, given};
 use crate::rest::keys::{page_size, workspace};
 use crate::rest::moments::Moment;
@@ -276,6 +277,7 @@ pub(crate) async fn get_resource(
 pub(crate) async fn update_resource(
     Caller(actor): Caller,
     target: ResourceTarget,
+    _: AnyVersion,
     _: Query<NoQuery>,
     State(state): State<AppState>,
     Json(body): Json<ResourcePatchBody>,
@@ -305,6 +307,7 @@ pub(crate) async fn update_resource(
 pub(crate) async fn delete_resource(
     Caller(actor): Caller,
     target: ResourceTarget,
+    _: AnyVersion,
     Query(query): Query<DeleteQuery>,
     State(state): State<AppState>,
 ) -> Result<StatusCode, ProblemResponse> {

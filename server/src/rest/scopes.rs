@@ -12,6 +12,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::problem::{Json, ProblemResponse};
 use crate::rest::caller::{Caller, ScopeTarget, WorkspaceName};
+use crate::rest::headers::AnyVersion;
 use crate::rest::keys::bodies::given;
 use crate::rest::keys::workspace;
 use crate::rest::moments::Moment;
@@ -212,6 +213,7 @@ pub(crate) async fn get_scope(
 pub(crate) async fn update_scope(
     Caller(actor): Caller,
     target: ScopeTarget,
+    _: AnyVersion,
     _: Query<NoQuery>,
     State(state): State<AppState>,
     Json(body): Json<ScopePatchBody>,
@@ -240,6 +242,7 @@ pub(crate) async fn update_scope(
 pub(crate) async fn delete_scope(
     Caller(actor): Caller,
     target: ScopeTarget,
+    _: AnyVersion,
     Query(query): Query<DeleteQuery>,
     State(state): State<AppState>,
 ) -> Result<StatusCode, ProblemResponse> {

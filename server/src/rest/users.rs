@@ -2,7 +2,9 @@
 
 use axum::Json as Reply;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::header::LOCATION;
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
 use keyfold_domain::ids::UserId;
 use keyfold_domain::key::Page;
 use keyfold_domain::user::{NewPerson, UserDetail, UserPatch, UserSummary};
@@ -12,6 +14,7 @@ use utoipa::ToSchema;
 
 use crate::problem::{Json, ProblemResponse};
 use crate::rest::caller::{Caller, UserName};
+use crate::rest::headers::AnyVersion;
 use crate::rest::keys::bodies::given;
 use crate::rest::members::PeopleQuery;
 use crate::rest::moments::Moment;
@@ -205,19 +208,23 @@ pub(crate) async fn list_users(
     operation_id = "create_user",
     tag = "users",
     request_body = NewUserBody,
-    responses((status = 201, description = "The person with the link.", body = InvitedUserBody))
+    responses((status = 201, description = "The person with the link.", body = InvitedUserBody, headers(
+        ("Location" = String, description = "The person's address.")
+    )))
 )]
 pub(crate) async fn create_user(
     Caller(actor): Caller,
     _: Query<NoQuery>,
     State(state): State<AppState>,
     Json(body): Json<NewUserBody>,
-) -> Result<(StatusCode, Reply<InvitedUserBody>), ProblemResponse> {
+) -> Result<Response, ProblemResponse> {
     let NewUserBody { username, email, display_name, instance_admin } = body;
     let new = NewPerson { username, email, display_name, instance_admin };
     let (user, issued) = state.engine.users.invite(&actor, new).await?;
     let link = PasswordLinkBody::of(&state, &issued);
-    Ok((StatusCode::CREATED, Reply(InvitedUserBody { link, account: user.into() })))
+    let address = HeaderValue::from_str(&format!("/v1/admin/users/{}", user.id));
+    let headers: HeaderMap = address.into_iter().map(|address| (LOCATION, address)).collect();
+    Ok((StatusCode::CREATED, headers, Reply(InvitedUserBody { link, account: user.into() })).into_response())
 }
 
 /// Read one person.
@@ -253,6 +260,7 @@ pub(crate) async fn get_user(
 pub(crate) async fn update_user(
     Caller(actor): Caller,
     UserName(user): UserName,
+    _: AnyVersion,
     _: Query<NoQuery>,
     State(state): State<AppState>,
     Json(body): Json<UserPatchBody>,
@@ -276,6 +284,7 @@ pub(crate) async fn update_user(
 pub(crate) async fn disable_user(
     Caller(actor): Caller,
     UserName(user): UserName,
+    _: AnyVersion,
     _: Query<NoQuery>,
     State(state): State<AppState>,
 ) -> Result<Reply<UserDetailBody>, ProblemResponse> {
@@ -296,6 +305,7 @@ pub(crate) async fn disable_user(
 pub(crate) async fn enable_user(
     Caller(actor): Caller,
     UserName(user): UserName,
+    _: AnyVersion,
     _: Query<NoQuery>,
     State(state): State<AppState>,
 ) -> Result<Reply<UserDetailBody>, ProblemResponse> {
@@ -317,6 +327,7 @@ pub(crate) async fn enable_user(
 pub(crate) async fn create_reset_link(
     Caller(actor): Caller,
     UserName(user): UserName,
+    _: AnyVersion,
     _: Query<NoQuery>,
     State(state): State<AppState>,
 ) -> Result<(StatusCode, Reply<PasswordLinkBody>), ProblemResponse> {

@@ -35,6 +35,7 @@ async fn every_sort_of_answer_is_guarded() {
         ("a page for strangers", Actor::Anonymous, page("/sign-in")),
         ("a page", Actor::Admin, page("/w/acme/keys")),
         ("a redirect", Actor::Anonymous, page("/")),
+        ("the reference of the API", Actor::Anonymous, page("/docs/api")),
         ("a page that is not there", Actor::Admin, page("/nowhere")),
         ("a file", Actor::Anonymous, Call::get("/favicon.svg")),
         ("a file that is not there", Actor::Anonymous, Call::get("/pkg/nothing.js")),

@@ -26,6 +26,28 @@ fn the_committed_document_is_the_one_that_the_code_makes() {
     assert!(committed == made, "docs/openapi.json is out of date: run `make generate`");
 }
 
+/// Two types under one name: the document would describe one of them and speak of both.
+#[test]
+fn no_two_types_share_a_name_in_the_document() {
+    let mut names = Vec::new();
+    let mut folders = vec![std::path::PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/src"))];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
+            if entry.file_type().unwrap().is_dir() {
+                folders.push(entry.path());
+                continue;
+            }
+            let text = std::fs::read_to_string(entry.path()).unwrap();
+            let named = text.split("#[schema(as = ").skip(1).map(|rest| rest.split([',', ')']).next().unwrap().to_owned());
+            names.extend(named);
+        }
+    }
+    assert!(names.len() > 50, "{} names found", names.len());
+    names.sort();
+    let doubled: Vec<_> = names.windows(2).filter(|pair| pair[0] == pair[1]).collect();
+    assert!(doubled.is_empty(), "{doubled:?}");
+}
+
 #[tokio::test]
 async fn the_document_is_served_to_everybody() {
     let app = App::new().await;

@@ -142,7 +142,8 @@ impl Programs<'_> {
     /// The same, run by another program.
     pub(crate) async fn serve_under(&self, by: &[&str], instance: &Instance, variables: &[(&str, &str)]) -> Result<(Server, Duration)> {
         let data = instance.folder.to_str().context("the folder's name is not text")?;
-        let own = [self.keyfold, "serve", "--data-dir", data, "--shutdown-delay-seconds", "0"];
+        // More is asked here in a minute than anybody may.
+        let own = [self.keyfold, "serve", "--data-dir", data, "--shutdown-delay-seconds", "0", "--management-requests-per-minute", "0"];
         let mut server = Server::start(&Start { command: &[by, &own].concat(), variables, folder: self.folder })?;
         let took = server.answered(&instance.whoami()?).await?;
         Ok((server, took))

@@ -115,6 +115,9 @@ impl From<SecretSummary> for SecretBody {
 pub(crate) struct SecretsBody {
     /// The current one first, then the others, the newest first.
     data: Vec<SecretBody>,
+    /// Always `null`: there are few enough for one page.
+    #[schema(required, example = json!(null))]
+    next: Option<String>,
 }
 
 /// A key after its rotation, with its new secret.
@@ -217,7 +220,7 @@ pub(crate) async fn list_secrets(
 ) -> Result<Reply<SecretsBody>, ProblemResponse> {
     let workspace = workspace(&state, &actor, &name.workspace).await?;
     let secrets = state.engine.keys.secrets(&actor, &workspace.id, &name.key).await?;
-    Ok(Reply(SecretsBody { data: secrets.into_iter().map(SecretBody::from).collect() }))
+    Ok(Reply(SecretsBody { data: secrets.into_iter().map(SecretBody::from).collect(), next: None }))
 }
 
 /// End an old secret now.

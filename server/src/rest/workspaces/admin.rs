@@ -2,7 +2,9 @@
 
 use axum::Json as Reply;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::header::LOCATION;
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
 use keyfold_domain::ids::{UserId, WorkspaceId};
 use keyfold_domain::key::Page;
 use keyfold_domain::workspace::{NewWorkspace, WorkspaceDetail};
@@ -12,6 +14,7 @@ use utoipa::ToSchema;
 use super::{NoQuery, WorkspaceBody};
 use crate::problem::{Json, ProblemResponse};
 use crate::rest::caller::{Caller, WorkspaceName};
+use crate::rest::headers::AnyVersion;
 use crate::rest::keys::bodies::UserBody;
 use crate::rest::members::PeopleQuery;
 use crate::rest::moments::Moment;
@@ -96,7 +99,7 @@ pub(crate) struct NewWorkspaceBody {
 /// What a workspace shall be called.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(as = WorkspaceName, example = json!({"name": "Acme & Sons"}))]
+#[schema(as = WorkspacePatch, example = json!({"name": "Acme & Sons"}))]
 pub(crate) struct WorkspaceNameBody {
     /// The new name. The short name in addresses stays.
     #[schema(min_length = 1, max_length = 100, example = "Acme & Sons")]
@@ -129,17 +132,21 @@ pub(crate) async fn list_all_workspaces(
     operation_id = "create_workspace",
     tag = "workspaces",
     request_body = NewWorkspaceBody,
-    responses((status = 201, description = "The workspace.", body = WorkspaceBody))
+    responses((status = 201, description = "The workspace.", body = WorkspaceBody, headers(
+        ("Location" = String, description = "The workspace's address.")
+    )))
 )]
 pub(crate) async fn create_workspace(
     Caller(actor): Caller,
     _: Query<NoQuery>,
     State(state): State<AppState>,
     Json(body): Json<NewWorkspaceBody>,
-) -> Result<(StatusCode, Reply<WorkspaceBody>), ProblemResponse> {
+) -> Result<Response, ProblemResponse> {
     let new = NewWorkspace { slug: body.slug, name: body.name };
     let workspace = state.engine.workspaces.create(&actor, new, &body.owner).await?;
-    Ok((StatusCode::CREATED, Reply(workspace.into())))
+    let address = HeaderValue::from_str(&format!("/v1/workspaces/{}", workspace.slug));
+    let headers: HeaderMap = address.into_iter().map(|address| (LOCATION, address)).collect();
+    Ok((StatusCode::CREATED, headers, Reply(WorkspaceBody::from(workspace))).into_response())
 }
 
 /// Give a workspace another name.
@@ -155,6 +162,7 @@ pub(crate) async fn create_workspace(
 pub(crate) async fn rename_workspace(
     Caller(actor): Caller,
     WorkspaceName(name): WorkspaceName,
+    _: AnyVersion,
     _: Query<NoQuery>,
     State(state): State<AppState>,
     Json(body): Json<WorkspaceNameBody>,

@@ -78,7 +78,17 @@ pub(crate) fn new_key(name: &str, kind: KeyKind, names: &[&str]) -> NewKey {
 pub(crate) const PROXY: Ipv4Addr = Ipv4Addr::LOCALHOST;
 
 fn config(folder: &Path) -> Config {
-    Config::of(&[("data_dir", &folder.display().to_string()), ("trusted_proxies", &PROXY.to_string())]).unwrap()
+    // The clock stands still, so what is used up would never come back.
+    limited(folder, 0)
+}
+
+fn limited(folder: &Path, per_minute: u32) -> Config {
+    let settings = [
+        ("data_dir", folder.display().to_string()),
+        ("trusted_proxies", PROXY.to_string()),
+        ("management_requests_per_minute", per_minute.to_string()),
+    ];
+    Config::of(&settings.each_ref().map(|(key, value)| (*key, value.as_str()))).unwrap()
 }
 
 impl App {
@@ -121,6 +131,12 @@ impl App {
             folder,
             database,
         }
+    }
+
+    /// The same server, which lets one actor ask so often in a minute.
+    pub(crate) fn with_request_limit(mut self, per_minute: u32) -> Self {
+        self.service = app_service(AppState::new(self.engine.clone(), limited(self.folder.path(), per_minute)));
+        self
     }
 
     /// The folder with the database and whatever else is kept.

@@ -119,7 +119,7 @@ impl Server {
     }
 
     fn spawn(cli: &Cli, extra: &[&str]) -> Self {
-        let mut command = cli.command(&[&["serve", "--addr", "127.0.0.1:0"], extra].concat());
+        let mut command = cli.command(&[&["serve", "--addr", "127.0.0.1:0", "--management-requests-per-minute", "0"], extra].concat());
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let (send, lines) = channel();
         let stderr = BufReader::new(child.stderr.take().unwrap());

@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Runs every block of docs/cookbook.md against a server started for it, and compares what it prints with the page.
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+cd "$root"
+
+scripts/build.sh
+need curl curl
+need jq jq
+need python3 python3
+python3 scripts/cookbook.py "$(target_dir)/release/keyfold"
