@@ -17,6 +17,7 @@ mod key_audit;
 mod key_banner;
 mod key_rotation;
 mod key_secrets;
+mod key_test;
 mod key_usage;
 mod keys;
 mod keys_table;

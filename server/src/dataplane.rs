@@ -23,6 +23,7 @@ mod reply;
 mod written;
 
 use bodies::{VerdictBody, VerifyBody};
+pub(crate) use bodies::address;
 use reply::Reply;
 
 /// How long a body may take to arrive.
@@ -65,6 +66,7 @@ fn client<'a>(state: &AppState, peer: Option<IpAddr>, headers: &'a HeaderMap) ->
 ///
 /// Send the key as `Authorization: Bearer …`. A key that works is described; one that does not is refused with the reason
 /// as `code`: `malformed`, `not_found`, `deactivated`, `owner_disabled`, `expired`, `dormant` (401), `ip_denied` (403).
+/// In its last 14 days the answer carries the moment of its end in the header `Sunset` (RFC 8594).
 #[utoipa::path(
     get,
     path = "/v1/whoami",
@@ -87,6 +89,8 @@ pub(crate) async fn whoami(state: &AppState, reply: Reply, client: &Client<'_>, 
 /// The caller needs a management key with the scope `verify` and is told only of keys of its own workspace. A decided
 /// question is always answered with 200; `code` says why a key may not. 503 means that it cannot be known at the moment:
 /// never take it for a yes.
+///
+/// In the last 14 days of a key the answer carries the moment of its end in the header `Sunset` (RFC 8594).
 #[utoipa::path(
     post,
     path = "/v1/verify",
@@ -132,6 +136,7 @@ fn decide(state: &AppState, caller: &str, asker: &Client<'_>, body: &[u8]) -> Re
         client_ip,
         user_agent: question.user_agent.as_deref(),
         asker: *asker,
+        explain: question.explain,
     };
     state.engine.verifier.verify(caller, &request)
 }

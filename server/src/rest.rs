@@ -29,6 +29,7 @@ mod users;
 mod workspaces;
 
 pub(crate) use keys::bodies::{IssuedKeyBody, KeyBody};
+pub(crate) use keys::explanation::CheckBody;
 pub(crate) use keys::rotation::RotatedKeyBody;
 pub use openapi::openapi_document;
 pub(crate) use resources::ResourceBody;
@@ -46,6 +47,7 @@ pub fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(keys::rotation::end_secret))
         .routes(routes!(keys::usage::get_key_usage))
         .routes(routes!(keys::usage::export_key_usage))
+        .routes(routes!(keys::explanation::explain_key))
         .routes(routes!(keys::deactivate_key))
         .routes(routes!(keys::activate_key))
         .routes(routes!(batches::preview_batch))

@@ -32,6 +32,7 @@ pub(super) fn KeyAct(act: String, view: KeyView, page: KeysPageContext) -> impl 
         "resources" => view! { <ChangeResourcesDialog view page /> }.into_any(),
         "expiry" => view! { <ChangeExpiryDialog view page /> }.into_any(),
         "interval" => view! { <ChangeIntervalDialog view page /> }.into_any(),
+        "test" => view! { <super::key_test::TestKeyDialog view page /> }.into_any(),
         "rotate" => view! { <super::key_rotation::RotateDialog view page /> }.into_any(),
         "deactivate" => view! { <Deactivate view page /> }.into_any(),
         "activate" => view! { <Activate view page /> }.into_any(),

@@ -68,6 +68,7 @@ pub(crate) struct Stored {
     now: Timestamp,
     expires_at: Timestamp,
     ip: Option<String>,
+    client: Option<String>,
 }
 
 impl Opening {
@@ -81,6 +82,7 @@ impl Opening {
             now,
             expires_at: now.plus_ms(ABSOLUTE_MS),
             ip: request.ip.map(|ip| ip.to_canonical().to_string()),
+            client: request.client.clone(),
         };
         Self { token, stored }
     }
@@ -112,6 +114,7 @@ impl Stored {
             now: self.now,
             expires_at: self.expires_at,
             ip: self.ip.clone(),
+            client: self.client.clone(),
         };
         store::sessions::insert(conn, &session).await?;
         Ok(store::sessions::prune(conn, &self.user, self.now, self.now.plus_ms(-IDLE_MS), MOST).await?)

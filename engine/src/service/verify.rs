@@ -7,7 +7,7 @@ use keyfold_domain::policy::{ActingKey, Action, Actor, Decision, Principal, Requ
 use keyfold_domain::scope::KeyKind;
 use keyfold_domain::time::Timestamp;
 use keyfold_domain::token;
-use keyfold_domain::verdict::{Code, Key, Moment, Question, ResourceRef, judge};
+use keyfold_domain::verdict::{Check, Code, Key, Moment, Question, ResourceRef, judge};
 use keyfold_domain::workspace::Role;
 
 use super::Core;
@@ -32,6 +32,8 @@ pub struct VerifyRequest<'a> {
     pub user_agent: Option<&'a str>,
     /// Who asks: the client that presents the caller's own key.
     pub asker: Client<'a>,
+    /// Take the verdict apart instead of counting a use.
+    pub explain: bool,
 }
 
 /// The verdict, and the key it is about.
@@ -41,6 +43,17 @@ pub struct Answer {
     pub code: Code,
     /// The key, if there is one that the asker may know of. The same nothing for unknown, deleted and foreign keys.
     pub key: Option<Arc<Key>>,
+    /// Every check, for who asked for an explanation of a key that they may know of.
+    pub checks: Option<Vec<Check>>,
+    /// By what moment it was decided.
+    pub at: Timestamp,
+}
+
+impl Answer {
+    /// The answer about a key that there is not, or that the asker may not know of.
+    const fn none(code: Code, at: Timestamp) -> Self {
+        Self { code, key: None, checks: None, at }
+    }
 }
 
 /// Verification as a use case.
@@ -65,7 +78,7 @@ impl Verifier {
         let now = self.core.now();
         let question = Question { client_ip: client.ip, ..Question::default() };
         Ok(match self.find(secret, now)? {
-            Err(code) => Answer { code, key: None },
+            Err(code) => Answer::none(code, now),
             Ok(entry) => self.answer(entry, &question, client, now),
         })
     }
@@ -83,9 +96,10 @@ impl Verifier {
         let question = Question { scope: request.scope, resource: request.resource, client_ip: request.client_ip };
         let client = Client { ip: request.client_ip, user_agent: request.user_agent };
         Ok(match self.find(request.key, now)? {
-            Err(code) => Answer { code, key: None },
+            Err(code) => Answer::none(code, now),
             // The same answer as for a key that was never there.
-            Ok(entry) if entry.record.workspace_id != *workspace => Answer { code: Code::NotFound, key: None },
+            Ok(entry) if entry.record.workspace_id != *workspace => Answer::none(Code::NotFound, now),
+            Ok(entry) if request.explain => self.explained(entry, &question, now),
             Ok(entry) => self.answer(entry, &question, &client, now),
         })
     }
@@ -153,7 +167,7 @@ impl Verifier {
         } else {
             self.core.keyset.count_denial(&entry, code, now);
         }
-        Answer { code, key: Some(entry.record) }
+        Answer { code, key: Some(entry.record), checks: None, at: now }
     }
 
     fn judge(&self, entry: &Entry, question: &Question<'_>, now: Timestamp) -> Code {

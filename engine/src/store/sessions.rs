@@ -17,6 +17,7 @@ pub(crate) struct NewSession<'a> {
     pub(crate) now: Timestamp,
     pub(crate) expires_at: Timestamp,
     pub(crate) ip: Option<String>,
+    pub(crate) client: Option<String>,
 }
 
 /// A session that is still there.
@@ -35,6 +36,7 @@ pub(crate) struct OpenSessionRow {
     created_at: i64,
     last_seen_at: i64,
     ip: Option<String>,
+    client: Option<String>,
 }
 
 impl OpenSessionRow {
@@ -45,13 +47,14 @@ impl OpenSessionRow {
             created_at: Timestamp::from_millis(self.created_at),
             last_seen_at: Timestamp::from_millis(self.last_seen_at),
             ip: self.ip,
+            client: self.client,
         })
     }
 }
 
 pub(crate) async fn insert(conn: &mut Conn<'_>, session: &NewSession<'_>) -> Result<(), sqlx::Error> {
-    let sql = "INSERT INTO sessions (id, mac, user_id, created_at, last_seen_at, proven_at, expires_at, ip)
-        VALUES ($1, $2, $3, $4, $4, $4, $5, $6)";
+    let sql = "INSERT INTO sessions (id, mac, user_id, created_at, last_seen_at, proven_at, expires_at, ip, client)
+        VALUES ($1, $2, $3, $4, $4, $4, $5, $6, $7)";
     on!(conn, raw => sqlx::query(sql)
         .bind(session.id.as_str())
         .bind(&session.mac[..])
@@ -59,6 +62,7 @@ pub(crate) async fn insert(conn: &mut Conn<'_>, session: &NewSession<'_>) -> Res
         .bind(session.now.as_millis())
         .bind(session.expires_at.as_millis())
         .bind(session.ip.as_deref())
+        .bind(session.client.as_deref())
         .execute(&mut **raw)
         .await
         .map(|_| ()))
@@ -100,7 +104,7 @@ pub(crate) async fn list(
     seen_since: Timestamp,
     limit: i64,
 ) -> Result<Vec<OpenSessionRow>, sqlx::Error> {
-    let sql = "SELECT id, created_at, last_seen_at, ip FROM sessions
+    let sql = "SELECT id, created_at, last_seen_at, ip, client FROM sessions
         WHERE user_id = $1 AND expires_at > $2 AND last_seen_at >= $3 ORDER BY last_seen_at DESC, id DESC LIMIT $4";
     on!(conn, raw => sqlx::query_as(sql)
         .bind(user.as_str())

@@ -5,11 +5,12 @@ use std::net::IpAddr;
 
 use keyfold_domain::problem::Problem;
 use keyfold_domain::scope::{ScopeName, ScopeSet};
-use keyfold_domain::verdict::{Code, Key, ResourceRef};
+use keyfold_domain::verdict::{Check, Code, Key, ResourceRef};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use utoipa::ToSchema;
 
 use crate::problem::read_json;
+use crate::rest::CheckBody;
 use crate::rest::moments::Moment;
 use crate::rest::schemas;
 
@@ -39,6 +40,10 @@ pub(crate) struct VerifyBody<'a> {
     #[serde(borrow, default, deserialize_with = "given")]
     #[schema(value_type = Option<String>, nullable = false, example = "curl/8.5.0")]
     pub(super) user_agent: Option<Cow<'a, str>>,
+    /// Take the verdict apart into its checks, in `explain`. Nothing is counted then: no use, no denial, no limit. So never
+    /// let a key pass on the answer to such a question alone.
+    #[serde(default)]
+    pub(super) explain: bool,
 }
 
 /// A question is asked with a value or not at all: a `null` from a program's unset variable must not drop a check.
@@ -60,7 +65,7 @@ pub(super) fn read(body: &[u8]) -> Result<VerifyBody<'_>, Problem> {
 }
 
 /// Reads an address: IPv4 or IPv6, without port, brackets or zone.
-pub(super) fn address(text: &str) -> Result<IpAddr, Problem> {
+pub(crate) fn address(text: &str) -> Result<IpAddr, Problem> {
     text.parse().map_err(|_| Problem::invalid("client_ip", "Send an IPv4 or IPv6 address without a port, like 203.0.113.7."))
 }
 
@@ -126,6 +131,10 @@ pub(crate) struct VerdictBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = schemas::expires_at, required = false)]
     expires_at: Option<End>,
+    /// Every check, in the order in which they are made; only if it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    explain: Option<Vec<CheckBody>>,
     /// Under which id the request is logged.
     #[schema(example = "req_7zT0Qk3mWn5Xy1Jc9Lb2Vd")]
     request_id: &'a str,
@@ -168,8 +177,14 @@ impl<'a> VerdictBody<'a> {
             scopes: key.map(|key| Scopes(&key.effective)),
             resources: key.map(|key| Resources(key.resources.as_deref().unwrap_or_default())),
             expires_at: key.map(|key| End(key.expires_at.map(Moment))),
+            explain: None,
             request_id,
         }
+    }
+
+    /// With the checks that led to it.
+    pub(super) fn with_checks(self, checks: Option<&[Check]>) -> Self {
+        Self { explain: checks.map(|checks| checks.iter().cloned().map(CheckBody::from).collect()), ..self }
     }
 }
 
@@ -183,14 +198,15 @@ mod tests {
 
     #[test]
     fn a_question_is_read_strictly() {
-        let full = br#"{"key":"k\u0041","scope":"chat","resource":"project:1","client_ip":"::1","user_agent":"curl"}"#;
+        let full = br#"{"key":"k\u0041","scope":"chat","resource":"project:1","client_ip":"::1","user_agent":"curl","explain":true}"#;
         assert!(read(full).is_ok_and(|body| body.key == "kA"));
         let cases = [
             (r#"{"scope":"chat"}"#, "key"),
             (r#"{"key":"a","key":"b"}"#, "key"),
             (r#"{"key":1}"#, "key"),
             (r#"{"key":null}"#, "key"),
-            (r#"{"key":"a","explain":true}"#, "explain"),
+            (r#"{"key":"a","explain":null}"#, "explain"),
+            (r#"{"key":"a","explain":1}"#, "explain"),
             (r#"{"key":"a","cost":1}"#, "cost"),
             (r#"{"key":"a","scope":"No Scope"}"#, "scope"),
             (r#"{"key":"a","scope":null}"#, "scope"),

@@ -10,6 +10,7 @@ mod batches;
 mod command_line;
 mod connections;
 mod cross_site;
+mod explanations;
 mod headers;
 mod invitations;
 mod keys;

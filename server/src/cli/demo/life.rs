@@ -81,7 +81,7 @@ impl People<'_> {
         }
         let form = SignIn { login: name.to_owned(), password: Password::new(self.password.to_owned()) };
         let seat = PEOPLE.iter().position(|(username, _)| *username == name).and_then(|at| u8::try_from(at + 20).ok());
-        let request = RequestInfo { ip: Some(Ipv4Addr::new(192, 0, 2, seat.unwrap_or(1)).into()), id: RequestId::generate().to_string() };
+        let request = RequestInfo { ip: Some(Ipv4Addr::new(192, 0, 2, seat.unwrap_or(1)).into()), id: RequestId::generate().to_string(), client: None };
         let actor = self.engine.sessions.sign_in(&request, form).await?.actor;
         self.here.insert(name, actor.clone());
         Ok(actor)
@@ -155,6 +155,7 @@ fn use_keys(engine: &Engine, made: &[Made], day: i64, hour: i64, dice: &mut Dice
                 client_ip: Some(ip),
                 user_agent: Some("python-requests/2.32"),
                 asker: Client { ip: None, user_agent: Some("gateway/1.4") },
+                explain: false,
             };
             engine.verifier.verify(gateway.issued.secret.expose(), &request)?;
         }

@@ -99,6 +99,8 @@ pub(super) fn rows() -> Vec<Row> {
             |target| form("change_interval", &[&one(target)[..], &[("version", "1"), ("inactivity_days", "30")]].concat()), one_key),
         row("/_app/deactivate_key", |target| form("deactivate_key", &one(target)), one_key),
         row("/_app/activate_key", |target| form("activate_key", &one(target)), people([401, 404, 404, 403, 200, 404, 200, 404])),
+        row("/_app/explain_key",
+            |target| ask("explain_key", &json!({"workspace": "acme", "id": target.key, "question": {"scope": "chat"}})), one_key),
         row("/_app/get_key_use", |target| ask("get_key_use", &json!({"workspace": "acme", "id": target.key})), one_key),
         row("/_app/get_rotation_form", |target| ask("get_rotation_form", &json!({"workspace": "acme", "id": target.key})), one_key),
         row("/_app/rotate_key",
@@ -162,6 +164,8 @@ pub(super) fn rows() -> Vec<Row> {
             people([401, 200, 200, 200, 200, 404, 200, 200])),
         row("/_app/list_members", |_| ask("list_members", &json!({"workspace": "acme", "filter": {}})), manage_members),
         row("/_app/get_member", |target| ask("get_member", &json!({"workspace": "acme", "user": target.person})), manage_members),
+        // Somebody who is a member already gets the role.
+        row("/_app/add_member", |_| form("add_member", &[("workspace", "acme"), ("user", "keyowner"), ("role", "member")]), manage_members),
         row("/_app/update_member",
             |target| form("update_member", &[("workspace", "acme"), ("user", &target.person), ("role", "viewer")]), manage_members),
         row("/_app/remove_member", |target| form("remove_member", &[("workspace", "acme"), ("user", &target.person)]), manage_members),

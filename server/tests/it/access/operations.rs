@@ -118,6 +118,7 @@ pub(super) fn rows() -> Vec<Row> {
         // The current secret, which nobody can end: whoever may try is told so.
         row("end_secret", |target| Call::delete(key(target) + "/secrets/" + &target.secret_id),
             [401, 404, 404, 409, 409, 404, 409, 404, 401, 403, 403, 409, 403, 404, 404, 401, 401]),
+        row("explain_key", |target| Call::post(key(target) + "/explain"), one_key),
         row("get_key_usage", |target| Call::get(key(target) + "/usage"), one_key),
         row("export_key_usage", |target| Call::get(key(target) + "/usage.csv"), one_key),
         row("get_policy", |_| Call::get(POLICY), see_workspace),
