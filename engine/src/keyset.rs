@@ -11,7 +11,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
-use keyfold_domain::ids::KeyId;
+use keyfold_domain::ids::{KeyId, WorkspaceId};
 use keyfold_domain::time::Timestamp;
 use keyfold_domain::verdict::{Code, Key};
 use subtle::ConstantTimeEq;
@@ -223,6 +223,15 @@ impl Keyset {
             for usage in known.all() {
                 by_mac.remove(usage.mac());
             }
+        }
+    }
+
+    /// Forgets every key of a workspace.
+    pub(crate) fn remove_of(&self, workspace: &WorkspaceId) {
+        let of_it = |entry: &&Entry| entry.record.workspace_id == *workspace;
+        let gone: HashSet<KeyId> = self.by_mac.pin().values().filter(of_it).map(|entry| entry.record.id.clone()).collect();
+        for id in gone {
+            self.remove(&id);
         }
     }
 

@@ -80,7 +80,7 @@ pub fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(users::enable_user))
         .routes(routes!(users::create_reset_link))
         .routes(routes!(workspaces::admin::list_all_workspaces, workspaces::admin::create_workspace))
-        .routes(routes!(workspaces::admin::rename_workspace))
+        .routes(routes!(workspaces::admin::rename_workspace, workspaces::admin::delete_workspace))
         .routes(routes!(resources::list_resources, resources::create_resource))
         .routes(routes!(resources::get_resource, resources::update_resource, resources::delete_resource))
         .routes(routes!(scopes::list_scopes, scopes::create_scope))

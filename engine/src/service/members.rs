@@ -93,6 +93,9 @@ impl Placing {
 
     async fn set(&self, conn: &mut Conn<'_>, macs: &crate::mac::Macs, role: Role) -> Result<i64, Error> {
         self.begin(conn, macs).await?;
+        if store::workspaces::find(conn, self.workspace.as_str()).await?.is_none() {
+            return Err(Error::not_found());
+        }
         store::workspaces::set_membership(conn, &self.workspace, &self.user, role, self.now).await?;
         store::left_keys::forget_owner(conn, &self.workspace, &self.user).await?;
         Ok(store::changes::append(conn, &Change::Membership(&self.workspace, &self.user), self.now).await?)

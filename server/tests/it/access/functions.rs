@@ -186,6 +186,8 @@ pub(super) fn rows() -> Vec<Row> {
         row("/_app/list_all_workspaces", |_| ask("list_all_workspaces", &json!({"filter": {}})), instance_only),
         row("/_app/create_workspace",
             |target| form("create_workspace", &[("name", "X"), ("slug", &target.unused()), ("owner", "keyowner")]), instance_only),
+        // Without its short name nothing is done.
+        row("/_app/delete_workspace", |_| form("delete_workspace", &[("workspace", "acme")]), people([401, 403, 403, 403, 403, 403, 400, 403])),
         row("/_app/rename_workspace", |_| form("rename_workspace", &[("workspace", "acme"), ("name", "ACME")]), instance_only),
         row("/_app/get_account", |_| ask("get_account", &json!({})), the_signed_in),
         row("/_app/update_account", |_| form("update_account", &[("email", "mine@example.com")]), the_signed_in),

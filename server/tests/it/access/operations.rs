@@ -160,6 +160,8 @@ pub(super) fn rows() -> Vec<Row> {
         row("create_workspace",
             |target| Call::post("/v1/admin/workspaces").json(&json!({"slug": target.unused(), "name": "X", "owner": target.owner})),
             instance_only(201)),
+        // Without its short name nothing is done.
+        row("delete_workspace", |_| Call::delete("/v1/admin/workspaces/acme"), instance_only(400)),
         row("rename_workspace", |_| Call::patch("/v1/admin/workspaces/acme").json(&json!({"name": "ACME"})), instance_only(200)),
         row("list_resources", |_| Call::get(RESOURCES), see_workspace),
         row("create_resource", create_resource, manage(201)),
