@@ -168,6 +168,8 @@ impl KeyForm {
             owner: None,
             resources: self.resources()?,
             override_owner: self.override_owner,
+            ip_allow: Vec::new(),
+            limits: Vec::new(),
         };
         new.checked(catalogue)
     }

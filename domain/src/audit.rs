@@ -145,7 +145,7 @@ pub fn in_words(action: &str) -> String {
             match verb {
                 "create" | "update" | "delete" | "remove" | "rotate" | "activate" | "deactivate" | "revoke" | "invite" | "disable"
                 | "enable" | "verify" | "rename" | "change" => format!("{noun} {verb}d"),
-                "add" | "export" | "reset" | "accept" | "edit" => format!("{noun} {}", past(verb)),
+                "add" | "export" | "reset" | "accept" | "edit" | "limit" => format!("{noun} {}", past(verb)),
                 "dormant" => format!("{noun} went dormant"),
                 "expiring" => format!("{noun} ends soon"),
                 "sign_in" => "signed in".to_owned(),

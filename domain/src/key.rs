@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Serialize, Serializer};
 
+use crate::addresses::{AddressRange, checked_ranges};
 use crate::catalogue::ScopeCatalogue;
 use crate::ids::{KeyId, UserId, WorkspaceId};
+use crate::limits::{Limit, Whose, check_limits};
 use crate::name;
 use crate::problem::Problem;
 use crate::resource::{MAX_KEY_RESOURCES, ResourceName, ResourceSummary};
@@ -89,6 +91,12 @@ pub struct NewKey {
     /// Shall it be tied also to what is not its owner's? For administrators.
     #[serde(default)]
     pub override_owner: bool,
+    /// From where it may be used; empty for anywhere. For administrators.
+    #[serde(default)]
+    pub ip_allow: Vec<AddressRange>,
+    /// How often it may be used; empty for as often as wanted. For administrators.
+    #[serde(default)]
+    pub limits: Vec<Limit>,
 }
 
 impl NewKey {
@@ -98,7 +106,13 @@ impl NewKey {
         self.scopes.check(self.kind, catalogue).map_err(|refusal| Problem::invalid("scopes", sentence(&refusal)))?;
         check_inactivity(self.inactivity_days.days())?;
         check_resources(&self.resources)?;
-        Ok(Self { name: name::optional_name("name", &self.name)?, note: name::note("note", &self.note)?, ..self })
+        check_limits(&self.limits)?;
+        Ok(Self {
+            name: name::optional_name("name", &self.name)?,
+            note: name::note("note", &self.note)?,
+            ip_allow: checked_ranges(self.ip_allow)?,
+            ..self
+        })
     }
 }
 
@@ -127,6 +141,12 @@ pub struct KeyPatch {
     /// Shall it be tied also to what is not its owner's? For administrators.
     #[serde(default)]
     pub override_owner: bool,
+    /// From where it may be used from now on, all of it; empty for anywhere. For administrators.
+    #[serde(default)]
+    pub ip_allow: Option<Vec<AddressRange>>,
+    /// How often it may be used from now on, all of it; empty for as often as wanted. For administrators.
+    #[serde(default)]
+    pub limits: Option<Vec<Limit>>,
     /// The version the change was made from; a key of another version is left alone. `None` changes whatever is there.
     #[serde(default)]
     pub version: Option<i64>,
@@ -140,7 +160,9 @@ impl KeyPatch {
         }
         check_inactivity(self.inactivity_days.flatten())?;
         check_resources(self.resources.as_deref().unwrap_or_default())?;
+        check_limits(self.limits.as_deref().unwrap_or_default())?;
         Ok(Self {
+            ip_allow: self.ip_allow.map(checked_ranges).transpose()?,
             name: self.name.map(|text| name::optional_name("name", &text)).transpose()?,
             note: self.note.map(|text| name::note("note", &text)).transpose()?,
             ..self
@@ -240,6 +262,39 @@ impl TryFrom<String> for KeyState {
     }
 }
 
+/// From where and how often a key may be used.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KeyBounds {
+    /// From where; empty for anywhere.
+    pub ip_allow: Vec<AddressRange>,
+    /// How often; empty for as often as wanted.
+    pub limits: Vec<Limit>,
+}
+
+/// How one of the limits that hold for a key stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LimitState {
+    /// The limit.
+    pub limit: Limit,
+    /// Whose it is.
+    pub whose: Whose,
+    /// How many units are left.
+    pub remaining: u32,
+    /// When all of them will be there again if nobody spends any meanwhile.
+    pub resets_at: Timestamp,
+}
+
+/// From where and how often a key may be used, as its own page shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyLimits {
+    /// From where; empty for anywhere.
+    pub ip_allow: Vec<AddressRange>,
+    /// Its own limits and its owner's.
+    pub limits: Vec<LimitState>,
+    /// The version of the key.
+    pub version: i64,
+}
+
 /// A key as lists show it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeySummary {
@@ -283,6 +338,10 @@ pub struct KeySummary {
     pub stopped_reason: Option<String>,
     /// Who deactivated or deleted it, as a name; `None` if it was not, or before this was kept.
     pub stopped_by: Option<String>,
+    /// From where and how often it may be used. Not serialised: a browser's list has no use for it, and a key's own page
+    /// asks for [`KeyLimits`].
+    #[serde(skip)]
+    pub bounds: KeyBounds,
 }
 
 /// A key and where it belongs, for lists across workspaces.
@@ -483,6 +542,8 @@ mod tests {
             owner: None,
             resources: vec![],
             override_owner: false,
+            ip_allow: vec![],
+            limits: vec![],
         };
         let built_in = ScopeCatalogue::default();
         let checked = good.clone().checked(&built_in).unwrap();
@@ -493,7 +554,13 @@ mod tests {
         assert_eq!(field(NewKey { kind: KeyKind::Publishable, ..good.clone() }), "scopes");
         assert_eq!(field(NewKey { inactivity_days: Inactivity::Days(0), ..good.clone() }), "inactivity_days");
         let many = vec!["collection:x".parse().unwrap(); MAX_KEY_RESOURCES + 1];
-        assert_eq!(field(NewKey { resources: many, ..good }), "resources");
+        assert_eq!(field(NewKey { resources: many, ..good.clone() }), "resources");
+        let limit: Limit = serde_json::from_str(r#"{"name":"a","limit":1,"quota":"day"}"#).unwrap();
+        assert_eq!(field(NewKey { limits: vec![limit.clone(), limit], ..good.clone() }), "limits[1].name");
+        let ranges = (0..=100).map(|at| format!("10.0.0.{at}").parse().unwrap()).collect();
+        assert_eq!(field(NewKey { ip_allow: ranges, ..good.clone() }), "ip_allow");
+        let twice = vec!["10.0.0.0/8".parse().unwrap(); 2];
+        assert_eq!(NewKey { ip_allow: twice, ..good }.checked(&built_in).unwrap().ip_allow.len(), 1);
     }
 
     #[test]

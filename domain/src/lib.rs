@@ -5,12 +5,14 @@
 //! building. It is pure: no I/O, no clock, no source of randomness of its own, and it compiles to WebAssembly.
 #![warn(missing_docs)]
 
+pub mod addresses;
 pub mod audit;
 pub mod base62;
 pub mod bulk;
 pub mod catalogue;
 pub mod ids;
 pub mod key;
+pub mod limits;
 pub mod member;
 pub mod name;
 pub mod policy;

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{InvitationId, KeyId, UserId};
 use crate::key::KeySummary;
+use crate::limits::Limit;
 use crate::time::Timestamp;
 use crate::user::UserRef;
 use crate::workspace::Role;
@@ -26,6 +27,9 @@ pub struct MemberSummary {
     pub since: Timestamp,
     /// How many keys, not deleted, they own in it.
     pub live_keys: i64,
+    /// How often all of their keys in it together may be used; empty for as often as wanted.
+    #[serde(default)]
+    pub limits: Vec<Limit>,
 }
 
 /// An invitation that nobody has used yet. Its link was shown when it was made and cannot be shown again.

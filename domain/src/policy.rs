@@ -2,9 +2,11 @@
 
 use std::net::IpAddr;
 
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{KeyId, SessionId, UserId, WorkspaceId};
+use crate::limits::Limit;
 use crate::scope::ScopeSet;
 use crate::time::Timestamp;
 use crate::user::UserRef;
@@ -63,6 +65,10 @@ pub struct ActingKey {
     pub expires_at: Option<Timestamp>,
     /// What it is tied to, as in [`crate::verdict::Key::resources`].
     pub resources: Option<Vec<ResourceRef>>,
+    /// From where it may be used; empty for anywhere.
+    pub ip_allow: Vec<IpNet>,
+    /// Its own limits.
+    pub limits: Vec<Limit>,
 }
 
 /// Who is asking.
@@ -122,6 +128,8 @@ pub enum Action {
     CreateKey,
     /// Change a key's name, scopes, expiry, interval or note.
     UpdateKey,
+    /// Say from where and how often a key may be used.
+    LimitKey,
     /// Give a key a new secret, end an old one.
     RotateKey,
     /// Stop a key for now.
@@ -206,7 +214,8 @@ const fn needs(action: Action) -> (Role, Role, Option<&'static str>) {
         Action::CreateKey | Action::UpdateKey | Action::RotateKey | Action::DeactivateKey | Action::DeleteKey => {
             (Role::Admin, Role::Member, Some("keys:write"))
         }
-        Action::ActivateKey | Action::ManageResources => (Role::Admin, Role::Admin, Some("keys:write")),
+        // A limit that its holder can lift is none.
+        Action::ActivateKey | Action::LimitKey | Action::ManageResources => (Role::Admin, Role::Admin, Some("keys:write")),
         Action::VerifyKey => (Role::Member, Role::Member, Some("verify")),
         Action::ReadMembers => (Role::Admin, Role::Admin, Some("members:read")),
         Action::ReadAudit => (Role::Member, Role::Member, Some("audit:read")),
@@ -294,6 +303,8 @@ mod tests {
             scopes: scopes.effective(&ScopeCatalogue::default()),
             expires_at: None,
             resources: None,
+            ip_allow: vec![],
+            limits: vec![],
         };
         Actor { principal: Principal::Key(key), request: RequestInfo::default() }
     }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{KeyId, WorkspaceId};
 use crate::key::{InactiveReason, KeyState};
+use crate::limits::Limits;
 use crate::problem::Problem;
 use crate::scope::{KeyKind, ScopeSet};
 use crate::time::{DAY_MS, Timestamp};
@@ -202,6 +203,8 @@ pub struct Key {
     pub resources: Option<Vec<ResourceRef>>,
     /// From where it may be used; empty for anywhere.
     pub ip_allow: Vec<IpNet>,
+    /// How often it may be used; `None` for as often as wanted.
+    pub limits: Option<Box<Limits>>,
     /// When it was made.
     pub created_at: Timestamp,
     /// From when on it is expired.
@@ -237,6 +240,17 @@ pub enum Allowance {
     RateLimited,
     /// A quota is used up.
     QuotaExceeded,
+}
+
+impl Allowance {
+    /// The code that it gives to a key that passes all other checks.
+    pub const fn code(self) -> Code {
+        match self {
+            Self::Free => Code::Valid,
+            Self::RateLimited => Code::RateLimited,
+            Self::QuotaExceeded => Code::QuotaExceeded,
+        }
+    }
 }
 
 /// The moment of the question: what changes without the key's record changing.
@@ -337,6 +351,7 @@ mod tests {
             scopes,
             resources: None,
             ip_allow: vec![],
+            limits: None,
             created_at: NOW.plus_days(-10),
             expires_at: Some(NOW.plus_ms(1)),
             inactivity_days: Some(5),

@@ -8,14 +8,16 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use keyfold_domain::catalogue::ScopeCatalogue;
 use keyfold_domain::ids::KeyId;
 use keyfold_domain::time::Timestamp;
+use keyfold_domain::verdict::Key;
 use tokio::sync::Mutex;
 
 use crate::error::Error;
-use crate::keyset::Keyset;
+use crate::keyset::{Keyset, Stored};
 use crate::mac::MacBytes;
 use crate::store::changes::{ChangeRow, after, newest};
 use crate::store::db::{Conn, Db};
 use crate::store::keys::{KeyRow, find_live, live_after, live_of_owner, live_of_resource, live_of_user, live_of_workspace};
+use crate::store::limits::{SpentRow, member, spent};
 use crate::store::scopes;
 use crate::store::secrets::{RetiringRow, retiring};
 
@@ -81,8 +83,13 @@ impl Follower {
             for secret in retiring(conn, &last, &end).await? {
                 older.entry(secret.key_id.clone()).or_default().push(secret);
             }
+            let mut quotas = HashMap::<String, Vec<SpentRow>>::new();
+            for row in spent(conn, rows.first().map_or("", |row| &row.id), &end).await? {
+                quotas.entry(row.subject.clone()).or_default().push(row);
+            }
             for row in &rows {
-                seen.insert(filling.insert(conn, row, older.remove(&row.id).unwrap_or_default()).await?);
+                let (older, own) = (older.remove(&row.id).unwrap_or_default(), quotas.remove(&row.id).unwrap_or_default());
+                seen.insert(filling.insert(conn, row, older, Some(own)).await?);
             }
             last = end;
         }
@@ -158,10 +165,17 @@ impl<'a> Filling<'a> {
     /// Puts a key as it is now, with all its secrets that have not ended.
     async fn put(&mut self, conn: &mut Conn<'_>, row: &KeyRow) -> Result<KeyId, Error> {
         let older = if row.rotating_until.is_some() { retiring(conn, &row.id, &row.id).await? } else { Vec::new() };
-        self.insert(conn, row, older).await
+        self.insert(conn, row, older, None).await
     }
 
-    async fn insert(&mut self, conn: &mut Conn<'_>, row: &KeyRow, older: Vec<RetiringRow>) -> Result<KeyId, Error> {
+    /// `own` is what was spent of the key's quotas, if that was read already.
+    async fn insert(
+        &mut self,
+        conn: &mut Conn<'_>,
+        row: &KeyRow,
+        older: Vec<RetiringRow>,
+        own: Option<Vec<SpentRow>>,
+    ) -> Result<KeyId, Error> {
         let catalogue = match self.catalogues.entry(row.workspace_id.clone()) {
             Entry::Occupied(read) => read.into_mut(),
             Entry::Vacant(unread) => unread.insert(scopes::catalogue(conn, &row.workspace_id).await?),
@@ -171,8 +185,25 @@ impl<'a> Filling<'a> {
         let mac = |bytes: &[u8]| MacBytes::try_from(bytes).map_err(|_| Error::Internal("a stored MAC has a wrong length".into()));
         let older = older.into_iter().map(|secret| Ok((mac(&secret.mac)?, Timestamp::from_millis(secret.ends_at))));
         let older = older.collect::<Result<Vec<_>, Error>>()?;
-        self.keyset.put(record, mac(&row.mac)?, &older, row.last_used_at.map(Timestamp::from_millis));
+        let stored = self.stored(conn, &record, own).await?;
+        self.keyset.put(record, mac(&row.mac)?, &older, row.last_used_at.map(Timestamp::from_millis), &stored);
         Ok(id)
+    }
+
+    /// What the store knows of quotas that are counted in memory from now on.
+    async fn stored(&self, conn: &mut Conn<'_>, record: &Key, own: Option<Vec<SpentRow>>) -> Result<Stored, Error> {
+        let mut stored = Stored::default();
+        if self.keyset.lacks_meter(record) {
+            stored.own = match own {
+                Some(rows) => rows,
+                None => spent(conn, record.id.as_str(), record.id.as_str()).await?,
+            };
+        }
+        if self.keyset.lacks_member(record) {
+            let subject = member(&record.workspace_id, &record.owner.id);
+            stored.owners = spent(conn, &subject, &subject).await?;
+        }
+        Ok(stored)
     }
 
     /// Puts a page of keys; tells the id of the last, or nothing after the last page.

@@ -4,6 +4,7 @@
 //! A lookup that finds nothing is an answer ("no such key"), never a reason to ask the database. Readers take no lock that
 //! a writer can hold. What is not here: deciding (the domain does) and reading the database (`changes` does).
 
+mod meter;
 mod tally;
 
 use std::collections::HashSet;
@@ -12,11 +13,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use keyfold_domain::ids::{KeyId, WorkspaceId};
+use keyfold_domain::limits::{Book, Cost, Unwritten, Weighed};
 use keyfold_domain::time::Timestamp;
-use keyfold_domain::verdict::{Code, Key};
+use keyfold_domain::verdict::{Allowance, Code, Key};
 use subtle::ConstantTimeEq;
 
 use crate::mac::MacBytes;
+use crate::store::limits::{SpentRow, member};
+pub(crate) use meter::Meter;
+use meter::Meters;
 pub use tally::Client;
 pub(crate) use tally::{Counts, Seen, Usage};
 
@@ -28,6 +33,8 @@ const NEVER: Timestamp = Timestamp::from_millis(i64::MAX);
 pub(crate) struct Entry {
     pub(crate) record: Arc<Key>,
     pub(crate) usage: Arc<Usage>,
+    /// For keys that are limited.
+    meters: Option<Arc<Meters>>,
     ends_at: Timestamp,
 }
 
@@ -76,6 +83,30 @@ pub(crate) struct Flushed {
     pub(crate) usage: Arc<Usage>,
 }
 
+/// What one flush writes of one meter.
+pub(crate) struct FlushedMeter {
+    pub(crate) meter: Arc<Meter>,
+    pub(crate) unwritten: Vec<Unwritten>,
+}
+
+/// What the store knows of the quotas of a key and of its owner, for meters that are not there yet.
+#[derive(Default)]
+pub(crate) struct Stored {
+    pub(crate) own: Vec<SpentRow>,
+    pub(crate) owners: Vec<SpentRow>,
+}
+
+/// What was spent, from the rows that the store kept. Nobody could have stored a limit of another name.
+fn book(rows: &[SpentRow]) -> Book {
+    let mut book = Book::default();
+    for row in rows {
+        if let (Ok(name), Ok(units)) = (row.name.parse(), u64::try_from(row.units)) {
+            book.restore(&name, Timestamp::from_millis(row.at), units);
+        }
+    }
+    book
+}
+
 type Queued = (KeyId, Arc<Usage>);
 
 /// Spreads keyed hashes over a table by their own first bytes: nobody can choose those, so hashing them again would only
@@ -104,8 +135,12 @@ pub(crate) struct Keyset {
     by_id: papaya::HashMap<KeyId, Known>,
     /// Keys with older secrets. Only whoever changes the memory looks here.
     rotating: Mutex<HashSet<KeyId>>,
+    /// The meters of members with limits, by subject.
+    members: papaya::HashMap<String, Arc<Meter>>,
     queue: mpsc::Sender<Queued>,
     queued: Mutex<mpsc::Receiver<Queued>>,
+    spent: mpsc::Sender<Arc<Meter>>,
+    spendings: Mutex<mpsc::Receiver<Arc<Meter>>>,
     loaded: AtomicBool,
     stale: AtomicBool,
 }
@@ -113,12 +148,16 @@ pub(crate) struct Keyset {
 impl Keyset {
     pub(crate) fn new() -> Self {
         let (queue, queued) = mpsc::channel();
+        let (spent, spendings) = mpsc::channel();
         Self {
             by_mac: papaya::HashMap::default(),
             by_id: papaya::HashMap::new(),
             rotating: Mutex::default(),
+            members: papaya::HashMap::new(),
             queue,
             queued: Mutex::new(queued),
+            spent,
+            spendings: Mutex::new(spendings),
             loaded: AtomicBool::new(false),
             stale: AtomicBool::new(false),
         }
@@ -165,15 +204,24 @@ impl Keyset {
         self.by_mac.len()
     }
 
-    /// Puts a key's present record and secrets in the place of those before. `older` are its secrets with an end.
-    pub(crate) fn put(&self, record: Key, current: MacBytes, older: &[(MacBytes, Timestamp)], last_used_at: Option<Timestamp>) {
+    /// Puts a key's present record and secrets in the place of those before. `older` are its secrets with an end; `stored` is
+    /// needed where [`Self::lacks_meter`] or [`Self::lacks_member`] says so.
+    pub(crate) fn put(
+        &self,
+        record: Key,
+        current: MacBytes,
+        older: &[(MacBytes, Timestamp)],
+        last_used_at: Option<Timestamp>,
+        stored: &Stored,
+    ) {
         let (by_id, by_mac) = (self.by_id.pin(), self.by_mac.pin());
         let known = by_id.get(&record.id).cloned();
+        let meters = self.meters(&record, known.as_ref(), stored);
         let (id, record) = (record.id.clone(), Arc::new(record));
         let insert = |mac: MacBytes, ends_at: Timestamp| {
             let found = known.as_ref().and_then(|known| known.all().find(|usage| *usage.mac() == mac).cloned());
             let usage = found.unwrap_or_else(|| Arc::new(Usage::of(mac)));
-            by_mac.insert(mac, Entry { record: Arc::clone(&record), usage: Arc::clone(&usage), ends_at });
+            by_mac.insert(mac, Entry { record: Arc::clone(&record), usage: Arc::clone(&usage), meters: meters.clone(), ends_at });
             usage
         };
         let current = insert(current, NEVER);
@@ -195,6 +243,87 @@ impl Keyset {
             rotating.remove(&id);
         }
         by_id.insert(id, fresh);
+    }
+
+    /// The meters of a key as it is now. Those that are there go on counting, through changes and rotations of the key.
+    fn meters(&self, record: &Key, known: Option<&Known>, stored: &Stored) -> Option<Arc<Meters>> {
+        let before = known.and_then(|known| self.by_mac.pin().get(known.current.mac())?.meters.clone());
+        let (own, owners) = record.limits.as_deref().map_or((&[][..], &[][..]), |limits| (limits.own(), limits.owners()));
+        let mut meters = Meters::default();
+        if !own.is_empty() {
+            let there = before.as_ref().and_then(|before| before.own.clone());
+            let meter = there.unwrap_or_else(|| Meter::new(record.id.as_str(), book(&stored.own)));
+            meter.keep_only(own);
+            meters.own = Some(meter);
+        }
+        let members = self.members.pin();
+        if !owners.is_empty() || !members.is_empty() {
+            let subject = member(&record.workspace_id, &record.owner.id);
+            if owners.is_empty() {
+                members.remove(&subject);
+                return record.limits.as_ref().map(|_| Arc::new(meters));
+            }
+            let meter = members.get_or_insert_with(subject.clone(), || Meter::new(&subject, book(&stored.owners)));
+            meter.keep_only(owners);
+            meters.owners = Some(Arc::clone(meter));
+        }
+        record.limits.as_ref().map(|_| Arc::new(meters))
+    }
+
+    /// Has that key limits of its own and no meter for them yet?
+    pub(crate) fn lacks_meter(&self, record: &Key) -> bool {
+        let limited = record.limits.as_deref().is_some_and(|limits| !limits.own().is_empty());
+        limited && self.entry(&record.id).and_then(|entry| entry.meters).is_none_or(|meters| meters.own.is_none())
+    }
+
+    /// Has the key's owner limits and no meter for them yet?
+    pub(crate) fn lacks_member(&self, record: &Key) -> bool {
+        let limited = record.limits.as_deref().is_some_and(|limits| !limits.owners().is_empty());
+        limited && !self.members.pin().contains_key(&member(&record.workspace_id, &record.owner.id))
+    }
+
+    /// A key by its current secret.
+    fn entry(&self, id: &KeyId) -> Option<Entry> {
+        let mac = *self.by_id.pin().get(id)?.current.mac();
+        self.by_mac.pin().get(&mac).cloned()
+    }
+
+    /// Spends a call's cost from every limit of a key or, where it does not fit, from none; with `dry` it only looks.
+    /// `None` for a key that is not limited.
+    pub(crate) fn weigh(&self, entry: &Entry, cost: Cost, dry: bool, now: Timestamp) -> Option<Weighed> {
+        let (meters, limits) = (entry.meters.as_deref()?, entry.record.limits.as_deref()?);
+        let weighed = meters.weigh(limits, cost, dry, now);
+        let spent = !dry && cost != Cost::CHECK && weighed.allowance == Allowance::Free;
+        if spent && limits.iter().any(|(_, limit)| limit.refill().is_quota()) {
+            for meter in meters.iter().filter(|meter| meter.wants_flush()) {
+                // The receiving end lives as long as this struct: sending cannot fail.
+                drop(self.spent.send(Arc::clone(meter)));
+            }
+        }
+        Some(weighed)
+    }
+
+    /// How the limits of a key stand, with its record as they are told by it; `None` if it is unknown or not limited.
+    pub(crate) fn standings(&self, id: &KeyId, now: Timestamp) -> Option<(Arc<Key>, Weighed)> {
+        let entry = self.entry(id)?;
+        self.weigh(&entry, Cost::CHECK, true, now).map(|weighed| (entry.record, weighed))
+    }
+
+    /// Takes what was spent by up to `most` keys and members out for a flush.
+    pub(crate) fn take_spent(&self, most: usize) -> Vec<FlushedMeter> {
+        let spendings = self.spendings.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = spendings.try_iter().map(|meter| FlushedMeter { unwritten: meter.take(), meter });
+        taken.filter(|flushed| !flushed.unwritten.is_empty()).take(most).collect()
+    }
+
+    /// Puts back what could not be written.
+    pub(crate) fn give_back_spent(&self, flushed: Vec<FlushedMeter>) {
+        for FlushedMeter { meter, unwritten } in flushed {
+            meter.give_back(unwritten);
+            if meter.wants_flush() {
+                drop(self.spent.send(meter));
+            }
+        }
     }
 
     /// Forgets the secrets that have ended. Not to be called while the memory is changed otherwise.

@@ -8,6 +8,7 @@ pub(crate) mod demo;
 mod explain;
 mod idempotency;
 pub(crate) mod invitations;
+mod key_limits;
 mod key_usage;
 pub(crate) mod keys;
 mod keys_bulk;

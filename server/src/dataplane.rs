@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::{HeaderMap, Method, Request, Response};
+use keyfold_domain::limits::Cost;
 use keyfold_domain::problem::{Problem, ProblemCode};
 use keyfold_domain::verdict::{Code, ResourceRef};
 use keyfold_engine::{Answer, Client, Error, VerifyRequest};
@@ -22,8 +23,8 @@ mod bodies;
 mod reply;
 mod written;
 
-use bodies::{VerdictBody, VerifyBody};
 pub(crate) use bodies::address;
+use bodies::{VerdictBody, VerifyBody};
 use reply::Reply;
 
 /// How long a body may take to arrive.
@@ -65,8 +66,10 @@ fn client<'a>(state: &AppState, peer: Option<IpAddr>, headers: &'a HeaderMap) ->
 /// Ask a key about itself.
 ///
 /// Send the key as `Authorization: Bearer …`. A key that works is described; one that does not is refused with the reason
-/// as `code`: `malformed`, `not_found`, `deactivated`, `owner_disabled`, `expired`, `dormant` (401), `ip_denied` (403).
-/// In its last 14 days the answer carries the moment of its end in the header `Sunset` (RFC 8594).
+/// as `code`: `malformed`, `not_found`, `deactivated`, `owner_disabled`, `expired`, `dormant` (401), `ip_denied` (403),
+/// `rate_limited`, `quota_exceeded` (429, with `Retry-After`). The call takes one unit from each limit of the key, and the
+/// client's address is that of the connection, or what trusted proxies say of it. In its last 14 days the answer carries
+/// the moment of its end in the header `Sunset` (RFC 8594).
 #[utoipa::path(
     get,
     path = "/v1/whoami",
@@ -78,8 +81,8 @@ fn client<'a>(state: &AppState, peer: Option<IpAddr>, headers: &'a HeaderMap) ->
 pub(crate) async fn whoami(state: &AppState, reply: Reply, client: &Client<'_>, headers: &HeaderMap) -> Response<AnswerBody> {
     let Some(secret) = presented(headers) else { return reply.problem(&nothing_presented()) };
     match state.engine.verifier.whoami_from(secret, client) {
-        Ok(answer) if answer.code == Code::Valid => reply.verdict(&answer),
-        Ok(answer) => reply.refused_key(answer.code),
+        Ok(answer) if answer.code == Code::Valid => reply.verdict(&answer, None),
+        Ok(answer) => reply.refused_key(&answer),
         Err(error) => reply.error(&error).await,
     }
 }
@@ -87,7 +90,8 @@ pub(crate) async fn whoami(state: &AppState, reply: Reply, client: &Client<'_>, 
 /// Ask whether a presented key may do a thing.
 ///
 /// The caller needs a management key with the scope `verify` and is told only of keys of its own workspace. A decided
-/// question is always answered with 200; `code` says why a key may not. 503 means that it cannot be known at the moment:
+/// question is always answered with 200; `code` says why a key may not. A key that may takes `cost` from each of its limits,
+/// or from none if one of them has too little left; a refused call takes nothing. 503 means that it cannot be known at the moment:
 /// never take it for a yes.
 ///
 /// In the last 14 days of a key the answer carries the moment of its end in the header `Sunset` (RFC 8594).
@@ -111,7 +115,7 @@ where
         Err(problem) => return reply.problem(&problem),
     };
     match decide(state, caller, asker, &body) {
-        Ok(answer) => reply.verdict(&answer),
+        Ok((answer, detail)) => reply.verdict(&answer, detail),
         Err(error) => reply.error(&error).await,
     }
 }
@@ -125,7 +129,7 @@ fn nothing_presented() -> Problem {
     Problem::new(ProblemCode::Unauthenticated, "Send an API key as `Authorization: Bearer …`, in one header.")
 }
 
-fn decide(state: &AppState, caller: &str, asker: &Client<'_>, body: &[u8]) -> Result<Answer, Error> {
+fn decide(state: &AppState, caller: &str, asker: &Client<'_>, body: &[u8]) -> Result<(Answer, Option<&'static str>), Error> {
     let question = bodies::read(body)?;
     let resource: Option<ResourceRef> = question.resource.as_deref().map(str::parse).transpose()?;
     let client_ip = question.client_ip.as_deref().map(bodies::address).transpose()?;
@@ -135,10 +139,13 @@ fn decide(state: &AppState, caller: &str, asker: &Client<'_>, body: &[u8]) -> Re
         resource: resource.as_ref(),
         client_ip,
         user_agent: question.user_agent.as_deref(),
+        cost: question.cost.map_or(Ok(Cost::default()), Cost::new)?,
         asker: *asker,
         explain: question.explain,
     };
-    state.engine.verifier.verify(caller, &request)
+    let answer = state.engine.verifier.verify(caller, &request)?;
+    let detail = (answer.code == Code::IpDenied && client_ip.is_none()).then_some(bodies::NO_ADDRESS);
+    Ok((answer, detail))
 }
 
 async fn read<B>(headers: &HeaderMap, body: B) -> Result<Bytes, Problem>

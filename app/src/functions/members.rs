@@ -82,7 +82,12 @@ pub async fn get_member(workspace: String, user: UserId) -> Result<DepartureView
 
 /// Puts somebody who has an account here into a workspace, by username.
 #[server(endpoint = "add_member", prefix = "/_app")]
-pub async fn add_member(workspace: String, user: String, role: String, #[server(default)] password_again: PasswordInput) -> Result<(), Fault> {
+pub async fn add_member(
+    workspace: String,
+    user: String,
+    role: String,
+    #[server(default)] password_again: PasswordInput,
+) -> Result<(), Fault> {
     let typed = [("user", user.as_str()), ("role", &role)];
     let (request, actor) = proven(password_again, &typed).await?;
     let place = context::reply(request.engine.workspaces.find(&actor, &workspace, Action::AddMember).await)?;

@@ -15,8 +15,12 @@ use crate::functions::keys::KeyView;
 /// The question that the address asks; `None` before anything was asked.
 fn question(query: &leptos_router::params::ParamsMap) -> Option<KeyTest> {
     let text = |name: &str| query.get(name).unwrap_or_default();
-    (!text("ask").is_empty())
-        .then(|| KeyTest { scope: text("scope"), resource: text("resource"), client_ip: text("client_ip"), at: text("at") })
+    (!text("ask").is_empty()).then(|| KeyTest {
+        scope: text("scope"),
+        resource: text("resource"),
+        client_ip: text("client_ip"),
+        at: text("at"),
+    })
 }
 
 #[component]
@@ -67,13 +71,7 @@ pub(super) fn TestKeyDialog(view: KeyView, page: KeysPageContext) -> impl IntoVi
 }
 
 #[component]
-fn Asking(
-    view: KeyView,
-    typed: KeyTest,
-    fault: Option<Fault>,
-    explained: Option<Explanation>,
-    page: KeysPageContext,
-) -> impl IntoView {
+fn Asking(view: KeyView, typed: KeyTest, fault: Option<Fault>, explained: Option<Explanation>, page: KeysPageContext) -> impl IntoView {
     let fault = StoredValue::new(fault);
     let error = move |field: &'static str| Signal::derive(move || fault.with_value(|fault| describe(fault.as_ref(), field)));
     let action = format!("/w/{}/keys/{}/edit/test", view.workspace.slug, view.key.id);

@@ -14,7 +14,11 @@ use crate::functions::fault::Fault;
 use crate::functions::users::{CreateWorkspace, DeleteWorkspace, RenameWorkspace, WorkspacesView, list_all_workspaces};
 
 const BASE: &str = "/system/workspaces";
-const DONE: &[(&str, &str)] = &[("created", "The workspace was made."), ("renamed", "The workspace was renamed."), ("deleted", "The workspace was deleted. Its keys stopped.")];
+const DONE: &[(&str, &str)] = &[
+    ("created", "The workspace was made."),
+    ("renamed", "The workspace was renamed."),
+    ("deleted", "The workspace was deleted. Its keys stopped."),
+];
 
 #[component]
 pub(super) fn WorkspacesPage() -> impl IntoView {

@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{CHECKS, Code, Key, Moment, Question, ResourceRef, dormant_from};
+use crate::limits::{Limit, Standing, Whose};
 use crate::scope::ScopeSet;
 use crate::time::Timestamp;
 
@@ -40,6 +41,31 @@ impl Explanation {
         let checks = explain(key, question, moment);
         let code = checks.iter().find(|check| !check.passed).map_or(Code::Valid, |check| check.code);
         Self { code, checks }
+    }
+
+    /// Says of the limits how they stand, and when the call will fit into them if it does not and ever will.
+    #[must_use]
+    pub fn with_limits(mut self, limits: &[(Whose, &Limit, Standing)], fits_at: Option<Timestamp>) -> Self {
+        for check in &mut self.checks {
+            let (one, quota) = match check.code {
+                Code::RateLimited => ("rate limit", false),
+                Code::QuotaExceeded => ("quota", true),
+                _ => continue,
+            };
+            let these = limits.iter().filter(|(_, limit, _)| limit.refill().is_quota() == quota);
+            let these = names(these.map(|(whose, limit, standing)| {
+                let of = if *whose == Whose::Owner { ", for all keys of its owner" } else { "" };
+                format!("{} ({} of {} left{of})", limit.name(), standing.remaining, limit.most())
+            }));
+            check.detail = if these.is_empty() { format!("It has no {one}.") } else { format!("It is held to {these}.") };
+            if !check.passed {
+                check.at = fits_at;
+                let text =
+                    if fits_at.is_some() { "Wait until then, or raise the" } else { "It costs more than can ever be left. Raise the" };
+                check.remedy = Some(format!("{text} {one}."));
+            }
+        }
+        self
     }
 }
 
@@ -150,7 +176,11 @@ fn scope(passed: bool, key: &Key, question: &Question<'_>) -> Words {
     let Some(asked) = question.scope else { return said("No scope was asked for.") };
     if passed {
         let given = key.scopes.contains(asked);
-        return said(if given { format!("It holds {asked}.") } else { format!("It holds {asked}, which comes with another of its scopes.") });
+        return said(if given {
+            format!("It holds {asked}.")
+        } else {
+            format!("It holds {asked}, which comes with another of its scopes.")
+        });
     }
     let held = if key.effective.is_empty() { "no scope at all".to_owned() } else { held(&key.effective) };
     said(format!("It does not hold {asked}. It holds {held}.")).but(format!("Give it the scope {asked}, or one that implies it."))
@@ -172,7 +202,9 @@ fn resource(passed: bool, key: &Key, question: &Question<'_>) -> Words {
     match question.resource {
         None => said(format!("It is tied to {listed}; no resource was asked for.")),
         Some(asked) if passed => said(format!("It is tied to {asked}.")),
-        Some(asked) => said(format!("It is tied to {listed}, not to {asked}.")).but(format!("Tie it to {asked} as well, or to no resource at all.")),
+        Some(asked) => {
+            said(format!("It is tied to {listed}, not to {asked}.")).but(format!("Tie it to {asked} as well, or to no resource at all."))
+        }
     }
 }
 
@@ -213,6 +245,7 @@ mod tests {
             scopes,
             resources: None,
             ip_allow: vec![],
+            limits: None,
             created_at: NOW.plus_days(-10),
             expires_at: None,
             inactivity_days: None,
@@ -257,10 +290,7 @@ mod tests {
         );
         assert_eq!(
             found(Code::WrongResource),
-            (
-                "It is tied to collection:a, not to collection:b.".into(),
-                "Tie it to collection:b as well, or to no resource at all.".into()
-            )
+            ("It is tied to collection:a, not to collection:b.".into(), "Tie it to collection:b as well, or to no resource at all.".into())
         );
         assert_eq!(
             found(Code::IpDenied),

@@ -109,6 +109,8 @@ impl Demo {
                 owner: Some(key.owner.clone()),
                 resources: Vec::new(),
                 override_owner: false,
+                ip_allow: Vec::new(),
+                limits: Vec::new(),
             },
         }
     }

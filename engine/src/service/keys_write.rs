@@ -5,9 +5,11 @@ use std::future::ready;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
+use keyfold_domain::addresses::AddressRange;
 use keyfold_domain::catalogue::ScopeCatalogue;
 use keyfold_domain::ids::{KeyId, SecretId, UserId, WorkspaceId};
 use keyfold_domain::key::{Expiry, IssuedKey, KeyPatch, KeySummary, NewKey};
+use keyfold_domain::limits::Limit;
 use keyfold_domain::name;
 use keyfold_domain::policy::{Action, Actor, Object, Principal};
 use keyfold_domain::policy_limits::KeyPolicy;
@@ -48,6 +50,9 @@ impl Keys {
             }
         };
         core.authorize(actor, Action::CreateKey, &Object::Key { workspace, owner: &owner, id: None }).await?;
+        if !new.ip_allow.is_empty() || !new.limits.is_empty() {
+            core.authorize(actor, Action::LimitKey, &Object::Key { workspace, owner: &owner, id: None }).await?;
+        }
         let idempotency = idempotency.map(|value| Idempotency::of(actor, value, &(workspace, &new))).transpose()?;
         let new = new.checked(&self.scopes_of(workspace).await?)?;
         let policy = self.rules(actor, workspace, &owner, new.kind).await?;
@@ -61,6 +66,7 @@ impl Keys {
         }
         scopes_within(actor, &new.scopes)?;
         end_within(actor, expires_at)?;
+        bounds_within(actor, &new.ip_allow, &new.limits)?;
         if new.kind == KeyKind::Management {
             require_proof(core, actor)?;
         }
@@ -125,7 +131,7 @@ impl Keys {
         let after = json!({
             "owner": insert.owner, "name": insert.new.name, "kind": insert.new.kind, "scopes": insert.new.scopes,
             "expires_at": insert.expires_at, "inactivity_days": insert.inactivity_days, "note": insert.new.note,
-            "resources": insert.new.resources,
+            "resources": insert.new.resources, "ip_allow": insert.new.ip_allow, "limits": spoken(&insert.new.limits),
         });
         let event = Event::done(insert.now, actor, Some(insert.workspace.as_str()), "key.create", insert.id.as_str());
         let input = Arc::new((actor.clone(), insert, idempotency, event.change(None, Some(after))));
@@ -160,8 +166,11 @@ impl Keys {
         present(core, &row)
     }
 
-    /// Changes a key's name, scopes, expiry, interval, note or resources. What the patch leaves out stays.
+    /// Changes a key's name, scopes, expiry, interval, note, resources, addresses or limits. What the patch leaves out stays.
     pub async fn update(&self, actor: &Actor, workspace: &WorkspaceId, id: &KeyId, patch: KeyPatch) -> Result<KeySummary, Error> {
+        if patch.ip_allow.is_some() || patch.limits.is_some() {
+            self.find_for(actor, workspace, id, Action::LimitKey).await?;
+        }
         let mut reader = self.core.db.reader().await?;
         let rules = store::workspaces::find(&mut reader.conn(), workspace.as_str()).await?;
         drop(reader);
@@ -341,6 +350,27 @@ async fn patch_row(
     if let Some(note) = patch.note {
         row.note = note;
     }
+    patch_bounds(conn, row, patch.ip_allow, patch.limits, maker).await
+}
+
+/// Changes from where and how often a key may be used. A limit that keeps its name keeps what was spent of it.
+async fn patch_bounds(
+    conn: &mut Conn<'_>,
+    row: &mut KeyRow,
+    ip_allow: Option<Vec<AddressRange>>,
+    limits: Option<Vec<Limit>>,
+    maker: &Actor,
+) -> Result<(), Error> {
+    if ip_allow.is_none() && limits.is_none() {
+        return Ok(());
+    }
+    let before = row.bounds()?;
+    let ip_allow = ip_allow.unwrap_or(before.ip_allow);
+    let limits = limits.unwrap_or_else(|| before.limits.clone());
+    bounds_within(maker, &ip_allow, &limits)?;
+    store::limits::forget(conn, &row.id, &before.limits, &limits).await?;
+    row.ip_allow = store::keys::write_ranges(&ip_allow);
+    row.limits = store::limits::write(&limits)?;
     Ok(())
 }
 
@@ -400,6 +430,27 @@ fn end_within(maker: &Actor, end: Option<Timestamp>) -> Result<(), Error> {
     }
 }
 
+/// A key that makes or changes another one, or gives it a new secret, cannot let it be used from more addresses than itself,
+/// nor more often.
+pub(super) fn bounds_within(maker: &Actor, ip_allow: &[AddressRange], limits: &[Limit]) -> Result<(), Error> {
+    let Principal::Key(key) = &maker.principal else { return Ok(()) };
+    let inside = |range: &AddressRange| key.ip_allow.iter().any(|own| own.contains(&range.net()));
+    if !key.ip_allow.is_empty() && (ip_allow.is_empty() || !ip_allow.iter().all(inside)) {
+        return Err(Error::forbidden("A key cannot let another one be used from more addresses than itself."));
+    }
+    if !key.limits.iter().all(|own| limits.iter().any(|limit| own.covers(limit))) {
+        return Err(Error::forbidden(
+            "A key cannot let another one be used more often than itself: give it the same limits or stricter ones.",
+        ));
+    }
+    Ok(())
+}
+
+/// Limits as the audit log says them.
+pub(super) fn spoken(limits: &[Limit]) -> Vec<String> {
+    limits.iter().map(ToString::to_string).collect()
+}
+
 pub(super) fn changed_meanwhile(row: &KeyRow) -> Error {
     let text = format!("Somebody changed this key meanwhile (it is at version {} now). Load it again and repeat your change.", row.version);
     Error::conflict(Some("version"), text)
@@ -408,11 +459,16 @@ pub(super) fn changed_meanwhile(row: &KeyRow) -> Error {
 /// What the audit log says of a key.
 pub(crate) fn settings(row: &KeyRow) -> Value {
     let resources: Vec<&str> = row.ties.iter().flat_map(|ties| ties.lines()).filter_map(|tie| tie.split('\t').next()).collect();
+    // What cannot be read any more is kept as it stands there.
+    let unread = |_| row.limits.iter().cloned().collect();
+    let limits = store::limits::read(row.limits.as_deref()).map_or_else(unread, |limits| spoken(&limits));
     json!({
         "resources": resources,
         "name": row.name, "scopes": row.scopes, "expires_at": row.expires_at, "inactivity_days": row.inactivity_days,
         "note": row.note, "deactivated_at": row.deactivated_at, "deactivated_reason": row.deactivated_reason,
         "deleted_at": row.deleted_at, "stopped_by": row.stopped_by, "version": row.version,
+        "ip_allow": row.ip_allow.as_deref().unwrap_or_default().split_ascii_whitespace().collect::<Vec<_>>(),
+        "limits": limits,
     })
 }
 

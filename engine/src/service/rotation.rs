@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::audit::Event;
 use super::idempotency::Idempotency;
 use super::keys::{Keys, present};
-use super::keys_write::{changed_meanwhile, scopes_within};
+use super::keys_write::{bounds_within, changed_meanwhile, scopes_within};
 use super::resources::ties_within;
 use super::sessions::require_proof;
 use super::verify::GRACE_MS;
@@ -247,6 +247,8 @@ impl Plan {
         let record = row.settings()?;
         scopes_within(&self.actor, &record.scopes)?;
         ties_within(&self.actor, &read_ties(row.ties.as_deref())?)?;
+        let bounds = row.bounds()?;
+        bounds_within(&self.actor, &bounds.ip_allow, &bounds.limits)?;
         let stored = row.last_used_at.map(Timestamp::from_millis);
         let moment = Moment { last_used_at: stored.max(self.last_used_at), grace_ms: GRACE_MS, ..Moment::at(self.now) };
         let why = match state(&record, &moment) {

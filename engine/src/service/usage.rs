@@ -31,6 +31,8 @@ const STEPS: u32 = 50;
 
 /// Writes every count that is waiting.
 pub(crate) async fn flush(core: &Core) -> Result<(), Error> {
+    // What is spent of quotas first: that lets through or refuses, the rest only tells.
+    flush_spent(core).await?;
     loop {
         let counts = core.keyset.take_counts(CHUNK);
         if counts.is_empty() {
@@ -48,6 +50,34 @@ pub(crate) async fn flush(core: &Core) -> Result<(), Error> {
         };
         if let Err(error) = written {
             core.keyset.give_back(counts);
+            return Err(error);
+        }
+    }
+}
+
+/// Writes what was spent of quotas.
+async fn flush_spent(core: &Core) -> Result<(), Error> {
+    loop {
+        let flushed = core.keyset.take_spent(CHUNK);
+        if flushed.is_empty() {
+            return Ok(());
+        }
+        let mut sums = BTreeMap::<(&str, &str, i64), u64>::new();
+        for (meter, row) in flushed.iter().flat_map(|flushed| flushed.unwritten.iter().map(|row| (&flushed.meter, row))) {
+            *sums.entry((meter.subject(), row.name.as_str(), row.at.as_millis())).or_default() += row.units;
+        }
+        let written = match json(sums.iter().map(|((subject, name, at), units)| (subject, name, at, units))) {
+            Ok(rows) => {
+                let write = core.db.write(move |mut conn| {
+                    let rows = rows.clone();
+                    Box::pin(async move { Ok(store::limits::add(&mut conn, &rows).await?) })
+                });
+                write.await
+            }
+            Err(error) => Err(error),
+        };
+        if let Err(error) = written {
+            core.keyset.give_back_spent(flushed);
             return Err(error);
         }
     }
@@ -120,6 +150,7 @@ pub(crate) async fn housekeep(core: &Core) -> Result<(), Error> {
     in_steps(core, move |mut conn| Box::pin(async move { Ok(store::secrets::close_ended(&mut conn, ended, STEP).await?) })).await?;
     super::keys_bulk::forget(core).await?;
     let oldest = now.plus_days(-i64::from(KEPT_DAYS));
+    in_steps(core, move |mut conn| Box::pin(async move { Ok(store::limits::trim(&mut conn, oldest, STEP).await?) })).await?;
     let (hour, day, gone) = (hour_of(oldest), day_of(oldest), now.plus_days(-CLIENTS_DAYS));
     in_steps(core, move |mut conn| Box::pin(async move { Ok(store::usage::forget(&mut conn, hour, day, gone, STEP).await?) })).await
 }

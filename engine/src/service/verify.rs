@@ -3,7 +3,9 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use keyfold_domain::limits::{Cost, Limit, Limits, Standing, Whose};
 use keyfold_domain::policy::{ActingKey, Action, Actor, Decision, Principal, RequestInfo, key_can, scope_for};
+use keyfold_domain::problem::{Problem, ProblemCode};
 use keyfold_domain::scope::KeyKind;
 use keyfold_domain::time::Timestamp;
 use keyfold_domain::token;
@@ -30,6 +32,8 @@ pub struct VerifyRequest<'a> {
     pub client_ip: Option<IpAddr>,
     /// How the end client's program calls itself.
     pub user_agent: Option<&'a str>,
+    /// What the call takes from the key's limits.
+    pub cost: Cost,
     /// Who asks: the client that presents the caller's own key.
     pub asker: Client<'a>,
     /// Take the verdict apart instead of counting a use.
@@ -43,17 +47,33 @@ pub struct Answer {
     pub code: Code,
     /// The key, if there is one that the asker may know of. The same nothing for unknown, deleted and foreign keys.
     pub key: Option<Arc<Key>>,
+    /// How each limit stands after the call, in the order of [`Limits::iter`]; empty if it is not limited or failed an
+    /// earlier check. See [`Self::limits`].
+    pub standings: Vec<Standing>,
+    /// Seconds until the call will fit into the limits; `None` if it did, or never will.
+    pub retry_after: Option<u32>,
     /// Every check, for who asked for an explanation of a key that they may know of.
     pub checks: Option<Vec<Check>>,
-    /// By what moment it was decided.
+    /// When it was decided.
     pub at: Timestamp,
 }
 
 impl Answer {
-    /// The answer about a key that there is not, or that the asker may not know of.
-    const fn none(code: Code, at: Timestamp) -> Self {
-        Self { code, key: None, checks: None, at }
+    /// That there is no key, or none that the asker may know of.
+    const fn nothing(code: Code, at: Timestamp) -> Self {
+        Self { code, key: None, standings: Vec::new(), retry_after: None, checks: None, at }
     }
+
+    /// How each limit stands after the call, the key's own first; nothing if it is not limited or failed an earlier check.
+    pub fn limits(&self) -> impl Iterator<Item = (Whose, &Limit, Standing)> {
+        let limits = self.key.iter().filter_map(|key| key.limits.as_deref()).flat_map(Limits::iter);
+        limits.zip(&self.standings).map(|((whose, limit), standing)| (whose, limit, *standing))
+    }
+}
+
+/// Seconds until that moment, at least one.
+pub(super) fn seconds_until(at: Timestamp, now: Timestamp) -> u32 {
+    u32::try_from((at.millis_since(now).saturating_add(999) / 1000).max(1)).unwrap_or(u32::MAX)
 }
 
 /// Verification as a use case.
@@ -78,8 +98,8 @@ impl Verifier {
         let now = self.core.now();
         let question = Question { client_ip: client.ip, ..Question::default() };
         Ok(match self.find(secret, now)? {
-            Err(code) => Answer::none(code, now),
-            Ok(entry) => self.answer(entry, &question, client, now),
+            Err(code) => Answer::nothing(code, now),
+            Ok(entry) => self.answer(entry, &question, Cost::default(), client, now),
         })
     }
 
@@ -92,15 +112,16 @@ impl Verifier {
         if key_can(role, &asking.record.effective, Action::VerifyKey) != Decision::Allow {
             return Err(Error::forbidden("Verifying needs a management key with the scope verify."));
         }
+        self.take_one(&asking, now)?;
         self.core.keyset.count(&asking, scope_for(Action::VerifyKey), &request.asker, now);
         let question = Question { scope: request.scope, resource: request.resource, client_ip: request.client_ip };
         let client = Client { ip: request.client_ip, user_agent: request.user_agent };
         Ok(match self.find(request.key, now)? {
-            Err(code) => Answer::none(code, now),
+            Err(code) => Answer::nothing(code, now),
             // The same answer as for a key that was never there.
-            Ok(entry) if entry.record.workspace_id != *workspace => Answer::none(Code::NotFound, now),
-            Ok(entry) if request.explain => self.explained(entry, &question, now),
-            Ok(entry) => self.answer(entry, &question, &client, now),
+            Ok(entry) if entry.record.workspace_id != *workspace => Answer::nothing(Code::NotFound, now),
+            Ok(entry) if request.explain => self.explained(entry, &question, request.cost, now),
+            Ok(entry) => self.answer(entry, &question, request.cost, &client, now),
         })
     }
 
@@ -113,6 +134,7 @@ impl Verifier {
     pub fn authenticate_from(&self, secret: &str, request: &RequestInfo, user_agent: Option<&str>) -> Result<Actor, Error> {
         let now = self.core.now();
         let (entry, role) = self.acting(secret, request.ip, now)?;
+        self.take_one(&entry, now)?;
         // Which of its scopes the act needs shows when the policy is asked.
         self.core.keyset.count(&entry, None, &Client { ip: request.ip, user_agent }, now);
         let record = &entry.record;
@@ -124,6 +146,8 @@ impl Verifier {
             scopes: record.effective.clone(),
             expires_at: record.expires_at,
             resources: record.resources.clone(),
+            ip_allow: record.ip_allow.clone(),
+            limits: record.limits.as_deref().map(|limits| limits.own().to_vec()).unwrap_or_default(),
         };
         Ok(Actor { principal: Principal::Key(acting), request: request.clone() })
     }
@@ -136,7 +160,11 @@ impl Verifier {
             Code::Valid => {}
             code => {
                 self.core.keyset.count_denial(&entry, code, now);
-                return Err(Error::unauthenticated(code.explanation()));
+                return Err(if code == Code::IpDenied {
+                    Error::forbidden(code.explanation())
+                } else {
+                    Error::unauthenticated(code.explanation())
+                });
             }
         }
         let record = &entry.record;
@@ -159,15 +187,36 @@ impl Verifier {
         Ok(core.keyset.find(&core.macs.key(secret)).filter(|entry| !entry.has_ended(now)).ok_or(Code::NotFound))
     }
 
-    /// The verdict on a key. A yes is a use, a no is counted as well.
-    fn answer(&self, entry: Entry, question: &Question<'_>, client: &Client<'_>, now: Timestamp) -> Answer {
-        let code = self.judge(&entry, question, now);
+    /// Takes one unit from the limits of a management key for what it asks for.
+    fn take_one(&self, entry: &Entry, now: Timestamp) -> Result<(), Error> {
+        let Some(weighed) = self.core.keyset.weigh(entry, Cost::default(), false, now) else { return Ok(()) };
+        let code = weighed.allowance.code();
+        if code == Code::Valid {
+            return Ok(());
+        }
+        self.core.keyset.count_denial(entry, code, now);
+        let retry_after = weighed.fits_at.map(|at| seconds_until(at, now));
+        Err(Problem { retry_after, ..Problem::new(ProblemCode::RateLimited, code.explanation()) }.into())
+    }
+
+    /// The verdict on a key. A yes is a use, a no is counted as well. Limits come last: what is refused for another reason
+    /// takes nothing from them.
+    fn answer(&self, entry: Entry, question: &Question<'_>, cost: Cost, client: &Client<'_>, now: Timestamp) -> Answer {
+        let mut code = self.judge(&entry, question, now);
+        let (mut standings, mut retry_after) = (Vec::new(), None);
+        if code == Code::Valid
+            && let Some(weighed) = self.core.keyset.weigh(&entry, cost, false, now)
+        {
+            code = weighed.allowance.code();
+            retry_after = weighed.fits_at.map(|at| seconds_until(at, now));
+            standings = weighed.standings;
+        }
         if code == Code::Valid {
             self.core.keyset.count(&entry, question.scope, client, now);
         } else {
             self.core.keyset.count_denial(&entry, code, now);
         }
-        Answer { code, key: Some(entry.record), checks: None, at: now }
+        Answer { code, key: Some(entry.record), standings, retry_after, checks: None, at: now }
     }
 
     fn judge(&self, entry: &Entry, question: &Question<'_>, now: Timestamp) -> Code {

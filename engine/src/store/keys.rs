@@ -1,8 +1,10 @@
 //! Keys, their secrets' hashes and their counters.
 
+use keyfold_domain::addresses::AddressRange;
 use keyfold_domain::catalogue::ScopeCatalogue;
 use keyfold_domain::ids::{KeyId, UserId, WorkspaceId};
-use keyfold_domain::key::{KeySummary, NewKey};
+use keyfold_domain::key::{KeyBounds, KeySummary, NewKey};
+use keyfold_domain::limits::Limits;
 use keyfold_domain::resource::ResourceSummary;
 use keyfold_domain::scope::{KeyKind, ScopeSet};
 use keyfold_domain::time::Timestamp;
@@ -11,6 +13,7 @@ use keyfold_domain::user::UserRef;
 use keyfold_domain::verdict::{Key, Moment, ResourceRef, state};
 
 use super::db::{Conn, on};
+use super::limits;
 use super::resources::read_ties;
 use super::secrets::SecretInsert;
 use super::users::parse_id;
@@ -52,6 +55,11 @@ pub(crate) struct KeyRow {
     pub(crate) hint: String,
     /// What it is tied to; see [`read_ties`].
     pub(crate) ties: Option<String>,
+    pub(crate) ip_allow: Option<String>,
+    /// See [`limits::read`].
+    pub(crate) limits: Option<String>,
+    /// Those of its owner in the workspace.
+    pub(crate) owner_limits: Option<String>,
 }
 
 /// The columns of a [`KeyRow`] and where they come from; what follows starts with `WHERE` or a further join.
@@ -61,7 +69,7 @@ macro_rules! select_keys {
             "SELECT k.id, k.workspace_id, w.slug, w.name AS workspace_name, k.owner_id, u.username, u.display_name, u.active AS owner_active, m.role, \
              k.created_by, k.name, k.folded_name, k.kind, k.scopes, k.expires_at, k.inactivity_days, k.note, k.created_at, \
              k.activated_at, k.deactivated_at, k.deactivated_reason, k.stopped_by, k.deleted_at, k.last_used_at, k.total_calls, k.version, \
-             k.rotating_until, k.scopes_at, s.mac, s.hint, ",
+             k.rotating_until, k.scopes_at, k.ip_allow, k.limits, m.limits AS owner_limits, s.mac, s.hint, ",
             $crate::store::resources::select_ties!(),
             " FROM keys k \
              JOIN workspaces w ON w.id = k.workspace_id \
@@ -97,7 +105,8 @@ impl KeyRow {
             effective: ScopeSet::default(),
             scopes,
             resources: tied_to(&read_ties(self.ties.as_deref())?)?,
-            ip_allow: Vec::new(),
+            ip_allow: self.ranges()?.into_iter().map(AddressRange::net).collect(),
+            limits: Limits::of(limits::read(self.limits.as_deref())?, limits::read(self.owner_limits.as_deref())?),
             created_at: Timestamp::from_millis(self.created_at),
             expires_at: self.expires_at.map(Timestamp::from_millis),
             inactivity_days: self
@@ -108,6 +117,18 @@ impl KeyRow {
             deactivated_at: self.deactivated_at.map(Timestamp::from_millis),
             deleted_at: self.deleted_at.map(Timestamp::from_millis),
         })
+    }
+
+    /// From where it may be used; empty for anywhere.
+    pub(crate) fn ranges(&self) -> Result<Vec<AddressRange>, Error> {
+        let damaged = |_| Error::Internal("the database holds a damaged range of addresses".into());
+        let ranges = self.ip_allow.iter().flat_map(|text| text.split_ascii_whitespace());
+        ranges.map(str::parse).collect::<Result<_, _>>().map_err(damaged)
+    }
+
+    /// From where and how often it may be used.
+    pub(crate) fn bounds(&self) -> Result<KeyBounds, Error> {
+        Ok(KeyBounds { ip_allow: self.ranges()?, limits: limits::read(self.limits.as_deref())? })
     }
 
     /// The key as lists show it.
@@ -134,6 +155,7 @@ impl KeyRow {
             stopped_at: record.deleted_at.or(record.deactivated_at),
             stopped_reason: self.deactivated_reason.clone().filter(|reason| !reason.is_empty()),
             stopped_by: self.stopped_by.clone(),
+            bounds: self.bounds()?,
         })
     }
 }
@@ -147,6 +169,12 @@ fn tied_to(ties: &[ResourceSummary]) -> Result<Option<Vec<ResourceRef>>, Error> 
     let mut existing = existing.collect::<Result<Vec<_>, Error>>()?;
     existing.sort();
     Ok(Some(existing))
+}
+
+/// Ranges as they are stored; nothing for none.
+pub(crate) fn write_ranges(ranges: &[AddressRange]) -> Option<String> {
+    let texts: Vec<_> = ranges.iter().map(ToString::to_string).collect();
+    (!texts.is_empty()).then(|| texts.join(" "))
 }
 
 pub(crate) fn parse_scopes(text: &str) -> Option<ScopeSet> {
@@ -167,9 +195,11 @@ pub(crate) struct KeyInsert {
 }
 
 /// Adds a key and its secret's hash.
-pub(crate) async fn insert(conn: &mut Conn<'_>, key: &KeyInsert) -> Result<(), sqlx::Error> {
+pub(crate) async fn insert(conn: &mut Conn<'_>, key: &KeyInsert) -> Result<(), Error> {
     let keys = "INSERT INTO keys (id, workspace_id, owner_id, created_by, name, folded_name, kind, scopes, expires_at, inactivity_days,
-        note, created_at, total_calls, version) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 0, 1)";
+        note, created_at, ip_allow, limits, total_calls, version)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 0, 1)";
+    let limits = limits::write(&key.new.limits)?;
     on!(conn, raw => {
         sqlx::query(keys)
             .bind(key.id.as_str())
@@ -184,10 +214,12 @@ pub(crate) async fn insert(conn: &mut Conn<'_>, key: &KeyInsert) -> Result<(), s
             .bind(key.inactivity_days.map(i64::from))
             .bind(&key.new.note)
             .bind(key.now.as_millis())
+            .bind(write_ranges(&key.new.ip_allow))
+            .bind(limits)
             .execute(&mut **raw)
             .await?;
     });
-    super::secrets::insert(conn, key.id.as_str(), &key.secret).await
+    Ok(super::secrets::insert(conn, key.id.as_str(), &key.secret).await?)
 }
 
 /// Gives a key that was just added a past: its last use and number of calls, and when it was deactivated or deleted.
@@ -237,7 +269,7 @@ pub(crate) async fn count_live(conn: &mut Conn<'_>, workspace: &WorkspaceId, own
 pub(crate) async fn update(conn: &mut Conn<'_>, row: &KeyRow) -> Result<bool, sqlx::Error> {
     let sql = "UPDATE keys SET name = $3, folded_name = $4, scopes = $5, expires_at = $6, inactivity_days = $7, note = $8,
         activated_at = $9, deactivated_at = $10, deactivated_reason = $11, deleted_at = $12, stopped_by = $13,
-        rotating_until = $14, scopes_at = $15, version = version + 1
+        rotating_until = $14, scopes_at = $15, ip_allow = $16, limits = $17, version = version + 1
         WHERE id = $1 AND version = $2";
     on!(conn, raw => sqlx::query(sql)
         .bind(&row.id)
@@ -255,6 +287,8 @@ pub(crate) async fn update(conn: &mut Conn<'_>, row: &KeyRow) -> Result<bool, sq
         .bind(row.stopped_by.as_deref())
         .bind(row.rotating_until)
         .bind(row.scopes_at)
+        .bind(row.ip_allow.as_deref())
+        .bind(row.limits.as_deref())
         .execute(&mut **raw)
         .await
         .map(|done| done.rows_affected() == 1))

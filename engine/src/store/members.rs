@@ -1,6 +1,7 @@
 //! Who belongs to a workspace, as its administrators see them.
 
 use keyfold_domain::ids::{UserId, WorkspaceId};
+use keyfold_domain::limits::Limit;
 use keyfold_domain::member::MemberSummary;
 use keyfold_domain::time::Timestamp;
 use keyfold_domain::user::UserRef;
@@ -22,6 +23,7 @@ pub(crate) struct MemberRow {
     role: String,
     created_at: i64,
     live_keys: i64,
+    limits: Option<String>,
 }
 
 impl MemberRow {
@@ -33,6 +35,7 @@ impl MemberRow {
             active: self.active,
             since: Timestamp::from_millis(self.created_at),
             live_keys: self.live_keys,
+            limits: super::limits::read(self.limits.as_deref())?,
         })
     }
 }
@@ -40,7 +43,7 @@ impl MemberRow {
 macro_rules! select_members {
     ($rest:literal) => {
         concat!(
-            "SELECT u.id, u.username, u.email, u.display_name, u.active, m.role, m.created_at, \
+            "SELECT u.id, u.username, u.email, u.display_name, u.active, m.role, m.created_at, m.limits, \
              (SELECT COUNT(*) FROM keys k WHERE k.workspace_id = m.workspace_id AND k.owner_id = u.id AND k.deleted_at IS NULL) AS live_keys \
              FROM memberships m JOIN users u ON u.id = m.user_id WHERE m.workspace_id = $1 ",
             $rest
@@ -74,6 +77,27 @@ pub(crate) async fn page(
 pub(crate) async fn find(conn: &mut Conn<'_>, workspace: &WorkspaceId, user: &UserId) -> Result<Option<MemberRow>, sqlx::Error> {
     const SQL: &str = select_members!("AND u.id = $2");
     on!(conn, raw => sqlx::query_as(SQL).bind(workspace.as_str()).bind(user.as_str()).fetch_optional(&mut **raw).await)
+}
+
+/// The limits of all keys of that member together.
+pub(crate) async fn limits(conn: &mut Conn<'_>, workspace: &WorkspaceId, user: &UserId) -> Result<Vec<Limit>, Error> {
+    let sql = "SELECT limits FROM memberships WHERE workspace_id = $1 AND user_id = $2";
+    let stored: Option<Option<String>> =
+        on!(conn, raw => sqlx::query_scalar(sql).bind(workspace.as_str()).bind(user.as_str()).fetch_optional(&mut **raw).await?);
+    super::limits::read(stored.flatten().as_deref())
+}
+
+/// Gives all keys of that member together other limits.
+pub(crate) async fn set_limits(conn: &mut Conn<'_>, workspace: &WorkspaceId, user: &UserId, limits: &[Limit]) -> Result<(), Error> {
+    let sql = "UPDATE memberships SET limits = $3 WHERE workspace_id = $1 AND user_id = $2";
+    let limits = super::limits::write(limits)?;
+    Ok(on!(conn, raw => sqlx::query(sql)
+        .bind(workspace.as_str())
+        .bind(user.as_str())
+        .bind(limits)
+        .execute(&mut **raw)
+        .await
+        .map(|_| ()))?)
 }
 
 /// Ends a person's place; says whether they had one.

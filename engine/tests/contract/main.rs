@@ -12,6 +12,7 @@ mod faults;
 mod invitations;
 mod keys;
 mod left_keys;
+mod limits;
 mod lists;
 mod members;
 mod people;

@@ -188,6 +188,8 @@ pub(crate) fn new_key(name: &str, names: &[&str]) -> NewKey {
         owner: None,
         resources: Vec::new(),
         override_owner: false,
+        ip_allow: Vec::new(),
+        limits: Vec::new(),
     }
 }
 

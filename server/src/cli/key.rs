@@ -1,7 +1,9 @@
 //! `keyfold key create | list | rotate | deactivate | delete`: keys, for the operator and for scripts on the server.
 
+use keyfold_domain::addresses::AddressRange;
 use keyfold_domain::ids::{KeyId, WorkspaceId};
 use keyfold_domain::key::{InactiveReason, KeyFilter, KeyState, KeySummary, MAX_PAGE, StateFilter};
+use keyfold_domain::limits::Limit;
 use keyfold_domain::resource::ResourceName;
 use keyfold_domain::scope::{KeyKind, ScopeName};
 use keyfold_domain::secret::{Grace, Rotation};
@@ -69,6 +71,13 @@ pub(crate) struct Create {
     /// A note for people
     #[arg(long, default_value = "")]
     note: String,
+    /// An address or a range in CIDR notation from which it may be used; give it again for more. Left out: from anywhere
+    #[arg(long, value_name = "CIDR")]
+    allow_ip: Vec<AddressRange>,
+    /// How often it may be used, as name=NUMBER/SECONDS (burst=100/60), name=NUMBER/day, name=NUMBER/month or
+    /// name=NUMBER/rolling:SECONDS; give it again for more
+    #[arg(long, value_name = "LIMIT", value_parser = create::limit)]
+    limit: Vec<Limit>,
 }
 
 /// Which keys to list.

@@ -3,9 +3,11 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
+use keyfold_domain::limits::{Limit, Standing, Whose};
 use keyfold_domain::problem::Problem;
 use keyfold_domain::scope::{ScopeName, ScopeSet};
-use keyfold_domain::verdict::{Check, Code, Key, ResourceRef};
+use keyfold_domain::verdict::{Code, Key, ResourceRef};
+use keyfold_engine::Answer;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use utoipa::ToSchema;
 
@@ -40,6 +42,11 @@ pub(crate) struct VerifyBody<'a> {
     #[serde(borrow, default, deserialize_with = "given")]
     #[schema(value_type = Option<String>, nullable = false, example = "curl/8.5.0")]
     pub(super) user_agent: Option<Cow<'a, str>>,
+    /// How many units the call takes from each limit of the key. Left out: 1. `0` checks without spending: it passes where a
+    /// call of 1 would, and counts as a use of the key.
+    #[serde(default, deserialize_with = "given_units")]
+    #[schema(value_type = Option<u32>, nullable = false, minimum = 0, maximum = 1_000_000_000, default = 1, example = 1)]
+    pub(super) cost: Option<u64>,
     /// Take the verdict apart into its checks, in `explain`. Nothing is counted then: no use, no denial, no limit. So never
     /// let a key pass on the answer to such a question alone.
     #[serde(default)]
@@ -52,6 +59,11 @@ fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Cow<'de, s
     #[serde(transparent)]
     struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
     Text::deserialize(deserializer).map(|Text(text)| Some(text))
+}
+
+/// The same for a number.
+fn given_units<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    u64::deserialize(deserializer).map(Some)
 }
 
 /// Reads a question strictly.
@@ -131,6 +143,21 @@ pub(crate) struct VerdictBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = schemas::expires_at, required = false)]
     expires_at: Option<End>,
+    /// How its limits stand after this call, its own first and then those of its owner. There if it is limited and passed
+    /// every check before the limits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    limits: Option<Vec<LimitBody<'a>>>,
+    /// After how many seconds the call will fit into the limits. There for `rate_limited` and `quota_exceeded`, unless it
+    /// never will: its cost is above a limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, minimum = 1, example = json!(null))]
+    retry_after: Option<u32>,
+    /// What is missing in the question, in words. There if the key may only be used from certain addresses and none was
+    /// sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = json!(null))]
+    detail: Option<&'static str>,
     /// Every check, in the order in which they are made; only if it was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -139,6 +166,31 @@ pub(crate) struct VerdictBody<'a> {
     #[schema(example = "req_7zT0Qk3mWn5Xy1Jc9Lb2Vd")]
     request_id: &'a str,
 }
+
+/// How a limit stands.
+#[derive(Serialize, ToSchema)]
+#[schema(as = LimitStanding)]
+struct LimitBody<'a> {
+    /// What it is called.
+    #[schema(example = "burst")]
+    name: &'a str,
+    /// `key`, or `owner` for one that holds for all keys of the key's owner together.
+    #[schema(schema_with = schemas::limit_of)]
+    of: &'static str,
+    /// How many units may be spent.
+    #[schema(minimum = 1, example = 100)]
+    limit: u32,
+    /// How many are left.
+    #[schema(minimum = 0, example = 99)]
+    remaining: u32,
+    /// When all of them will be there again if nobody spends any meanwhile.
+    #[schema(schema_with = schemas::resets_at)]
+    resets_at: Moment,
+}
+
+/// What a caller is told who did not say where the end client is.
+pub(super) const NO_ADDRESS: &str =
+    "This API key may only be used from certain addresses. Send the address of the end client, not of your own service, as client_ip.";
 
 /// When a key ends, if it does.
 #[derive(Serialize)]
@@ -162,8 +214,9 @@ impl Serialize for Resources<'_> {
 }
 
 impl<'a> VerdictBody<'a> {
-    /// The answer to a decided question.
-    pub(super) fn new(code: Code, key: Option<&'a Key>, request_id: &'a str) -> Self {
+    /// The answer to a decided question. `detail`: what was missing in it.
+    pub(super) fn new(answer: &'a Answer, detail: Option<&'static str>, request_id: &'a str) -> Self {
+        let (code, key): (Code, Option<&Key>) = (answer.code, answer.key.as_deref());
         let owner =
             |key: &'a Key| OwnerBody { id: key.owner.id.as_str(), username: &key.owner.username, display_name: &key.owner.display_name };
         Self {
@@ -177,14 +230,24 @@ impl<'a> VerdictBody<'a> {
             scopes: key.map(|key| Scopes(&key.effective)),
             resources: key.map(|key| Resources(key.resources.as_deref().unwrap_or_default())),
             expires_at: key.map(|key| End(key.expires_at.map(Moment))),
-            explain: None,
+            limits: (!answer.standings.is_empty()).then(|| answer.limits().map(LimitBody::from).collect()),
+            retry_after: answer.retry_after,
+            detail,
+            explain: answer.checks.as_deref().map(|checks| checks.iter().cloned().map(CheckBody::from).collect()),
             request_id,
         }
     }
+}
 
-    /// With the checks that led to it.
-    pub(super) fn with_checks(self, checks: Option<&[Check]>) -> Self {
-        Self { explain: checks.map(|checks| checks.iter().cloned().map(CheckBody::from).collect()), ..self }
+impl<'a> From<(Whose, &'a Limit, Standing)> for LimitBody<'a> {
+    fn from((whose, limit, standing): (Whose, &'a Limit, Standing)) -> Self {
+        Self {
+            name: limit.name().as_str(),
+            of: whose.as_str(),
+            limit: limit.most(),
+            remaining: standing.remaining,
+            resets_at: Moment(standing.resets_at),
+        }
     }
 }
 
@@ -198,7 +261,8 @@ mod tests {
 
     #[test]
     fn a_question_is_read_strictly() {
-        let full = br#"{"key":"k\u0041","scope":"chat","resource":"project:1","client_ip":"::1","user_agent":"curl","explain":true}"#;
+        let full =
+            br#"{"key":"k\u0041","scope":"chat","resource":"project:1","client_ip":"::1","user_agent":"curl","cost":0,"explain":true}"#;
         assert!(read(full).is_ok_and(|body| body.key == "kA"));
         let cases = [
             (r#"{"scope":"chat"}"#, "key"),
@@ -207,7 +271,11 @@ mod tests {
             (r#"{"key":null}"#, "key"),
             (r#"{"key":"a","explain":null}"#, "explain"),
             (r#"{"key":"a","explain":1}"#, "explain"),
-            (r#"{"key":"a","cost":1}"#, "cost"),
+            (r#"{"key":"a","cost":-1}"#, "cost"),
+            (r#"{"key":"a","cost":1.5}"#, "cost"),
+            (r#"{"key":"a","cost":"1"}"#, "cost"),
+            (r#"{"key":"a","cost":null}"#, "cost"),
+            (r#"{"key":"a","cost":18446744073709551616}"#, "cost"),
             (r#"{"key":"a","scope":"No Scope"}"#, "scope"),
             (r#"{"key":"a","scope":null}"#, "scope"),
             (r#"{"key":"a","user_agent":null}"#, "user_agent"),

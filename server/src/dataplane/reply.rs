@@ -48,13 +48,12 @@ impl Reply {
         Self { id: RequestId::generate() }
     }
 
-    /// A decided question.
-    pub(super) fn verdict(self, answer: &Answer) -> Response<AnswerBody> {
+    /// A decided question. `detail`: what was missing in it.
+    pub(super) fn verdict(self, answer: &Answer, detail: Option<&'static str>) -> Response<AnswerBody> {
         let mut bytes = Vec::with_capacity(USUAL_BODY);
-        let (code, key, id) = (answer.code, answer.key.as_deref(), self.id.as_str());
-        let checks = answer.checks.as_deref();
-        if !(checks.is_none() && key.is_some_and(|key| written::write(&mut bytes, code, key, id)))
-            && let Err(error) = serde_json::to_writer(&mut bytes, &VerdictBody::new(code, key, id).with_checks(checks))
+        let (key, id) = (answer.key.as_deref(), self.id.as_str());
+        if !(detail.is_none() && answer.checks.is_none() && written::write(&mut bytes, answer, id))
+            && let Err(error) = serde_json::to_writer(&mut bytes, &VerdictBody::new(answer, detail, id))
         {
             tracing::error!(request_id = %self.id, %error, "a verdict could not be written");
             return self.problem(&Problem::new(ProblemCode::Internal, "The verdict could not be written."));
@@ -72,13 +71,14 @@ impl Reply {
     }
 
     /// A presented key that does not pass, told to its holder.
-    pub(super) fn refused_key(self, code: Code) -> Response<AnswerBody> {
+    pub(super) fn refused_key(self, answer: &Answer) -> Response<AnswerBody> {
+        let code = answer.code;
         let problem_code = match code {
             Code::IpDenied | Code::MissingScope | Code::WrongResource => ProblemCode::Forbidden,
             Code::RateLimited | Code::QuotaExceeded => ProblemCode::RateLimited,
             _ => ProblemCode::Unauthenticated,
         };
-        let problem = Problem::new(problem_code, code.explanation());
+        let problem = Problem { retry_after: answer.retry_after, ..Problem::new(problem_code, code.explanation()) };
         let mut response = ProblemResponse::with_verdict(&problem, code, &self.id);
         if problem_code == ProblemCode::Unauthenticated {
             response.headers_mut().insert(WWW_AUTHENTICATE, INVALID_KEY);

@@ -25,6 +25,7 @@ use crate::state::AppState;
 
 pub(crate) mod bodies;
 pub(crate) mod explanation;
+pub(crate) mod limits;
 pub(crate) mod rotation;
 pub(crate) mod usage;
 
@@ -200,7 +201,7 @@ pub(crate) async fn create_key(
     Json(body): Json<NewKeyBody>,
 ) -> Result<Response, ProblemResponse> {
     let workspace = workspace(&state, &actor, &name).await?;
-    let issued = state.engine.keys.create(&actor, &workspace.id, body.into(), idempotency.as_deref()).await?;
+    let issued = state.engine.keys.create(&actor, &workspace.id, body.try_into()?, idempotency.as_deref()).await?;
     let issued = IssuedKeyBody::from(issued);
     let address = format!("/v1/workspaces/{}/keys/{}", name.0, issued.key.id());
     let mut headers = HeaderMap::from_iter(tag(&issued.key));
@@ -234,7 +235,7 @@ pub(crate) async fn get_key(
     Ok(answer(state.engine.keys.get(&actor, &workspace.id, &name.key).await?))
 }
 
-/// Change a key's name, scopes, resources, expiry, inactivity interval or note.
+/// Change a key's name, scopes, resources, expiry, inactivity interval, note, addresses or limits.
 ///
 /// The next verification already obeys. With `If-Match` the change is made only if nobody else changed the key meanwhile;
 /// otherwise the answer is 409 with the key as it is now in `current`.
@@ -260,7 +261,7 @@ pub(crate) async fn update_key(
     Json(body): Json<KeyPatchBody>,
 ) -> Result<Response, ProblemResponse> {
     let workspace = workspace(&state, &actor, &name.workspace).await?;
-    match state.engine.keys.update(&actor, &workspace.id, &name.key, body.into_patch(version)).await {
+    match state.engine.keys.update(&actor, &workspace.id, &name.key, body.into_patch(version)?).await {
         Ok(key) => Ok(answer(key)),
         Err(error) => {
             let problem = ProblemResponse::from(error);

@@ -17,6 +17,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::problem::{Json, ProblemResponse};
 use crate::rest::caller::{Caller, MemberName, WorkspaceName};
 use crate::rest::keys::bodies::UserBody;
+use crate::rest::keys::limits::{self, LimitBody};
 use crate::rest::moments::Moment;
 use crate::rest::query::Query;
 use crate::rest::schemas;
@@ -88,6 +89,8 @@ pub(crate) struct MemberBody {
     /// How many keys, not deleted, they own in it.
     #[schema(minimum = 0, example = 3)]
     live_keys: i64,
+    /// How often all of their keys in the workspace together may be used; empty for as often as wanted.
+    limits: Vec<LimitBody>,
 }
 
 impl From<MemberSummary> for MemberBody {
@@ -99,6 +102,7 @@ impl From<MemberSummary> for MemberBody {
             active: member.active,
             since: Moment(member.since),
             live_keys: member.live_keys,
+            limits: limits::shown(member.limits),
         }
     }
 }
@@ -143,6 +147,16 @@ pub(crate) struct MemberPatchBody {
     #[serde(deserialize_with = "role")]
     #[schema(schema_with = schemas::role)]
     role: Role,
+}
+
+/// How often all keys of a member together may be used.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = MemberLimits, example = json!({"limits": [{"name": "daily", "limit": 10000, "quota": "day"}]}))]
+pub(crate) struct MemberLimitsBody {
+    /// The new limits, all of them: up to 8. Empty: as often as wanted.
+    #[schema(max_items = 8)]
+    limits: Vec<LimitBody>,
 }
 
 /// List the members of a workspace.
@@ -226,6 +240,34 @@ pub(crate) async fn update_member(
 ) -> Result<Reply<MemberBody>, ProblemResponse> {
     let workspace = place(&state, &actor, &name.workspace, Action::ManageMembers).await?;
     Ok(Reply(state.engine.members.update(&actor, &workspace.id, &name.user, body.role).await?.into()))
+}
+
+/// Limit all keys of a member together.
+///
+/// For a session only. The limits hold beside those that a key has itself: a call takes from all of them or from none. A
+/// limit that keeps its name keeps what was spent of it.
+#[utoipa::path(
+    put,
+    path = "/v1/workspaces/{workspace}/members/{user}/limits",
+    operation_id = "limit_member",
+    tag = "members",
+    params(
+        ("workspace" = String, Path, description = "The workspace's slug or id.", example = "acme"),
+        ("user" = String, Path, description = "The user's id.", example = "usr_00S1E8TYPmMQMyNxIYvHyv")
+    ),
+    request_body = MemberLimitsBody,
+    responses((status = 200, description = "The member.", body = MemberBody))
+)]
+pub(crate) async fn limit_member(
+    Caller(actor): Caller,
+    name: MemberName,
+    _: Query<NoQuery>,
+    State(state): State<AppState>,
+    Json(body): Json<MemberLimitsBody>,
+) -> Result<Reply<MemberBody>, ProblemResponse> {
+    let workspace = place(&state, &actor, &name.workspace, Action::ManageMembers).await?;
+    let limits = limits::sent(body.limits)?;
+    Ok(Reply(state.engine.members.limit(&actor, &workspace.id, &name.user, limits).await?.into()))
 }
 
 /// End a member's place.

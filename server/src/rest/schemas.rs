@@ -1,9 +1,11 @@
 //! Schemas of the small things that many bodies share. The rules themselves are in `domain`; this only describes them.
 
+use keyfold_domain::addresses::MAX_RANGES;
 use keyfold_domain::audit::AuditResult;
 use keyfold_domain::bulk::BulkAct;
 use keyfold_domain::catalogue::MAX_DESCRIPTION;
 use keyfold_domain::key::{KeySort, MAX_INACTIVITY_DAYS, StateFilter};
+use keyfold_domain::limits::Whose;
 use keyfold_domain::member::MAX_LEFT_KEYS;
 use keyfold_domain::name::{MAX_NAME, MAX_NOTE};
 use keyfold_domain::policy_limits::{ExistingKeys, MAX_POLICY_DAYS};
@@ -56,6 +58,37 @@ pub(crate) fn last_used_at() -> Schema {
 pub(crate) fn passing_at() -> Schema {
     let text = "When what it looks at came or will come to pass; `null` where time has no part in it.";
     optional_date_time().description(Some(text)).into()
+}
+
+/// When a limit is whole again.
+pub(crate) fn resets_at() -> Schema {
+    date_time().description(Some("When all of its units will be there again if nobody spends any meanwhile.")).into()
+}
+
+/// Whose limit it is.
+pub(crate) fn limit_of() -> Schema {
+    names([Whose::Key, Whose::Owner].into_iter().map(Whose::as_str))
+        .description(Some("`key`, or `owner` for one that holds for all keys of the key's owner together."))
+        .examples([json!("key")])
+        .into()
+}
+
+/// When the units of a quota come back.
+pub(crate) fn quota() -> Schema {
+    names(["day", "month", "rolling"].into_iter())
+        .description(Some("`day` and `month` begin anew at midnight in UTC, `rolling` counts a window. Left out: a rate limit."))
+        .examples([json!("day")])
+        .into()
+}
+
+/// Ranges of addresses that are given, for a key.
+pub(crate) fn ip_allow_given() -> Schema {
+    ArrayBuilder::new()
+        .items(text().max_length(Some(64)))
+        .max_items(Some(MAX_RANGES))
+        .description(Some("Addresses and ranges in CIDR notation, IPv4 or IPv6. Empty: anywhere. For administrators."))
+        .examples([json!(["203.0.113.7", "2001:db8::/32"])])
+        .into()
 }
 
 /// When a client was last seen.

@@ -74,6 +74,38 @@ async fn asking_why_counts_nothing() {
 }
 
 #[tokio::test]
+async fn limits_are_told_and_not_spent() {
+    for app in App::on_each().await {
+        let owner = Actor::KeyOwner.user(&app).await;
+        let limits = json!([{"name": "burst", "limit": 2, "window": 60}, {"name": "daily", "limit": 3, "quota": "day"}]);
+        let body = json!({"kind": "secret", "scopes": ["inference"], "owner": owner, "limits": limits, "ip_allow": ["10.0.0.0/8"]});
+        let issued = app.as_(Actor::Admin, Call::post("/v1/workspaces/acme/keys").json(&body)).await.expect(201).json();
+        let path = format!("/v1/workspaces/acme/keys/{}/explain", issued["id"].as_str().unwrap());
+        let ask = async |explain: bool, cost: u32| {
+            let body = json!({"key": issued["secret"], "client_ip": "10.1.2.3", "explain": explain, "cost": cost});
+            app.as_(Actor::ManagementKey, Call::post("/v1/verify").json(&body)).await.expect(200).json()
+        };
+        for _ in 0..5 {
+            let told = ask(true, 1).await;
+            assert_eq!((failed(&told), &told["limits"][0]["remaining"]), (vec![], &json!(2)));
+            assert_eq!(told["explain"][8]["detail"], "It is held to burst (2 of 2 left).");
+            assert_eq!(told["explain"][9]["detail"], "It is held to daily (3 of 3 left).");
+        }
+        let dear = ask(true, 3).await;
+        assert_eq!((failed(&dear), dear.get("retry_after")), (vec!["rate_limited"], None));
+        assert_eq!(dear["explain"][8]["remedy"], "It costs more than can ever be left. Raise the rate limit.");
+        for code in ["valid", "valid", "rate_limited"] {
+            assert_eq!(ask(false, 1).await["code"], code);
+        }
+        let told = ask(true, 1).await;
+        assert_eq!((failed(&told), told["retry_after"].is_number()), (vec!["rate_limited"], true));
+        let seen = app.as_(Actor::KeyOwner, Call::post(&path).json(&json!({"client_ip": "192.0.2.1"}))).await.expect(200).json();
+        assert_eq!((seen["code"].as_str(), failed(&seen)), (Some("ip_denied"), vec!["ip_denied", "rate_limited"]));
+        assert!(seen["explain"][8]["at"].is_string());
+    }
+}
+
+#[tokio::test]
 async fn whoever_sees_a_deleted_key_is_told_that_it_was_deleted() {
     for app in App::on_each().await {
         let issued = app.key(Actor::KeyOwner, KeyKind::Secret, &["inference"]).await;

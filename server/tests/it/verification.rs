@@ -255,7 +255,7 @@ async fn a_question_is_read_strictly() {
         (r#"{"key":"a","scope":"A B"}"#, Some("scope")),
         (r#"{"key":"a","resource":"contracts"}"#, Some("resource")),
         (r#"{"key":"a","client_ip":"10.0.0.1:80"}"#, Some("client_ip")),
-        (r#"{"key":"a","cost":1}"#, Some("cost")),
+        (r#"{"key":"a","cost":-1}"#, Some("cost")),
         (r#"{"key":"a","explain":null}"#, Some("explain")),
         (r#"{"key":"a","explain":"yes"}"#, Some("explain")),
         (r#"{"key":"a","workspace":"zeta"}"#, Some("workspace")),

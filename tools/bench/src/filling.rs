@@ -130,6 +130,8 @@ impl Filler {
             owner: Some(owner.clone()),
             resources: Vec::new(),
             override_owner: false,
+            ip_allow: Vec::new(),
+            limits: Vec::new(),
         };
         Ok(self.engine.keys.create(&self.operator, workspace, new, None).await?)
     }

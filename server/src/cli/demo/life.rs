@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use keyfold_domain::ids::KeyId;
 use keyfold_domain::key::{Expiry, Inactivity, IssuedKey, KeyPatch, NewKey};
+use keyfold_domain::limits::Cost;
 use keyfold_domain::policy::{Actor, RequestInfo};
 use keyfold_domain::problem::Problem;
 use keyfold_domain::scope::ScopeSet;
@@ -81,7 +82,11 @@ impl People<'_> {
         }
         let form = SignIn { login: name.to_owned(), password: Password::new(self.password.to_owned()) };
         let seat = PEOPLE.iter().position(|(username, _)| *username == name).and_then(|at| u8::try_from(at + 20).ok());
-        let request = RequestInfo { ip: Some(Ipv4Addr::new(192, 0, 2, seat.unwrap_or(1)).into()), id: RequestId::generate().to_string(), client: None };
+        let request = RequestInfo {
+            ip: Some(Ipv4Addr::new(192, 0, 2, seat.unwrap_or(1)).into()),
+            id: RequestId::generate().to_string(),
+            client: None,
+        };
         let actor = self.engine.sessions.sign_in(&request, form).await?.actor;
         self.here.insert(name, actor.clone());
         Ok(actor)
@@ -106,6 +111,8 @@ async fn make(people: &mut People<'_>, places: &Places, key: &Key) -> Result<Iss
         owner: None,
         resources: Vec::new(),
         override_owner: false,
+        ip_allow: Vec::new(),
+        limits: Vec::new(),
     };
     people.engine.keys.create(&actor, &places.workspaces[key.place], new, None).await
 }
@@ -154,6 +161,7 @@ fn use_keys(engine: &Engine, made: &[Made], day: i64, hour: i64, dice: &mut Dice
                 resource: None,
                 client_ip: Some(ip),
                 user_agent: Some("python-requests/2.32"),
+                cost: Cost::default(),
                 asker: Client { ip: None, user_agent: Some("gateway/1.4") },
                 explain: false,
             };

@@ -3,6 +3,7 @@
 use jiff::{Span, Timestamp as Instant, tz::TimeZone};
 use keyfold_domain::catalogue::ScopeCatalogue;
 use keyfold_domain::key::{Expiry, Inactivity, IssuedKey, NewKey};
+use keyfold_domain::limits::{Limit, LimitParts};
 use keyfold_domain::problem::Problem;
 use keyfold_domain::scope::{self, KeyKind, ScopeSet};
 use keyfold_domain::time::Timestamp;
@@ -41,6 +42,20 @@ impl Lifetime {
     }
 }
 
+/// Reads a limit as it is written on the command line: `burst=100/60`, `daily=5000/day`, `rolling=5000/rolling:604800`.
+pub(super) fn limit(text: &str) -> Result<Limit, String> {
+    let form = || "write a limit like burst=100/60, daily=5000/day, monthly=100000/month or weekly=30000/rolling:604800".to_owned();
+    let (name, rest) = text.split_once('=').ok_or_else(form)?;
+    let (number, span) = rest.split_once('/').ok_or_else(form)?;
+    let limit = number.trim().parse().map_err(|_| form())?;
+    let (quota, window) = match span.trim().split_once(':') {
+        Some((quota, seconds)) => (Some(quota), Some(seconds.parse::<u64>().map_err(|_| form())?)),
+        None => span.trim().parse::<u64>().map_or((Some(span.trim()), None), |seconds| (None, Some(seconds))),
+    };
+    let parts = LimitParts { name: name.to_owned(), limit, window, quota: quota.map(str::to_owned) };
+    Limit::try_from(parts).map_err(|problem| problem.message)
+}
+
 /// The kind and scopes that the flags ask for.
 fn access(new: &Create, catalogue: &ScopeCatalogue) -> (KeyKind, ScopeSet) {
     if new.full_access {
@@ -67,6 +82,8 @@ async fn create(new: Create, engine: &Engine) -> Result<IssuedKey, Error> {
         owner: Some(owner.id),
         resources: new.resource,
         override_owner: new.override_owner,
+        ip_allow: new.allow_ip,
+        limits: new.limit,
     };
     engine.keys.create(&operator(), &workspace, wanted, None).await
 }
@@ -90,6 +107,21 @@ mod tests {
             Expiry::At(at) => Some(at.as_millis()),
             Expiry::Never => Some(-1),
             Expiry::Default | Expiry::InDays(_) => None,
+        }
+    }
+
+    #[test]
+    fn a_limit_is_read_as_people_write_it() {
+        for (text, words) in [
+            ("burst=100/60", "burst: 100 in 1 minute"),
+            ("daily=5000/day", "daily: 5000 a day"),
+            ("m=1/month", "m: 1 a month"),
+            ("weekly=30000/rolling:604800", "weekly: 30000 in any 7 days"),
+        ] {
+            assert_eq!(limit(text).unwrap().to_string(), words);
+        }
+        for text in ["", "burst", "burst=100", "burst=/60", "burst=0/60", "Burst=1/60", "b=1/0", "b=1/week", "b=1/day:60", "b=-1/60"] {
+            assert!(limit(text).is_err(), "{text}");
         }
     }
 

@@ -1,8 +1,10 @@
 //! What is sent and answered about keys. The shapes of the API are its own, so that a change inside the product cannot
 //! change a script's answers by accident.
 
+use keyfold_domain::addresses::AddressRange;
 use keyfold_domain::ids::{KeyId, UserId, WorkspaceId};
 use keyfold_domain::key::{Expiry, InactiveReason, Inactivity, IssuedKey, KeyPatch, KeyState, KeySummary, NewKey, Page, PlacedKey};
+use keyfold_domain::problem::Problem;
 use keyfold_domain::resource::ResourceName;
 use keyfold_domain::scope::{KeyKind, ScopeSet};
 use keyfold_domain::token::Secret;
@@ -11,6 +13,7 @@ use serde::de::{Error as _, Unexpected};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use utoipa::ToSchema;
 
+use super::limits::{self, LimitBody};
 use crate::rest::moments::Moment;
 use crate::rest::resources::KeyResourceBody;
 use crate::rest::schemas;
@@ -113,11 +116,23 @@ pub(crate) struct NewKeyBody {
     #[serde(default)]
     #[schema(default = false)]
     override_owner: bool,
+    /// From where the key may be used: addresses and ranges in CIDR notation. Left out or empty: from anywhere. For
+    /// administrators.
+    #[serde(default)]
+    #[schema(schema_with = schemas::ip_allow_given, required = false)]
+    ip_allow: Vec<AddressRange>,
+    /// How often the key may be used: up to 8 rate limits and quotas. Left out or empty: as often as wanted. For
+    /// administrators.
+    #[serde(default)]
+    #[schema(max_items = 8)]
+    limits: Vec<LimitBody>,
 }
 
-impl From<NewKeyBody> for NewKey {
-    fn from(body: NewKeyBody) -> Self {
-        Self {
+impl TryFrom<NewKeyBody> for NewKey {
+    type Error = Problem;
+
+    fn try_from(body: NewKeyBody) -> Result<Self, Problem> {
+        Ok(Self {
             name: body.name,
             kind: body.kind,
             scopes: body.scopes,
@@ -127,7 +142,9 @@ impl From<NewKeyBody> for NewKey {
             owner: body.owner,
             resources: body.resources,
             override_owner: body.override_owner,
-        }
+            ip_allow: body.ip_allow,
+            limits: limits::sent(body.limits)?,
+        })
     }
 }
 
@@ -164,12 +181,21 @@ pub(crate) struct KeyPatchBody {
     #[serde(default)]
     #[schema(default = false)]
     override_owner: bool,
+    /// From where the key may be used, all of it. Empty: from anywhere. For administrators.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(schema_with = schemas::ip_allow_given, required = false)]
+    ip_allow: Option<Vec<AddressRange>>,
+    /// How often the key may be used, all of it. Empty: as often as wanted. A limit that keeps its name keeps what was spent
+    /// of it. For administrators.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false, max_items = 8)]
+    limits: Option<Vec<LimitBody>>,
 }
 
 impl KeyPatchBody {
     /// The change, to be made only to a key of that version if one is named.
-    pub(crate) fn into_patch(self, version: Option<i64>) -> KeyPatch {
-        KeyPatch {
+    pub(crate) fn into_patch(self, version: Option<i64>) -> Result<KeyPatch, Problem> {
+        Ok(KeyPatch {
             name: self.name,
             scopes: self.scopes,
             expires_at: Some(self.expires_at).filter(|given| *given != Given::Nothing).map(Expiry::from),
@@ -177,8 +203,10 @@ impl KeyPatchBody {
             note: self.note,
             resources: self.resources,
             override_owner: self.override_owner,
+            ip_allow: self.ip_allow,
+            limits: self.limits.map(limits::sent).transpose()?,
             version,
-        }
+        })
     }
 }
 
@@ -278,6 +306,11 @@ pub(crate) struct KeyBody {
     /// Who deactivated or deleted it, by name; `null` if nobody did.
     #[schema(required, example = json!(null))]
     stopped_by: Option<String>,
+    /// From where it may be used; empty for anywhere.
+    #[schema(value_type = Vec<String>, example = json!(["203.0.113.7", "2001:db8::/32"]))]
+    ip_allow: Vec<AddressRange>,
+    /// How often it may be used; empty for as often as wanted. How they stand is told by `whoami` and `verify`.
+    limits: Vec<LimitBody>,
 }
 
 impl KeyBody {
@@ -321,6 +354,8 @@ impl From<KeySummary> for KeyBody {
             stopped_at: key.stopped_at.map(Moment),
             stopped_reason: key.stopped_reason,
             stopped_by: key.stopped_by,
+            ip_allow: key.bounds.ip_allow,
+            limits: limits::shown(key.bounds.limits),
         }
     }
 }

@@ -142,6 +142,8 @@ pub(super) fn rows() -> Vec<Row> {
         row("add_member", |target| Call::post(MEMBERS).json(&json!({"user": target.person, "role": "viewer"})), manage_members(201)),
         row("update_member",
             |target| Call::patch(format!("{MEMBERS}/{}", target.person)).json(&json!({"role": "viewer"})), manage_members(200)),
+        row("limit_member",
+            |target| Call::put(format!("{MEMBERS}/{}/limits", target.person)).json(&json!({"limits": []})), manage_members(200)),
         row("remove_member", |target| Call::delete(format!("{MEMBERS}/{}", target.person)), manage_members(204)),
         row("create_invitation", |_| Call::post(INVITATIONS).json(&json!({"role": "member"})), manage_members(201)),
         row("delete_invitation", |target| Call::delete(format!("{INVITATIONS}/{}", target.invitation)), manage_members(204)),

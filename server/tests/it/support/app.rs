@@ -49,7 +49,10 @@ pub(crate) struct App {
 }
 
 pub(crate) fn operator() -> keyfold_domain::policy::Actor {
-    keyfold_domain::policy::Actor { principal: Principal::Operator, request: RequestInfo { id: "req_test".to_owned(), ..RequestInfo::default() } }
+    keyfold_domain::policy::Actor {
+        principal: Principal::Operator,
+        request: RequestInfo { id: "req_test".to_owned(), ..RequestInfo::default() },
+    }
 }
 
 pub(crate) fn scopes(names: &[&str]) -> ScopeSet {
@@ -68,6 +71,8 @@ pub(crate) fn new_key(name: &str, kind: KeyKind, names: &[&str]) -> NewKey {
         owner: None,
         resources: Vec::new(),
         override_owner: false,
+        ip_allow: Vec::new(),
+        limits: Vec::new(),
     }
 }
 
