@@ -19,6 +19,7 @@ pub mod policy;
 pub mod policy_limits;
 pub mod problem;
 pub mod resource;
+pub mod route;
 pub mod scope;
 pub mod secret;
 pub mod session;

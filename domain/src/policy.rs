@@ -156,6 +156,10 @@ pub enum Action {
     ReadScopes,
     /// Add, change and delete the workspace's own scopes.
     ManageScopes,
+    /// See the rules for requests to services behind a proxy, and try requests on them.
+    ReadRoutes,
+    /// Change those rules.
+    ManageRoutes,
     /// Make a workspace.
     CreateWorkspace,
     /// List every workspace, rename one.
@@ -209,7 +213,9 @@ pub enum Decision {
 /// management key needs for it (`None`: no key may).
 const fn needs(action: Action) -> (Role, Role, Option<&'static str>) {
     match action {
-        Action::ReadWorkspace | Action::ReadResources | Action::ReadScopes => (Role::Viewer, Role::Viewer, Some("keys:read")),
+        Action::ReadWorkspace | Action::ReadResources | Action::ReadScopes | Action::ReadRoutes => {
+            (Role::Viewer, Role::Viewer, Some("keys:read"))
+        }
         Action::ReadKey => (Role::Admin, Role::Viewer, Some("keys:read")),
         Action::CreateKey | Action::UpdateKey | Action::RotateKey | Action::DeactivateKey | Action::DeleteKey => {
             (Role::Admin, Role::Member, Some("keys:write"))
@@ -221,8 +227,10 @@ const fn needs(action: Action) -> (Role, Role, Option<&'static str>) {
         Action::ReadAudit => (Role::Member, Role::Member, Some("audit:read")),
         Action::ExportAudit | Action::VerifyAudit => (Role::Admin, Role::Admin, Some("audit:read")),
         // A key that could loosen the rules could give itself a longer life, and one that could change what its scopes imply
-        // more than it has.
-        Action::AddMember | Action::ManageMembers | Action::ChangePolicy | Action::ManageScopes => (Role::Admin, Role::Admin, None),
+        // or what its routes ask for more than it has.
+        Action::AddMember | Action::ManageMembers | Action::ChangePolicy | Action::ManageScopes | Action::ManageRoutes => {
+            (Role::Admin, Role::Admin, None)
+        }
         Action::LeaveWorkspace => (Role::Viewer, Role::Viewer, None),
         // Of the instance only; in a workspace not even its owner.
         Action::CreateWorkspace | Action::ManageWorkspaces | Action::ManageUsers | Action::ManageAllKeys => {
@@ -344,18 +352,25 @@ mod tests {
     }
 
     #[test]
-    fn admins_manage_resources_and_scopes_and_no_key_changes_what_a_scope_is() {
+    fn admins_manage_resources_scopes_and_routes_and_no_key_changes_what_its_scopes_mean() {
         use Decision::{Allow, Forbid};
         let here = id::<WorkspaceId>("wsp_", '1');
-        let actions = [Action::ReadResources, Action::ReadScopes, Action::ManageResources, Action::ManageScopes];
+        let actions = [
+            Action::ReadResources,
+            Action::ReadScopes,
+            Action::ReadRoutes,
+            Action::ManageResources,
+            Action::ManageScopes,
+            Action::ManageRoutes,
+        ];
         for (actor, expected) in [
-            (person(Some(Role::Viewer), false), [Allow, Allow, Forbid, Forbid]),
-            (person(Some(Role::Member), false), [Allow, Allow, Forbid, Forbid]),
-            (person(Some(Role::Admin), false), [Allow; 4]),
-            (person(None, true), [Allow; 4]),
-            (key_of(Role::Owner, &["keys:write", "keys:read"]), [Allow, Allow, Allow, Forbid]),
-            (key_of(Role::Member, &["keys:write", "keys:read"]), [Allow, Allow, Forbid, Forbid]),
-            (key_of(Role::Owner, &["verify", "audit:read", "members:read"]), [Forbid; 4]),
+            (person(Some(Role::Viewer), false), [Allow, Allow, Allow, Forbid, Forbid, Forbid]),
+            (person(Some(Role::Member), false), [Allow, Allow, Allow, Forbid, Forbid, Forbid]),
+            (person(Some(Role::Admin), false), [Allow; 6]),
+            (person(None, true), [Allow; 6]),
+            (key_of(Role::Owner, &["keys:write", "keys:read"]), [Allow, Allow, Allow, Allow, Forbid, Forbid]),
+            (key_of(Role::Member, &["keys:write", "keys:read"]), [Allow, Allow, Allow, Forbid, Forbid, Forbid]),
+            (key_of(Role::Owner, &["verify", "audit:read", "members:read"]), [Forbid; 6]),
         ] {
             let found = actions.map(|action| can(&actor, action, &Object::Workspace(&here)));
             assert_eq!(found, expected, "{actor:?}");

@@ -18,7 +18,7 @@ use crate::time::{DAY_MS, Timestamp};
 use crate::user::UserRef;
 use crate::workspace::Role;
 
-pub use explain::{Check, Explanation, explain};
+pub use explain::{Check, Explanation, RouteHit, explain};
 
 /// The answer to "may this key do this?", with the reason. Checked in this order; the first failure is the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

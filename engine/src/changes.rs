@@ -6,25 +6,29 @@ use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use keyfold_domain::catalogue::ScopeCatalogue;
-use keyfold_domain::ids::KeyId;
+use keyfold_domain::ids::{KeyId, WorkspaceId};
+use keyfold_domain::route::RouteMap;
 use keyfold_domain::time::Timestamp;
 use keyfold_domain::verdict::Key;
 use tokio::sync::Mutex;
 
 use crate::error::Error;
-use crate::keyset::{Keyset, Stored};
+use crate::keyset::{Keyset, Stored, WorkspaceRoutes};
 use crate::mac::MacBytes;
 use crate::store::changes::{ChangeRow, after, newest};
 use crate::store::db::{Conn, Db};
 use crate::store::keys::{KeyRow, find_live, live_after, live_of_owner, live_of_resource, live_of_user, live_of_workspace};
 use crate::store::limits::{SpentRow, member, spent};
-use crate::store::scopes;
+use crate::store::routes::RouteMapRow;
 use crate::store::secrets::{RetiringRow, retiring};
+use crate::store::{routes, scopes};
 
 /// Changes read at once.
 const BATCH: i64 = 500;
 /// Keys read at once while loading.
 const LOAD: i64 = 2000;
+/// Route maps read at once while loading: they may be large.
+const LOAD_MAPS: i64 = 50;
 
 /// How far this process has applied the log.
 pub(crate) struct Follower {
@@ -94,11 +98,41 @@ impl Follower {
             last = end;
         }
         keyset.retain(&seen);
+        load_routes(conn, keyset).await?;
         // Changes after `target` may be in already; applying them again changes nothing.
         self.applied.store(target, Ordering::Release);
         keyset.set_loaded();
         Ok(())
     }
+}
+
+/// Reads every workspace's route map, and forgets those that are there no more.
+async fn load_routes(conn: &mut Conn<'_>, keyset: &Keyset) -> Result<(), Error> {
+    let mut read = HashSet::new();
+    let mut last = String::new();
+    loop {
+        let rows = routes::in_force_after(conn, &last, LOAD_MAPS).await?;
+        let Some(end) = rows.last().map(|row| row.workspace_id.clone()) else { break };
+        for row in &rows {
+            put_routes(keyset, row)?;
+            read.extend([row.workspace_id.clone(), row.slug.clone()]);
+        }
+        last = end;
+    }
+    keyset.retain_routes(&read);
+    Ok(())
+}
+
+/// Puts a workspace's route map into the memory. One that cannot be read is as good as one without rules: everything is
+/// refused in that workspace, and the others go on.
+fn put_routes(keyset: &Keyset, row: &RouteMapRow) -> Result<(), Error> {
+    let map = row.map().unwrap_or_else(|error| {
+        tracing::error!(workspace = row.slug, %error, "a route map cannot be read; nothing passes in its workspace until it is saved again");
+        RouteMap::default()
+    });
+    let workspace: WorkspaceId = crate::store::users::parse_id(&row.workspace_id)?;
+    keyset.put_routes(WorkspaceRoutes { workspace, slug: row.slug.clone(), version: row.version, map });
+    Ok(())
 }
 
 async fn apply(conn: &mut Conn<'_>, keyset: &Keyset, rows: &[ChangeRow]) -> Result<(), Error> {
@@ -129,6 +163,10 @@ async fn apply(conn: &mut Conn<'_>, keyset: &Keyset, rows: &[ChangeRow]) -> Resu
                     last = newest;
                 }
             }
+            ("routes", None) => match routes::find(conn, &row.object, None).await? {
+                Some(map) => put_routes(keyset, &map)?,
+                None => keyset.remove_routes(&row.object),
+            },
             ("resource", Some((workspace, resource))) => {
                 let mut last = String::new();
                 loop {
@@ -138,7 +176,10 @@ async fn apply(conn: &mut Conn<'_>, keyset: &Keyset, rows: &[ChangeRow]) -> Resu
                 }
             }
             // None ever comes back, so that this may be applied again.
-            ("workspace_end", None) => keyset.remove_of(&crate::store::users::parse_id(&row.object)?),
+            ("workspace_end", None) => {
+                keyset.remove_of(&crate::store::users::parse_id(&row.object)?);
+                keyset.remove_routes(&row.object);
+            }
             ("user", _) => {
                 for key in live_of_user(conn, &row.object).await? {
                     filling.put(conn, &key).await?;

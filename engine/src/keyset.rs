@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use keyfold_domain::ids::{KeyId, WorkspaceId};
 use keyfold_domain::limits::{Book, Cost, Unwritten, Weighed};
+use keyfold_domain::route::RouteMap;
 use keyfold_domain::time::Timestamp;
 use keyfold_domain::verdict::{Allowance, Code, Key};
 use subtle::ConstantTimeEq;
@@ -129,7 +130,20 @@ impl Hasher for Spread {
     }
 }
 
-/// Every live key of the instance.
+/// A workspace's route map in force.
+#[derive(Debug)]
+pub struct WorkspaceRoutes {
+    /// The workspace.
+    pub workspace: WorkspaceId,
+    /// Its short name.
+    pub slug: String,
+    /// Which version of the map it is.
+    pub version: i64,
+    /// The rules.
+    pub map: RouteMap,
+}
+
+/// Every live key of the instance, and every route map.
 pub(crate) struct Keyset {
     by_mac: papaya::HashMap<MacBytes, Entry, BuildHasherDefault<Spread>>,
     by_id: papaya::HashMap<KeyId, Known>,
@@ -137,6 +151,8 @@ pub(crate) struct Keyset {
     rotating: Mutex<HashSet<KeyId>>,
     /// The meters of members with limits, by subject.
     members: papaya::HashMap<String, Arc<Meter>>,
+    /// By the workspace's id and by its short name, which no other id or name can be.
+    routes: papaya::HashMap<String, Arc<WorkspaceRoutes>>,
     queue: mpsc::Sender<Queued>,
     queued: Mutex<mpsc::Receiver<Queued>>,
     spent: mpsc::Sender<Arc<Meter>>,
@@ -154,6 +170,7 @@ impl Keyset {
             by_id: papaya::HashMap::new(),
             rotating: Mutex::default(),
             members: papaya::HashMap::new(),
+            routes: papaya::HashMap::new(),
             queue,
             queued: Mutex::new(queued),
             spent,
@@ -370,6 +387,31 @@ impl Keyset {
         for id in gone {
             self.remove(&id);
         }
+    }
+
+    /// The route map of the workspace with that id or short name; `None` if it has none, or there is no such workspace.
+    pub(crate) fn routes(&self, slug_or_id: &str) -> Option<Arc<WorkspaceRoutes>> {
+        self.routes.pin().get(slug_or_id).map(Arc::clone)
+    }
+
+    /// Puts a workspace's route map in the place of the one before.
+    pub(crate) fn put_routes(&self, routes: WorkspaceRoutes) {
+        let (all, routes) = (self.routes.pin(), Arc::new(routes));
+        all.insert(routes.slug.clone(), Arc::clone(&routes));
+        all.insert(routes.workspace.to_string(), routes);
+    }
+
+    /// Forgets the route map of the workspace with that id.
+    pub(crate) fn remove_routes(&self, workspace: &str) {
+        let all = self.routes.pin();
+        if let Some(routes) = all.remove(workspace) {
+            all.remove(&routes.slug);
+        }
+    }
+
+    /// Forgets every route map that is not under one of these names.
+    pub(crate) fn retain_routes(&self, names: &HashSet<String>) {
+        self.routes.pin().retain(|name, _| names.contains(name));
     }
 
     /// Counts a use by a client, and that the scope was asked for if one was. Never waits.

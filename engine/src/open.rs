@@ -31,6 +31,7 @@ use crate::service::members::Members;
 use crate::service::password_links::PasswordLinks;
 use crate::service::policies::Policies;
 use crate::service::resources::Resources;
+use crate::service::routes::Routes;
 use crate::service::scopes::Scopes;
 use crate::service::sessions::Sessions;
 use crate::service::setup::Setup;
@@ -174,6 +175,8 @@ pub struct Engine {
     pub left_keys: LeftKeyQueue,
     /// What keys can be tied to.
     pub resources: Resources,
+    /// What requests to services behind a proxy need.
+    pub routes: Routes,
     /// What keys may be used for.
     pub scopes: Scopes,
     /// API keys.
@@ -231,6 +234,7 @@ impl Engine {
             invitations: Invitations { core: shared() },
             left_keys: LeftKeyQueue { core: shared() },
             resources: Resources { core: shared() },
+            routes: Routes { core: shared() },
             scopes: Scopes { core: shared() },
             keys: Keys { core: shared() },
             verifier: Verifier { core: shared() },

@@ -20,6 +20,7 @@ pub(crate) mod password_links;
 pub(crate) mod policies;
 pub(crate) mod resources;
 mod rotation;
+pub(crate) mod routes;
 pub(crate) mod scopes;
 pub(crate) mod sessions;
 pub(crate) mod setup;

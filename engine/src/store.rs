@@ -19,6 +19,7 @@ pub(crate) mod password_links;
 pub(crate) mod place;
 pub(crate) mod policies;
 pub(crate) mod resources;
+pub(crate) mod routes;
 pub(crate) mod scopes;
 pub(crate) mod secrets;
 pub(crate) mod sessions;

@@ -10,7 +10,7 @@ use keyfold_domain::problem::{Problem, ProblemCode};
 use keyfold_domain::verdict::Code;
 use serde::Serialize;
 
-pub(crate) use json::{Json, is_json, read_json, too_large, whole_body};
+pub(crate) use json::{Json, is_json, read_json, too_large, whole_body, whole_body_up_to};
 
 use crate::telemetry::RequestId;
 

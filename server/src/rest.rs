@@ -23,6 +23,7 @@ mod openapi;
 mod policies;
 mod query;
 mod resources;
+mod routes;
 pub(crate) mod schemas;
 mod scopes;
 mod users;
@@ -85,5 +86,11 @@ pub fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(resources::list_resources, resources::create_resource))
         .routes(routes!(resources::get_resource, resources::update_resource, resources::delete_resource))
         .routes(routes!(scopes::list_scopes, scopes::create_scope))
+        .routes(routes!(routes::get_routes, routes::update_routes))
+        .routes(routes!(routes::list_route_versions))
+        .routes(routes!(routes::get_route_version))
+        .routes(routes!(routes::list_route_presets))
+        .routes(routes!(routes::test_routes))
+        .routes(routes!(routes::import_routes))
         .routes(routes!(scopes::get_scope, scopes::update_scope, scopes::delete_scope))
 }

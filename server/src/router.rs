@@ -39,6 +39,20 @@ use crate::state::AppState;
 
 /// The largest body of a request, in bytes.
 pub(crate) const MAX_BODY: usize = 64 * 1024;
+/// The largest body of a request with a whole route map.
+const MAX_MAP: usize = 512 * 1024;
+/// The largest body of a request with an OpenAPI document, which is at most 1 MiB before it is written as JSON or a form.
+const MAX_DOCUMENT: usize = 3 * 1024 * 1024;
+
+/// The largest body of a request for that path, in bytes.
+pub(crate) fn body_limit(path: &str) -> usize {
+    let place = path.strip_prefix("/v1/workspaces/").or_else(|| path.strip_prefix("/w/"));
+    match (path, place.and_then(|rest| rest.split_once('/')).map(|(_, act)| act)) {
+        ("/_app/preview_import", _) | (_, Some("routes:import" | "routes/import")) => MAX_DOCUMENT,
+        ("/_app/save_import", _) | (_, Some("routes")) => MAX_MAP,
+        _ => MAX_BODY,
+    }
+}
 
 /// What sort of answer a request expects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,6 +150,23 @@ mod tests {
 
     fn area(path: &str, accept: &str) -> Area {
         Area::of(&Request::builder().uri(path).header(ACCEPT, accept).body(Body::empty()).unwrap())
+    }
+
+    #[test]
+    fn only_route_maps_and_the_documents_they_come_from_may_be_large() {
+        for (path, limit) in [
+            ("/v1/workspaces/acme/keys", MAX_BODY),
+            ("/v1/workspaces/acme/routes", MAX_MAP),
+            ("/v1/workspaces/acme/routes:test", MAX_BODY),
+            ("/v1/workspaces/acme/routes:import", MAX_DOCUMENT),
+            ("/w/acme/routes/import", MAX_DOCUMENT),
+            ("/w/acme/keys/new", MAX_BODY),
+            ("/_app/save_import", MAX_MAP),
+            ("/_app/save_rule", MAX_BODY),
+            ("/v1/verify", MAX_BODY),
+        ] {
+            assert_eq!(body_limit(path), limit, "{path}");
+        }
     }
 
     #[test]

@@ -15,6 +15,7 @@ use {
     keyfold_domain::scope::ScopeName,
     keyfold_domain::time::Timestamp,
     keyfold_domain::verdict::{Question, ResourceRef},
+    keyfold_engine::RouteQuestion,
     std::net::IpAddr,
 };
 
@@ -26,6 +27,12 @@ pub struct KeyTest {
     pub scope: String,
     #[serde(default)]
     pub resource: String,
+    /// The method of a request to a service behind a proxy, instead of a scope and a resource.
+    #[serde(default)]
+    pub method: String,
+    /// The path of that request.
+    #[serde(default)]
+    pub path: String,
     #[serde(default)]
     pub client_ip: String,
     /// `2027-01-31T12:00` in UTC.
@@ -79,6 +86,15 @@ pub async fn explain_key(workspace: String, id: KeyId, question: KeyTest) -> Res
     let place = context::reply(request.engine.workspaces.get(&actor, &workspace).await)?;
     let (scope, resource) = (context::reply(question.scope())?, context::reply(question.resource())?);
     let (client_ip, at) = (context::reply(question.client_ip())?, context::reply(question.at())?);
+    if let Some(path) = asked(&question.path) {
+        if scope.is_some() || resource.is_some() {
+            let text = "The route map says which scope and resource a request needs. Leave those two empty, or the path.";
+            return context::reply(Err(Problem::invalid("path", text)));
+        }
+        let method = asked(&question.method).unwrap_or("GET").to_owned();
+        let asked = RouteQuestion { method, target: path.to_owned(), key: None, client_ip };
+        return context::reply(request.engine.keys.explain_request(&actor, &place.id, &id, &asked, at).await);
+    }
     let question = Question { scope: scope.as_ref().map(ScopeName::as_str), resource: resource.as_ref(), client_ip };
     context::reply(request.engine.keys.explain(&actor, &place.id, &id, &question, at).await)
 }

@@ -18,6 +18,8 @@ fn question(query: &leptos_router::params::ParamsMap) -> Option<KeyTest> {
     (!text("ask").is_empty()).then(|| KeyTest {
         scope: text("scope"),
         resource: text("resource"),
+        method: text("method"),
+        path: text("path"),
         client_ip: text("client_ip"),
         at: text("at"),
     })
@@ -89,10 +91,19 @@ fn Asking(view: KeyView, typed: KeyTest, fault: Option<Fault>, explained: Option
         }
     };
     let scopes = scopes.into_iter().map(option).collect_view();
+    let chosen = typed.method.clone();
+    let method = move |name: &'static str| {
+        view! {
+            <option value=name selected=name == chosen>
+                {name}
+            </option>
+        }
+    };
+    let methods = ["GET", "POST", "PUT", "PATCH", "DELETE"].into_iter().map(method).collect_view();
     view! {
         <QueryForm action=action>
             <div class="dialog-body">
-                <FaultNotice fault=Signal::derive(move || fault.get_value()) fields=&["scope", "resource", "client_ip", "at"] />
+                <FaultNotice fault=Signal::derive(move || fault.get_value()) fields=&["scope", "resource", "path", "client_ip", "at"] />
                 <input type="hidden" name="ask" value="1" />
                 <div class="columns">
                     <div class="field">
@@ -114,6 +125,25 @@ fn Asking(view: KeyView, typed: KeyTest, fault: Option<Fault>, explained: Option
                         maxlength=241
                         autocomplete="off"
                         error=error("resource")
+                    />
+                    <div class="field">
+                        <label class="field-label" for="test-method">
+                            "Or a request’s method"
+                        </label>
+                        <Select name="method" id="test-method">
+                            {methods}
+                        </Select>
+                    </div>
+                    <Field
+                        name="path"
+                        label="And its path"
+                        optional=true
+                        value=typed.path.clone()
+                        hint="The route map says what it needs"
+                        placeholder="/predict/detect/m1/"
+                        maxlength=2000
+                        autocomplete="off"
+                        error=error("path")
                     />
                     <Field
                         name="client_ip"
@@ -170,8 +200,11 @@ const fn subject(code: Code) -> &'static str {
 
 #[component]
 fn Answer(explained: Explanation) -> impl IntoView {
-    let Explanation { code, checks } = explained;
-    let pill = if code == Code::Valid {
+    let passes = explained.passes();
+    let Explanation { code, checks, route } = explained;
+    // A rule that decides whoever asks leaves nothing to the key.
+    let by_rule = route.as_ref().is_some_and(|route| route.passes.is_some() && route.passes != Some(code == Code::Valid));
+    let pill = if passes {
         view! {
             <span class="status status-good">
                 <Icon name="circle-check" />
@@ -182,15 +215,17 @@ fn Answer(explained: Explanation) -> impl IntoView {
         view! {
             <span class="status status-bad">
                 <Icon name="circle-x" />
-                "Denied: "
-                {code_words(code)}
+                {if by_rule { "Denied by the route map".to_owned() } else { format!("Denied: {}", code_words(code)) }}
             </span>
         }
     };
     view! {
         <h3 class="test-verdict">
-            {pill} <span class="small soft">"Answered with " <code translate="no">{code.as_str()}</code></span>
+            {pill}
+            {(!by_rule)
+                .then(|| view! { <span class="small soft">"Answered with " <code translate="no">{code.as_str()}</code></span> })}
         </h3>
+        {route.map(|route| view! { <p class="break">{route.why}</p> })}
         <ol class="checks" aria-label="Checks, in their order">
             {checks.into_iter().map(|check| view! { <One check first=code /> }).collect_view()}
         </ol>

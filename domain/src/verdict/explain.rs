@@ -26,6 +26,17 @@ pub struct Check {
     pub at: Option<Timestamp>,
 }
 
+/// What a workspace's route map says of the request that was asked about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RouteHit {
+    /// The place of the rule that decides, from 1; `None` if no rule is for the request.
+    pub position: Option<usize>,
+    /// Why, as a sentence.
+    pub why: String,
+    /// Does the request pass, or not, whoever asks? `None` if the key decides.
+    pub passes: Option<bool>,
+}
+
 /// A verdict and everything that led to it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Explanation {
@@ -33,6 +44,8 @@ pub struct Explanation {
     pub code: Code,
     /// Every check, in the order in which they are made.
     pub checks: Vec<Check>,
+    /// Which route rule said what is asked of the key, if a request was asked about.
+    pub route: Option<RouteHit>,
 }
 
 impl Explanation {
@@ -40,7 +53,12 @@ impl Explanation {
     pub fn of(key: &Key, question: &Question<'_>, moment: &Moment) -> Self {
         let checks = explain(key, question, moment);
         let code = checks.iter().find(|check| !check.passed).map_or(Code::Valid, |check| check.code);
-        Self { code, checks }
+        Self { code, checks, route: None }
+    }
+
+    /// Would the call pass? As the verdict says, unless a route rule decides whoever asks.
+    pub fn passes(&self) -> bool {
+        self.route.as_ref().and_then(|route| route.passes).unwrap_or(self.code == Code::Valid)
     }
 
     /// Says of the limits how they stand, and when the call will fit into them if it does not and ever will.

@@ -1,12 +1,17 @@
 //! Verdicts taken apart, for people who wonder why. Asking costs nothing and counts nothing: no use, no denial, no limit.
 
+use std::sync::Arc;
+
 use keyfold_domain::ids::{KeyId, WorkspaceId};
 use keyfold_domain::limits::{Cost, Limits, Weighed};
 use keyfold_domain::policy::{Action, Actor};
+use keyfold_domain::route::Demand;
+use keyfold_domain::scope::ScopeName;
 use keyfold_domain::time::Timestamp;
-use keyfold_domain::verdict::{Allowance, Code, Explanation, Key, Moment, Question};
+use keyfold_domain::verdict::{Allowance, Code, Explanation, Key, Moment, Question, RouteHit};
 
 use super::keys::Keys;
+use super::routes::{RouteQuestion, Routes};
 use super::verify::{Answer, GRACE_MS, Verifier, seconds_until};
 use crate::error::Error;
 use crate::keyset::Entry;
@@ -28,7 +33,7 @@ impl Verifier {
         let last_used_at = self.core.keyset.last_used_at(&entry.record.id).max(entry.usage.last_used_at());
         let moment = Moment { last_used_at, grace_ms: GRACE_MS, ..Moment::at(now) };
         let weighed = self.core.keyset.weigh(&entry, cost, true, now);
-        let Explanation { code, checks } = explain(&entry.record, question, moment, weighed.as_ref());
+        let Explanation { code, checks, .. } = explain(&entry.record, question, moment, weighed.as_ref());
         let weighed = weighed.filter(|_| matches!(code, Code::Valid | Code::RateLimited | Code::QuotaExceeded));
         let retry_after = weighed.as_ref().filter(|_| code != Code::Valid).and_then(|weighed| weighed.fits_at);
         Answer {
@@ -53,17 +58,52 @@ impl Keys {
         question: &Question<'_>,
         at: Option<Timestamp>,
     ) -> Result<Explanation, Error> {
+        let (key, stored_use) = self.record(actor, workspace, id).await?;
+        Ok(self.explained(&key, stored_use, question, at))
+    }
+
+    /// The same for a request to a service behind a proxy: the workspace's route map says what it asks of the key.
+    pub async fn explain_request(
+        &self,
+        actor: &Actor,
+        workspace: &WorkspaceId,
+        id: &KeyId,
+        request: &RouteQuestion,
+        at: Option<Timestamp>,
+    ) -> Result<Explanation, Error> {
+        let (key, stored_use) = self.record(actor, workspace, id).await?;
+        let routes = Routes { core: Arc::clone(&self.core) };
+        let map = routes.get(actor, workspace).await?;
+        let trial = routes.test(actor, workspace, &RouteQuestion { key: None, ..request.clone() }).await?;
+        let found = map.map.explain(&request.method, &request.target).0;
+        let demand = match found.as_ref().map(|found| &found.demand) {
+            Ok(Demand::Key(demand)) => Some(demand),
+            _ => None,
+        };
+        let resource = demand.and_then(|demand| demand.tie.resource_for(&key));
+        let question = Question {
+            scope: demand.and_then(|demand| demand.scope).map(ScopeName::as_str),
+            resource: resource.as_deref(),
+            client_ip: request.client_ip,
+        };
+        let explained = self.explained(&key, stored_use, &question, at);
+        Ok(Explanation { route: Some(RouteHit { position: trial.position, why: trial.why(), passes: trial.passes() }), ..explained })
+    }
+
+    /// What decides about a key that the actor may see, and its last use that is written.
+    async fn record(&self, actor: &Actor, workspace: &WorkspaceId, id: &KeyId) -> Result<(Key, Option<Timestamp>), Error> {
         let row = self.find_for(actor, workspace, id, Action::ReadKey).await?;
-        let core = &self.core;
-        let mut reader = core.db.reader().await?;
+        let mut reader = self.core.db.reader().await?;
         let catalogue = store::scopes::catalogue(&mut reader.conn(), workspace.as_str()).await?;
-        drop(reader);
-        let stored = row.last_used_at.map(Timestamp::from_millis);
-        let last_used_at = stored.max(core.keyset.last_used_at(id));
-        let now = core.now();
+        Ok((row.record(&catalogue)?, row.last_used_at.map(Timestamp::from_millis)))
+    }
+
+    fn explained(&self, key: &Key, stored_use: Option<Timestamp>, question: &Question<'_>, at: Option<Timestamp>) -> Explanation {
+        let core = &self.core;
+        let (now, last_used_at) = (core.now(), stored_use.max(core.keyset.last_used_at(&key.id)));
         let moment = Moment { last_used_at, grace_ms: GRACE_MS, ..Moment::at(at.unwrap_or(now)) };
         // Limits are told as they stand now: to look at them at another moment would move their windows there.
-        let weighed = core.keyset.standings(id, now).map(|(_, weighed)| weighed);
-        Ok(explain(&row.record(&catalogue)?, question, moment, weighed.as_ref()))
+        let weighed = core.keyset.standings(&key.id, now).map(|(_, weighed)| weighed);
+        explain(key, question, moment, weighed.as_ref())
     }
 }

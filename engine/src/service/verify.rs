@@ -14,7 +14,7 @@ use keyfold_domain::workspace::Role;
 
 use super::Core;
 use crate::error::Error;
-use crate::keyset::{Client, Entry};
+use crate::keyset::{Client, Entry, WorkspaceRoutes};
 
 /// What a crash may take from a key's last use, in milliseconds: two flush intervals. Dormancy waits that much longer.
 pub(crate) const GRACE_MS: i64 = 10_000;
@@ -86,6 +86,15 @@ impl Verifier {
     /// Does this process know every key, up to date? While it does not, every question is answered `Unavailable`.
     pub fn is_ready(&self) -> bool {
         self.core.keyset.is_exact()
+    }
+
+    /// The route map of the workspace with that id or short name. `None`: there is no such workspace, or it has no map, and
+    /// nothing passes there. Reads the memory alone.
+    pub fn routes(&self, slug_or_id: &str) -> Result<Option<Arc<WorkspaceRoutes>>, Error> {
+        if !self.core.keyset.is_exact() {
+            return Err(Error::Unavailable("the route maps are not loaded or may be out of date".into()));
+        }
+        Ok(self.core.keyset.routes(slug_or_id))
     }
 
     /// What a key may learn about itself: its verdict on nothing in particular.

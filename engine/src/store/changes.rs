@@ -15,6 +15,8 @@ pub(crate) enum Change<'a> {
     User(&'a UserId),
     /// What the scopes of a workspace imply, or which keys hold them.
     Scopes(&'a WorkspaceId),
+    /// The rules for requests to services behind a proxy.
+    Routes(&'a WorkspaceId),
     /// A resource, for the keys that are tied to it.
     Resource(&'a WorkspaceId, &'a ResourceId),
     /// The end of a workspace, and of all keys in it.
@@ -36,6 +38,7 @@ pub(crate) async fn append(conn: &mut Conn<'_>, change: &Change<'_>, now: Timest
         Change::Membership(workspace, user) => ("membership", format!("{workspace} {user}")),
         Change::User(id) => ("user", id.to_string()),
         Change::Scopes(workspace) => ("scopes", workspace.to_string()),
+        Change::Routes(workspace) => ("routes", workspace.to_string()),
         Change::WorkspaceEnd(workspace) => ("workspace_end", workspace.to_string()),
         Change::Resource(workspace, resource) => ("resource", format!("{workspace} {resource}")),
     };

@@ -20,6 +20,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (5, "policy and audit", include_str!("../../migrations/0005_policy_and_audit.sql")),
     (6, "lists", include_str!("../../migrations/0006_lists.sql")),
     (7, "who stopped it", include_str!("../../migrations/0007_who_stopped_it.sql")),
+    (8, "route maps", include_str!("../../migrations/0008_route_maps.sql")),
     (10, "limits", include_str!("../../migrations/0010_limits.sql")),
     (11, "ends", include_str!("../../migrations/0011_ends.sql")),
 ];

@@ -19,6 +19,7 @@ mod people;
 mod policies;
 mod resources;
 mod rotation;
+mod routes;
 mod scopes;
 mod support;
 mod sweep;

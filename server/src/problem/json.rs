@@ -10,9 +10,10 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::ProblemResponse;
-use crate::router::MAX_BODY;
+use crate::router::{MAX_BODY, body_limit};
 
-/// A body of type `application/json`: one JSON value of the expected shape, at most 64 KiB. Another type is 415, a larger
+/// A body of type `application/json`: one JSON value of the expected shape, at most 64 KiB unless the path
+/// is for larger ones. Another type is 415, a larger
 /// body 413; a syntax error, an unknown, missing or repeated field and a wrong type are 400 and name the field.
 pub(crate) struct Json<T>(pub(crate) T);
 
@@ -23,7 +24,8 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
         if !is_json(request.headers()) {
             return Err(Problem::new(ProblemCode::UnsupportedMediaType, "Send the body as `Content-Type: application/json`.").into());
         }
-        let bytes = whole_body(request.into_body()).await?;
+        let most = body_limit(request.uri().path());
+        let bytes = whole_body_up_to(request.into_body(), most).await?;
         Ok(Self(read_json(&bytes)?))
     }
 }
@@ -34,16 +36,25 @@ where
     B: hyper::body::Body<Data = Bytes>,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    match Limited::new(body, MAX_BODY).collect().await {
+    whole_body_up_to(body, MAX_BODY).await
+}
+
+/// The bytes of a body, unless they are more than that.
+pub(crate) async fn whole_body_up_to<B>(body: B, most: usize) -> Result<Bytes, Problem>
+where
+    B: hyper::body::Body<Data = Bytes>,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    match Limited::new(body, most).collect().await {
         Ok(body) => Ok(body.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
+        Err(error) if error.is::<LengthLimitError>() => Err(too_large(most)),
         Err(_) => Err(Problem::new(ProblemCode::Invalid, "The body ended before it was complete.")),
     }
 }
 
 /// What to say of a body over the limit.
-pub(crate) fn too_large() -> Problem {
-    Problem::new(ProblemCode::PayloadTooLarge, format!("Send at most {} KiB.", MAX_BODY / 1024))
+pub(crate) fn too_large(most: usize) -> Problem {
+    Problem::new(ProblemCode::PayloadTooLarge, format!("Send at most {} KiB.", most / 1024))
 }
 
 /// `application/json`, with or without `charset=utf-8`.

@@ -162,6 +162,23 @@ impl<S: Send + Sync> FromRequestParts<S> for ResourceTarget {
     }
 }
 
+/// The workspace and the version an address names. What is no number names nothing.
+pub(crate) struct VersionName {
+    /// Where.
+    pub(crate) workspace: WorkspaceName,
+    /// Which.
+    pub(crate) version: i64,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for VersionName {
+    type Rejection = ProblemResponse;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ProblemResponse> {
+        let (workspace, version) = two_names(parts, state).await?;
+        Ok(Self { workspace, version })
+    }
+}
+
 /// The workspace and the scope an address names. What cannot be the name of one names nothing.
 pub(crate) struct ScopeTarget {
     /// Where.

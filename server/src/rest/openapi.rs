@@ -70,6 +70,7 @@ struct ProblemBody {
         (name = "users", description = "Everybody on this instance; for instance administrators."),
         (name = "resources", description = "What keys can be tied to."),
         (name = "scopes", description = "What keys may be used for."),
+        (name = "routes", description = "What requests to services behind a proxy need, by method and path."),
         (name = "workspaces", description = "Workspaces. Every key belongs to exactly one."),
         (name = "document", description = "This document.")
     )
@@ -204,7 +205,7 @@ fn complete(path: &str, operation: &mut Operation) {
 }
 
 /// Operations that the state of things can be in the way of.
-const CONFLICTING: [&str; 28] = [
+const CONFLICTING: [&str; 29] = [
     "create_key",
     "update_key",
     "delete_key",
@@ -221,6 +222,7 @@ const CONFLICTING: [&str; 28] = [
     "delete_scope",
     "update_policy",
     "update_instance_policy",
+    "update_routes",
     "add_member",
     "update_member",
     "remove_member",

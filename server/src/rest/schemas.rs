@@ -10,6 +10,7 @@ use keyfold_domain::member::MAX_LEFT_KEYS;
 use keyfold_domain::name::{MAX_NAME, MAX_NOTE};
 use keyfold_domain::policy_limits::{ExistingKeys, MAX_POLICY_DAYS};
 use keyfold_domain::resource::MAX_KEY_RESOURCES;
+use keyfold_domain::route::presets::PRESETS;
 use keyfold_domain::scope::{KeyKind, MAX_SCOPES};
 use keyfold_domain::secret::{Grace, SecretState};
 use keyfold_domain::verdict::Code;
@@ -287,6 +288,48 @@ pub(crate) fn code() -> Schema {
         .description(Some("The first check that failed, in the order listed here, or `valid`. `deleted` is told as `not_found`."))
         .examples([json!("valid")])
         .into()
+}
+
+/// A verdict that may be missing.
+pub(crate) fn optional_verdict_code() -> Schema {
+    let codes = Code::ALL.into_iter().map(|code| json!(code.as_str())).chain([json!(null)]);
+    ObjectBuilder::new()
+        .schema_type(or_null(Type::String))
+        .enum_values(Some(codes))
+        .description(Some("The verdict; `null` where no key is asked for. Limits of calls are left out."))
+        .examples([json!("valid")])
+        .into()
+}
+
+/// Who passes a rule.
+pub(crate) fn route_access() -> Schema {
+    names(["key", "public", "deny"].into_iter())
+        .description(Some("`key`: a key that works. `public`: everybody. `deny`: nobody."))
+        .examples([json!("key")])
+        .into()
+}
+
+/// What comes of a request that is tried.
+pub(crate) fn route_outcome() -> Schema {
+    names(["key", "public", "deny", "no_route", "unsafe_path"].into_iter())
+        .description(Some(
+            "`key`, `public` or `deny` as the rule says; `no_route` if no rule fits, `unsafe_path` if servers would read the request differently.",
+        ))
+        .examples([json!("key")])
+        .into()
+}
+
+/// How a rule took a request.
+pub(crate) fn route_step() -> Schema {
+    names(["fits", "method", "path", "query"].into_iter())
+        .description(Some("`fits`, or what kept the rule from fitting."))
+        .examples([json!("path")])
+        .into()
+}
+
+/// The name of a preset.
+pub(crate) fn route_preset() -> Schema {
+    names(PRESETS.iter().map(|preset| preset.name)).description(Some("The name of a preset.")).examples([json!("epigos")]).into()
 }
 
 /// Which keys a list shows.

@@ -18,9 +18,9 @@ use keyfold_domain::user_agent::in_words;
 use tokio::time::{Instant, timeout};
 use tracing::Instrument as _;
 
-use super::{Area, MAX_BODY, harden, refuse};
+use super::{Area, body_limit, harden, refuse};
 use crate::auth::{client_ip, user_agent};
-use crate::problem::{too_large, whole_body};
+use crate::problem::{too_large, whole_body_up_to};
 use crate::state::AppState;
 use crate::telemetry::RequestId;
 
@@ -127,7 +127,7 @@ pub(super) async fn forget_on_sign_out(State(state): State<AppState>, request: R
     response
 }
 
-/// Takes in the whole body before anybody looks at it: none is larger than 64 KiB, and a slow or broken one costs nothing
+/// Takes in the whole body before anybody looks at it: none is larger than it may be, and a slow or broken one costs nothing
 /// but its own connection.
 pub(super) async fn take_in(request: Request, next: Next) -> Response {
     let area = Area::of(&request);
@@ -139,12 +139,13 @@ pub(super) async fn take_in(request: Request, next: Next) -> Response {
 
 async fn taken_in(request: Request) -> Result<Request, Problem> {
     let declared = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-    if declared.is_some_and(|length| length > MAX_BODY) {
-        return Err(too_large());
+    let most = body_limit(request.uri().path());
+    if declared.is_some_and(|length| length > most) {
+        return Err(too_large(most));
     }
     let (parts, body) = request.into_parts();
     let late = |_| Problem::new(ProblemCode::Invalid, "The body did not arrive in time.");
-    let bytes = timeout(BODY_TIME, whole_body(body)).await.map_err(late)??;
+    let bytes = timeout(BODY_TIME, whole_body_up_to(body, most)).await.map_err(late)??;
     Ok(Request::from_parts(parts, Body::from(bytes)))
 }
 
@@ -215,7 +216,7 @@ mod tests {
     #[tokio::test]
     async fn a_body_that_is_declared_too_large_is_refused_unread() {
         let body = Body::from_stream(futures_util::stream::pending::<Result<Vec<u8>, std::io::Error>>());
-        let request = Request::builder().header(CONTENT_LENGTH, MAX_BODY + 1).body(body).unwrap();
+        let request = Request::builder().header(CONTENT_LENGTH, crate::router::MAX_BODY + 1).body(body).unwrap();
         assert_eq!(taken_in(request).await.unwrap_err().code, ProblemCode::PayloadTooLarge);
     }
 

@@ -68,6 +68,9 @@ async fn target(app: &App, act: &str) -> Target {
         // The scope `reports` is there, whoever has deleted it.
         app.scope("reports", &[]).await;
     }
+    if act.contains("route") || act.contains("rule") {
+        app.routes("epigos").await;
+    }
     let mut target = Target {
         key: issued.key.id.to_string(),
         secret: issued.secret.expose().to_owned(),

@@ -145,6 +145,43 @@ async fn a_question_may_be_about_another_moment_and_is_read_strictly() {
 }
 
 #[tokio::test]
+async fn the_route_map_says_what_a_request_asks_of_the_key() {
+    for app in App::on_each().await {
+        let issued = app.key(Actor::KeyOwner, KeyKind::Secret, &["inference"]).await;
+        let path = format!("/v1/workspaces/acme/keys/{}/explain", issued.key.id);
+        let ask = async |method: &str, target: &str| {
+            let body = json!({"method": method, "path": target});
+            app.as_(Actor::KeyOwner, Call::post(&path).json(&body)).await.expect(200).json()
+        };
+        let none = ask("POST", "/predict/a").await;
+        assert_eq!((&none["valid"], &none["code"], &none["route"]["passes"]), (&json!(false), &json!("valid"), &json!(false)));
+        assert_eq!(none["route"]["detail"], "The workspace has no route map, so nothing passes.");
+        let rules = json!({"rules": [
+            {"methods": ["POST"], "path": "/predict/**", "access": "key", "scope": "inference"},
+            {"methods": ["POST"], "path": "/train/**", "access": "key", "scope": "project"},
+            {"methods": ["GET"], "path": "/health", "access": "public"},
+        ]});
+        app.as_(Actor::Admin, Call::new(axum::http::Method::PUT, "/v1/workspaces/acme/routes").json(&rules)).await.expect(200);
+        for (method, target, valid, code, position) in [
+            ("POST", "/predict/a", true, "valid", json!(1)),
+            ("POST", "/train/a", false, "missing_scope", json!(2)),
+            ("GET", "/health", true, "valid", json!(3)),
+            ("DELETE", "/predict/a", false, "valid", Value::Null),
+        ] {
+            let told = ask(method, target).await;
+            assert_eq!((&told["valid"], &told["code"], &told["route"]["position"]), (&json!(valid), &json!(code), &position), "{told}");
+        }
+        let both = json!({"method": "GET", "path": "/", "scope": "chat"});
+        assert_eq!(app.as_(Actor::KeyOwner, Call::post(&path).json(&both)).await.expect(400).field().as_deref(), Some("path"));
+        let half = json!({"path": "/"});
+        assert_eq!(app.as_(Actor::KeyOwner, Call::post(&path).json(&half)).await.expect(400).field().as_deref(), Some("method"));
+        let address = format!("/w/acme/keys/{}/edit/test?ask=1&method=POST&path=%2Ftrain%2Fa", issued.key.id);
+        let page = app.as_(Actor::KeyOwner, Call::get(address).header("accept", "text/html")).await.expect(200).text();
+        assert!(page.contains("Rule 2 decides.") && page.contains("Denied: Scope missing"), "{page}");
+    }
+}
+
+#[tokio::test]
 async fn the_page_tests_a_key_without_script() {
     let app = App::new().await;
     let issued = app.key(Actor::KeyOwner, KeyKind::Secret, &["inference"]).await;

@@ -21,6 +21,7 @@ mod pages;
 mod policy;
 mod resources;
 mod rotation;
+mod routes;
 mod scopes;
 mod secrecy;
 mod sessions;

@@ -4,8 +4,9 @@ use axum::Json as Reply;
 use axum::extract::State;
 use keyfold_domain::problem::Problem;
 use keyfold_domain::scope::ScopeName;
-use keyfold_domain::verdict::{Check, Code, Question, ResourceRef};
-use serde::{Deserialize, Deserializer, Serialize};
+use keyfold_domain::verdict::{Check, Question, ResourceRef, RouteHit};
+use keyfold_engine::RouteQuestion;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::workspace;
@@ -13,6 +14,7 @@ use crate::dataplane::address;
 use crate::problem::ProblemResponse;
 use crate::rest::body::OptionalJson;
 use crate::rest::caller::{Caller, KeyName};
+use crate::rest::keys::bodies::given;
 use crate::rest::moments::{self, Moment};
 use crate::rest::query::Query;
 use crate::rest::schemas;
@@ -32,6 +34,15 @@ pub(crate) struct QuestionBody {
     #[serde(default, deserialize_with = "given")]
     #[schema(nullable = false, pattern = "^[a-z][a-z0-9_-]{0,39}:.{1,200}$", example = "collection:contracts")]
     resource: Option<String>,
+    /// Instead of a scope and a resource: the method of a request to a service behind a proxy. The workspace's route map says
+    /// what it asks of the key.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false, example = json!(null))]
+    method: Option<String>,
+    /// The path of that request with its query.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false, example = json!(null))]
+    path: Option<String>,
     /// The end client's address, for keys with a list of addresses.
     #[serde(default, deserialize_with = "given")]
     #[schema(nullable = false, example = "203.0.113.7")]
@@ -40,11 +51,6 @@ pub(crate) struct QuestionBody {
     #[serde(default, deserialize_with = "given")]
     #[schema(schema_with = schemas::moment, required = false)]
     at: Option<String>,
-}
-
-/// A `null` from a program's unset variable must not drop a check.
-fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    String::deserialize(deserializer).map(Some)
 }
 
 /// One check and how it came out.
@@ -78,13 +84,32 @@ impl From<Check> for CheckBody {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Explanation)]
 pub(crate) struct ExplanationBody {
-    /// May the key do what was asked?
+    /// May the key do what was asked? A route rule that decides whoever asks goes before the key's own code.
     valid: bool,
     /// The code of the first check that fails, or `valid`.
     #[schema(schema_with = schemas::code)]
     code: &'static str,
     /// Every check, in the order in which they are made.
     explain: Vec<CheckBody>,
+    /// Which route rule applied; only if a request was asked about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    route: Option<RouteHitBody>,
+}
+
+/// What the workspace's route map says of a request.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RouteHit)]
+pub(crate) struct RouteHitBody {
+    /// The place of the rule that decides, from 1; `null` if no rule is for the request.
+    #[schema(required, minimum = 1, example = 2)]
+    position: Option<usize>,
+    /// What it says.
+    #[schema(example = "Rule 2 decides. Needs the scope inference.")]
+    detail: String,
+    /// Does the request pass, or not, whoever asks? `null` if the key decides.
+    #[schema(required, example = json!(null))]
+    passes: Option<bool>,
 }
 
 /// Test what a key may do.
@@ -118,10 +143,24 @@ pub(crate) async fn explain_key(
     let client_ip = body.client_ip.as_deref().map(address).transpose()?;
     let moment = |text: &str| moments::parse(text).ok_or_else(|| Problem::invalid("at", "Send a moment like 2027-01-31T12:00:00Z."));
     let at = body.at.as_deref().map(moment).transpose()?.map(|Moment(at)| at);
-    let question = Question { scope: scope.as_ref().map(ScopeName::as_str), resource: resource.as_ref(), client_ip };
-    let explained = state.engine.keys.explain(&actor, &workspace.id, &name.key, &question, at).await?;
+    let keys = &state.engine.keys;
+    let explained = match (body.method, body.path) {
+        (None, None) => {
+            let question = Question { scope: scope.as_ref().map(ScopeName::as_str), resource: resource.as_ref(), client_ip };
+            keys.explain(&actor, &workspace.id, &name.key, &question, at).await?
+        }
+        (Some(method), Some(target)) if scope.is_none() && resource.is_none() => {
+            let request = RouteQuestion { method, target, key: None, client_ip };
+            keys.explain_request(&actor, &workspace.id, &name.key, &request, at).await?
+        }
+        (method, _) => {
+            let field = if method.is_some() { "path" } else { "method" };
+            return Err(Problem::invalid(field, "Send a method and a path, or a scope and a resource, not parts of both.").into());
+        }
+    };
     Ok(Reply(ExplanationBody {
-        valid: explained.code == Code::Valid,
+        valid: explained.passes(),
+        route: explained.route.map(|RouteHit { position, why, passes }| RouteHitBody { position, detail: why, passes }),
         code: explained.code.as_str(),
         explain: explained.checks.into_iter().map(CheckBody::from).collect(),
     }))

@@ -28,6 +28,7 @@ fn save(path: &str) -> Call {
 
 const RESOURCES: &str = "/v1/workspaces/acme/resources";
 const SCOPES: &str = "/v1/workspaces/acme/scopes";
+const ROUTES: &str = "/v1/workspaces/acme/routes";
 
 fn resource(target: &Target) -> String {
     format!("{RESOURCES}/{}", target.resource)
@@ -170,6 +171,15 @@ pub(super) fn rows() -> Vec<Row> {
         row("get_resource", |target| Call::get(resource(target)), one_key),
         row("update_resource", |target| Call::patch(resource(target)).json(&json!({"name": "renamed"})), manage(200)),
         row("delete_resource", |target| Call::delete(resource(target) + "?confirm=true"), manage(204)),
+        row("get_routes", |_| Call::get(ROUTES), see_workspace),
+        row("update_routes", |_| Call::new(axum::http::Method::PUT, ROUTES).json(&json!({"preset": "openai"})), people_manage(200)),
+        row("list_route_versions", |_| Call::get(format!("{ROUTES}/versions")), see_workspace),
+        // There is no such version.
+        row("get_route_version", |_| Call::get(format!("{ROUTES}/versions/0")), [401, 404, 404, 404, 404, 404, 404, 404, 401, 403, 403, 404, 403, 404, 404, 401, 401]),
+        row("list_route_presets", |_| Call::get(format!("{ROUTES}/presets")), see_workspace),
+        row("test_routes", |_| Call::post(format!("{ROUTES}:test")).json(&json!({"method": "GET", "path": "/"})), see_workspace),
+        row("import_routes", |_| Call::post(format!("{ROUTES}:import")).json(&json!({"document": "openapi: 3\npaths: {/a: {get: {}}}", "read": {"access": "deny"}})),
+            people_manage(200)),
         row("list_scopes", |_| Call::get(SCOPES), see_workspace),
         row("get_scope", |_| Call::get(format!("{SCOPES}/chat")), see_workspace),
         row("create_scope", |target| Call::post(SCOPES).json(&json!({"name": target.fresh})), people_manage(201)),

@@ -10,6 +10,7 @@ use keyfold_domain::ids::{ResourceId, WorkspaceId};
 use keyfold_domain::key::{Expiry, Inactivity, IssuedKey, NewKey};
 use keyfold_domain::policy::{Principal, RequestInfo};
 use keyfold_domain::resource::NewResource;
+use keyfold_domain::route::{RouteMap, RouteSource, presets};
 use keyfold_domain::scope::{KeyKind, ScopeSet};
 use keyfold_domain::time::Timestamp;
 use keyfold_domain::workspace::{NewWorkspace, Role};
@@ -196,6 +197,13 @@ impl App {
             let new = NewScope { name: name.to_owned(), description: String::new(), implies: scopes(implies), public: false };
             self.engine.scopes.create(&operator(), &self.acme, new).await.unwrap();
         }
+    }
+
+    /// Puts a preset's rules in force in acme, as a new version.
+    pub(crate) async fn routes(&self, preset: &str) {
+        let rules = presets::find(preset).unwrap().rules();
+        let (map, source) = (RouteMap::read(&rules).unwrap(), RouteSource::Preset(preset.to_owned()));
+        self.engine.routes.replace(&operator(), &self.acme, map, source, None).await.unwrap();
     }
 
     /// A resource and a scope of zeta's own.
