@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run build dev test check e2e screenshots bench fmt generate clean
+.PHONY: help run build dev test check e2e clients screenshots bench fmt generate clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -25,6 +25,9 @@ check: ## formatting, lints, licences, documentation, generated files
 
 e2e: ## the tests in a real browser only
 	@scripts/e2e.sh
+
+clients: ## the tests with the unmodified clients of other products only
+	@scripts/clients.sh
 
 screenshots: ## take the pictures of docs/ again
 	@scripts/e2e.sh screenshots

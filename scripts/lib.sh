@@ -69,6 +69,33 @@ npm_ci() {
     fi
 }
 
+# python_env NAME REQUIREMENTS_FILE: makes a virtual environment with what the file names, and prints its folder. It is made
+# once for each content of the file and version of Python, and kept in the cache:
+#   env=$(python_env clients "$root/end2end/requirements.txt") || exit 1; "$env/bin/python" …
+python_env() {
+    local name=$1 requirements=$2 hash folder
+    [ -f "$requirements" ] || fail "there is no $requirements"
+    need python3 python3 python3-venv
+    # Debian's python3 comes without what makes virtual environments.
+    python3 -c 'import ensurepip, venv' 2>/dev/null || apt_install python3-venv
+    hash=$({ cat "$requirements" && python3 -c 'import sys; print(sys.version, sys.prefix)'; } | sha256sum | cut -c1-16)
+    folder=$cache/python/$name-$hash
+    mkdir -p "$cache/python"
+    # A stage of another checkout may want the same one at the same time. The file `complete` is written last.
+    (
+        flock 9
+        [ -f "$folder/complete" ] && exit 0
+        say "making a Python environment for $name (once)"
+        rm -rf "$folder"
+        python3 -m venv "$folder" &&
+            "$folder/bin/python" -m pip install --quiet --no-input --disable-pip-version-check \
+                --requirement "$requirements" &&
+            "$folder/bin/python" -m pip check --disable-pip-version-check &&
+            touch "$folder/complete"
+    ) 9>"$folder.lock" >&2 || fail "the Python environment for $name could not be made."
+    printf '%s\n' "$folder"
+}
+
 # The packages that run on this machine, as against in the browser. Always named together: a different selection would
 # compile their common dependencies again with other features.
 # shellcheck disable=SC2034

@@ -10,7 +10,8 @@ mkdir -p "$logs"
 passed=0
 failed=0
 
-# count LOG: adds up what the test runners of this project print at the end: nextest, cargo test, node's runner, Playwright.
+# count LOG: adds up what the test runners of this project print at the end: nextest, cargo test, node's runner, Playwright,
+# and end2end/clients/run.py, which says it as Playwright does.
 count() {
     local log=$1 found
     found=$(sed -E 's/\x1b\[[0-9;]*m//g' "$log" | awk '
@@ -66,6 +67,9 @@ tests "tests, SQLite and PostgreSQL" scripts/postgres.sh bash -c 'run_tests "$@"
 some_ran
 stage "snapshots" scripts/snapshots.sh "$INSTA_SNAPSHOT_REFERENCES_FILE"
 tests "tests, examples in documentation" cargo test --locked --doc "${host_packages[@]}"
+# The tests before have built the program.
+tests "tests, real clients" env KEYFOLD_BIN="$(target_dir)/debug/keyfold" scripts/clients.sh
+some_ran
 tests "tests, end to end" scripts/e2e.sh
 some_ran
 

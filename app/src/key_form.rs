@@ -10,6 +10,7 @@ use keyfold_domain::time::{DAY_MS, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::format::{self, Civil};
+use crate::limit_form::{self, LimitRow};
 
 /// The offered lives of a key, in days.
 pub const LIVES: [u32; 5] = [7, 30, 90, 180, 365];
@@ -56,6 +57,10 @@ pub struct KeyForm {
     pub resources: Vec<String>,
     /// Also resources of others.
     pub override_owner: bool,
+    /// From where it may be used, one address or range a line. For administrators.
+    pub ip_allow: String,
+    /// How often it may be used. For administrators.
+    pub limits: Vec<LimitRow>,
 }
 
 impl KeyForm {
@@ -80,6 +85,13 @@ impl KeyForm {
             resources: key.resources.iter().filter(|resource| !resource.deleted).map(|resource| resource.id.to_string()).collect(),
             ..Self::offered(policy)
         }
+    }
+
+    /// The same form with from where and how often that other key may be used.
+    #[must_use]
+    pub fn bound_like(self, key: &KeySummary) -> Self {
+        let (ip_allow, limits) = (limit_form::lines(&key.bounds.ip_allow), key.bounds.limits.iter().map(LimitRow::from).collect());
+        Self { ip_allow, limits, ..self }
     }
 
     /// How an inactivity interval stands in the form: the choice and the number beside it.
@@ -108,7 +120,8 @@ impl KeyForm {
                 "reach" => form.reach = value,
                 "resources" | "resources[]" => form.resources.push(value),
                 "override_owner" => form.override_owner = value == "true",
-                _ => {}
+                "ip_allow" => form.ip_allow = value,
+                field => limit_form::put(&mut form.limits, field, &value),
             }
         }
         form
@@ -168,8 +181,8 @@ impl KeyForm {
             owner: None,
             resources: self.resources()?,
             override_owner: self.override_owner,
-            ip_allow: Vec::new(),
-            limits: Vec::new(),
+            ip_allow: limit_form::addresses(&self.ip_allow)?,
+            limits: limit_form::limits(&self.limits)?,
         };
         new.checked(catalogue)
     }

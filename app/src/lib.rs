@@ -15,6 +15,7 @@ pub mod functions;
 pub mod key_form;
 mod key_query;
 mod later;
+pub mod limit_form;
 pub mod pages;
 pub mod policy_form;
 #[cfg(feature = "ssr")]

@@ -15,6 +15,7 @@ mod key;
 mod key_acts;
 mod key_audit;
 mod key_banner;
+mod key_limits;
 mod key_rotation;
 mod key_secrets;
 mod key_test;
@@ -25,6 +26,7 @@ mod left_key_dialog;
 #[cfg(feature = "ssr")]
 pub mod link_once;
 mod member_dialogs;
+mod member_limits;
 mod members;
 mod new_key;
 mod new_key_fields;
@@ -36,6 +38,9 @@ mod place_acts;
 mod policy;
 mod resource_acts;
 mod resources;
+mod route_acts;
+mod route_import;
+mod routes;
 mod scope_acts;
 mod scopes;
 #[cfg(feature = "ssr")]

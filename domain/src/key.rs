@@ -342,6 +342,9 @@ pub struct KeySummary {
     /// asks for [`KeyLimits`].
     #[serde(skip)]
     pub bounds: KeyBounds,
+    /// Nobody can activate it again: whoever deactivated it was told so.
+    #[serde(default)]
+    pub stopped_for_good: bool,
 }
 
 /// A key and where it belongs, for lists across workspaces.

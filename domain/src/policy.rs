@@ -124,6 +124,8 @@ pub enum Action {
     ReadWorkspace,
     /// See a key's settings.
     ReadKey,
+    /// See everybody's keys of a workspace, as who administers them.
+    AdministerKeys,
     /// Make a key.
     CreateKey,
     /// Change a key's name, scopes, expiry, interval or note.
@@ -217,6 +219,7 @@ const fn needs(action: Action) -> (Role, Role, Option<&'static str>) {
             (Role::Viewer, Role::Viewer, Some("keys:read"))
         }
         Action::ReadKey => (Role::Admin, Role::Viewer, Some("keys:read")),
+        Action::AdministerKeys => (Role::Admin, Role::Admin, Some("keys:read")),
         Action::CreateKey | Action::UpdateKey | Action::RotateKey | Action::DeactivateKey | Action::DeleteKey => {
             (Role::Admin, Role::Member, Some("keys:write"))
         }
@@ -411,7 +414,9 @@ mod tests {
         let object = Object::Key { workspace: &here, owner: &me, id: Some(&itself) };
         let key = key_of(Role::Owner, &["keys:write"]);
         assert_eq!(can(&key, Action::ReadKey, &object), Decision::Allow);
-        for action in [Action::UpdateKey, Action::RotateKey, Action::DeactivateKey, Action::ActivateKey, Action::DeleteKey] {
+        for action in
+            [Action::UpdateKey, Action::LimitKey, Action::RotateKey, Action::DeactivateKey, Action::ActivateKey, Action::DeleteKey]
+        {
             assert_eq!(can(&key, action, &object), Decision::Forbid);
         }
     }
@@ -483,12 +488,14 @@ mod tests {
     }
 
     #[test]
-    fn a_member_can_bring_nobody_in_and_only_an_admin_reactivates() {
+    fn a_member_can_bring_nobody_in_and_only_an_admin_reactivates_and_limits() {
         let (here, me, key) = (id("wsp_", '1'), id("usr_", '1'), id("key_", '1'));
         let own = Object::Key { workspace: &here, owner: &me, id: Some(&key) };
         assert_eq!(can(&person(Some(Role::Member), false), Action::AddMember, &Object::Workspace(&here)), Decision::Forbid);
         assert_eq!(can(&person(Some(Role::Admin), false), Action::AddMember, &Object::Workspace(&here)), Decision::Allow);
-        assert_eq!(can(&person(Some(Role::Member), false), Action::ActivateKey, &own), Decision::Forbid);
-        assert_eq!(can(&person(Some(Role::Admin), false), Action::ActivateKey, &own), Decision::Allow);
+        for action in [Action::ActivateKey, Action::LimitKey] {
+            assert_eq!(can(&person(Some(Role::Member), false), action, &own), Decision::Forbid);
+            assert_eq!(can(&person(Some(Role::Admin), false), action, &own), Decision::Allow);
+        }
     }
 }

@@ -70,6 +70,12 @@ impl Follower {
         if applied > target { self.load(&mut conn, keyset, target).await } else { Ok(()) }
     }
 
+    /// Does something that both the database and the memory take part in, while no change is applied.
+    pub(crate) async fn meanwhile<T>(&self, work: impl Future<Output = T>) -> T {
+        let _applying = self.applying.lock().await;
+        work.await
+    }
+
     /// Forgets secrets that have ended.
     pub(crate) async fn drop_ended(&self, keyset: &Keyset, now: Timestamp) {
         let _applying = self.applying.lock().await;

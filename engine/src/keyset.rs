@@ -143,20 +143,29 @@ pub struct WorkspaceRoutes {
     pub map: RouteMap,
 }
 
+/// A secret that is to be stored under the present pepper: its keyed hash until now, and the one to come.
+#[derive(Clone, Copy)]
+pub(crate) struct Move {
+    pub(crate) from: MacBytes,
+    pub(crate) to: MacBytes,
+}
+
 /// Every live key of the instance, and every route map.
 pub(crate) struct Keyset {
     by_mac: papaya::HashMap<MacBytes, Entry, BuildHasherDefault<Spread>>,
     by_id: papaya::HashMap<KeyId, Known>,
     /// Keys with older secrets. Only whoever changes the memory looks here.
     rotating: Mutex<HashSet<KeyId>>,
-    /// The meters of members with limits, by subject.
-    members: papaya::HashMap<String, Arc<Meter>>,
     /// By the workspace's id and by its short name, which no other id or name can be.
     routes: papaya::HashMap<String, Arc<WorkspaceRoutes>>,
+    /// The meters of members with limits, by subject.
+    members: papaya::HashMap<String, Arc<Meter>>,
     queue: mpsc::Sender<Queued>,
     queued: Mutex<mpsc::Receiver<Queued>>,
     spent: mpsc::Sender<Arc<Meter>>,
     spendings: Mutex<mpsc::Receiver<Arc<Meter>>>,
+    /// Secrets that were presented under the pepper before.
+    moves: Mutex<Vec<Move>>,
     loaded: AtomicBool,
     stale: AtomicBool,
 }
@@ -169,12 +178,13 @@ impl Keyset {
             by_mac: papaya::HashMap::default(),
             by_id: papaya::HashMap::new(),
             rotating: Mutex::default(),
-            members: papaya::HashMap::new(),
             routes: papaya::HashMap::new(),
+            members: papaya::HashMap::new(),
             queue,
             queued: Mutex::new(queued),
             spent,
             spendings: Mutex::new(spendings),
+            moves: Mutex::default(),
             loaded: AtomicBool::new(false),
             stale: AtomicBool::new(false),
         }
@@ -198,6 +208,46 @@ impl Keyset {
         let by_mac = self.by_mac.pin();
         let (found, entry) = by_mac.get_key_value(mac)?;
         bool::from(found.ct_eq(mac)).then(|| entry.clone())
+    }
+
+    /// The key that has a secret which is stored under the pepper before, with that hash. Notes that it is to be stored under
+    /// the present one, where its hash is `mac`.
+    #[cold]
+    pub(crate) fn find_under_old(&self, old: MacBytes, mac: MacBytes) -> Option<Entry> {
+        let Some(entry) = self.find(&old) else {
+            // Moved between the two looks.
+            return self.find(&mac);
+        };
+        if entry.usage.wants_move() {
+            self.moves.lock().unwrap_or_else(PoisonError::into_inner).push(Move { from: old, to: mac });
+        }
+        Some(entry)
+    }
+
+    /// Takes out up to `most` secrets that are to be stored under the present pepper.
+    pub(crate) fn take_moves(&self, most: usize) -> Vec<Move> {
+        let mut moves = self.moves.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = moves.len().saturating_sub(most);
+        moves.split_off(left)
+    }
+
+    /// Puts back what could not be stored.
+    pub(crate) fn give_back_moves(&self, back: Vec<Move>) {
+        self.moves.lock().unwrap_or_else(PoisonError::into_inner).extend(back);
+    }
+
+    /// The secrets are stored under the present pepper now. What was counted of them stays with them. Not to be called while
+    /// the memory is changed otherwise.
+    pub(crate) fn moved(&self, moves: &[Move]) {
+        let by_mac = self.by_mac.pin();
+        for Move { from, to } in moves {
+            if let Some(entry) = by_mac.get(from).cloned() {
+                entry.usage.move_to(*to);
+                // Never at neither place.
+                by_mac.insert(*to, entry);
+                by_mac.remove(from);
+            }
+        }
     }
 
     /// When a key was last used with any of its secrets.

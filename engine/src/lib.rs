@@ -4,6 +4,7 @@
 //! before anything is read out, and makes each change and its audit event one transaction.
 #![warn(missing_docs)]
 
+mod backup;
 mod changes;
 mod clock;
 mod error;
@@ -13,12 +14,16 @@ mod mac;
 mod open;
 mod openapi;
 mod password;
+mod pepper_check;
 mod secrets;
 mod service;
 mod store;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
+pub use backup::{
+    BackupError, BackupFacts, BackupReport, RestoreOptions, RestoreReport, Revived, Stopped, backup, inspect_backup, restore,
+};
 pub use clock::{Clock, Entropy, SystemClock, SystemEntropy};
 pub use error::Error;
 pub use keyfold_domain::audit::{BrokenLink, ChainReport};
@@ -36,8 +41,9 @@ pub use service::keys::Keys;
 pub use service::left_keys::LeftKeyQueue;
 pub use service::members::Members;
 pub use service::password_links::{IssuedPasswordLink, PasswordLinks};
+pub use service::peppers::{KeyUnderOld, OldPepper, PepperStatus, Peppers, Retired};
 pub use service::policies::Policies;
-pub use service::resources::Resources;
+pub use service::resources::{DescribedResource, Resources};
 pub use service::routes::{RouteQuestion, Routes};
 pub use service::scopes::Scopes;
 pub use service::sessions::{IssuedSession, Sessions, SignIn};
@@ -46,4 +52,5 @@ pub use service::sweep::Swept;
 pub use service::users::{NewUser, Users};
 pub use service::verify::{Answer, Verifier, VerifyRequest};
 pub use service::workspaces::Workspaces;
+pub use store::client_settings::ClientSettings;
 pub use store::db::{DatabaseUrl, InvalidDatabaseUrl};

@@ -1,6 +1,6 @@
 //! Opening an instance: the database, its schema, the pepper's check, the keys in memory, the background jobs.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::File;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,6 +21,7 @@ use crate::keyset::Keyset;
 use crate::limits::SignInLimits;
 use crate::mac::{Macs, Pepper};
 use crate::password::Hasher;
+use crate::pepper_check;
 use crate::service::account::Account;
 use crate::service::audit::Audit;
 use crate::service::demo::Demo;
@@ -29,6 +30,7 @@ use crate::service::keys::Keys;
 use crate::service::left_keys::LeftKeyQueue;
 use crate::service::members::Members;
 use crate::service::password_links::PasswordLinks;
+use crate::service::peppers::Peppers;
 use crate::service::policies::Policies;
 use crate::service::resources::Resources;
 use crate::service::routes::Routes;
@@ -41,7 +43,7 @@ use crate::service::verify::Verifier;
 use crate::service::workspaces::Workspaces;
 use crate::service::{self, Core, FLUSH_EVERY};
 use crate::store::db::{Conn, DatabaseUrl, Db, sqlite_reader, sqlite_writer, unfit_postgres};
-use crate::store::{meta, migrate, place};
+use crate::store::{copy, migrate, place};
 
 /// Connections that read, and on PostgreSQL also write.
 const CONNECTIONS: u32 = 8;
@@ -117,6 +119,16 @@ pub enum OpenError {
         "the pepper (fingerprint {0}) is not the one this database was made with. Put the right pepper file back; with this one no key and no session could be verified"
     )]
     WrongPepper(String),
+    /// A rotation of the pepper stopped half way.
+    #[error(
+        "a rotation of the pepper was interrupted before the new file took the place of the old one. Run `keyfold pepper rotate` again: it finishes it"
+    )]
+    RotationInterrupted,
+    /// The pepper before the present one is needed and not there.
+    #[error(
+        "some keys still need the pepper before the present one (fingerprint {0}). Put its file back beside the pepper file, with the same name and the ending .old; `keyfold pepper status` tells about them, `keyfold pepper retire` ends that need"
+    )]
+    WithoutOldPepper(String),
     /// The database cannot be reached or read.
     #[error("{0}")]
     Store(#[from] Error),
@@ -185,6 +197,8 @@ pub struct Engine {
     pub verifier: Verifier,
     /// The audit log.
     pub audit: Audit,
+    /// Replacing the pepper.
+    pub peppers: Peppers,
     /// Keys for a look around.
     pub demo: Demo,
     shared: Arc<Shared>,
@@ -198,7 +212,7 @@ impl Engine {
             DatabaseUrl::Sqlite(path) => open_sqlite(path, options.role).await?,
             DatabaseUrl::Postgres(url) => (open_postgres(url, options.role).await?, None),
         };
-        check_pepper(&db, &macs, options.role).await?;
+        let macs = pepper_check::agree(&db, macs, options.role).await?;
         let file = match options.database {
             DatabaseUrl::Sqlite(path) => Some(path),
             DatabaseUrl::Postgres(_) => None,
@@ -207,6 +221,7 @@ impl Engine {
         let core = Arc::new(Core {
             limits: SignInLimits::new(&options.clock),
             bulk: service::BulkJobs::default(),
+            flushing: tokio::sync::Mutex::default(),
             hasher: Hasher::new(hashes_at_once, options.entropy.as_ref())?,
             macs: Arc::new(macs),
             keyset: Keyset::new(),
@@ -239,6 +254,7 @@ impl Engine {
             keys: Keys { core: shared() },
             verifier: Verifier { core: shared() },
             audit: Audit { core: shared() },
+            peppers: Peppers { core: shared() },
             demo: Demo { core: shared() },
             shared: Arc::new(Shared { core, jobs: Mutex::new(Vec::new()), stop: watch::Sender::new(false), file, _lock: lock }),
         }
@@ -346,23 +362,17 @@ async fn open_sqlite(path: &Path, role: OpenRole) -> Result<(Db, Option<File>), 
     if let Ok(Some(kind)) = place::network_file_system(path) {
         return Err(OpenError::Network(path.to_owned(), kind));
     }
-    let mut lock_path = path.as_os_str().to_owned();
-    lock_path.push(".lock");
-    let lock_path = PathBuf::from(lock_path);
-    let lock = OpenOptions::new().write(true).create(true).truncate(false).open(&lock_path);
-    let lock = lock.map_err(|error| OpenError::Lock(lock_path.clone(), error))?;
-    let locked = match lock.try_lock() {
-        Ok(()) => true,
-        Err(TryLockError::WouldBlock) if role == OpenRole::Serve => return Err(OpenError::InUse(path.to_owned())),
-        Err(TryLockError::WouldBlock) => false,
-        Err(TryLockError::Error(error)) => return Err(OpenError::Lock(lock_path, error)),
-    };
+    let lock_path = copy::beside(path, ".lock");
+    let (lock, locked) = copy::lock(&lock_path).map_err(|error| OpenError::Lock(lock_path, error))?;
+    if !locked && role == OpenRole::Serve {
+        return Err(OpenError::InUse(path.to_owned()));
+    }
     let mut writer = sqlite_writer(path).await?;
     if let (true, Some(schema)) = (locked, migrate::current(&mut Conn::Sqlite(&mut writer)).await?)
         && schema < migrate::NEWEST
     {
-        let copy = migrate::keep_copy(&mut writer, path, schema).await?;
-        tracing::info!(copy = %copy.display(), "the database is brought to this version; a copy of it as it was is kept");
+        let kept = copy::keep(&mut writer, path, schema).await?;
+        tracing::info!(copy = %kept.display(), "the database is brought to this version; a copy of it as it was is kept");
     }
     upgrade(&mut Conn::Sqlite(&mut writer), locked).await?;
     // A command gives the lock back: it only kept others away from the upgrade.
@@ -402,30 +412,6 @@ async fn look(conn: &mut Conn<'_>) -> Result<(), OpenError> {
         Some(_) => Err(OpenError::Older),
         None => Err(OpenError::Empty),
     }
-}
-
-/// Compares the pepper with the one the database was made with; the first to open a fresh database leaves its own.
-async fn check_pepper(db: &Db, macs: &Macs, role: OpenRole) -> Result<(), OpenError> {
-    const NAME: &str = "pepper_check";
-    let mut reader = db.reader().await?;
-    let mut kept = meta::find(&mut reader.conn(), NAME).await?;
-    drop(reader);
-    if kept.is_none() && role == OpenRole::Look {
-        return Ok(());
-    }
-    if kept.is_none() {
-        let value = macs.check_value().to_owned();
-        kept = db
-            .write(move |mut conn| {
-                let value = value.clone();
-                Box::pin(async move {
-                    meta::insert(&mut conn, NAME, &value).await?;
-                    Ok(meta::find(&mut conn, NAME).await?)
-                })
-            })
-            .await?;
-    }
-    if kept.as_deref() == Some(macs.check_value()) { Ok(()) } else { Err(OpenError::WrongPepper(macs.pepper_id().to_owned())) }
 }
 
 /// Applies what others write to the change log, and stops the verifier when it cannot.

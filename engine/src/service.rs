@@ -2,7 +2,7 @@
 
 pub(crate) mod account;
 pub(crate) mod audit;
-mod audit_chain;
+pub(crate) mod audit_chain;
 pub(crate) mod audit_log;
 pub(crate) mod demo;
 mod explain;
@@ -11,12 +11,14 @@ pub(crate) mod invitations;
 mod key_limits;
 mod key_usage;
 pub(crate) mod keys;
+mod keys_administered;
 mod keys_bulk;
-mod keys_write;
+pub(crate) mod keys_write;
 pub(crate) mod left_keys;
 pub(crate) mod members;
 mod pages;
 pub(crate) mod password_links;
+pub(crate) mod peppers;
 pub(crate) mod policies;
 pub(crate) mod resources;
 mod rotation;
@@ -62,6 +64,8 @@ pub(crate) struct Core {
     pub(crate) prefix: Prefix,
     pub(crate) limits: SignInLimits,
     pub(crate) bulk: BulkJobs,
+    /// Held while counts are written.
+    pub(crate) flushing: tokio::sync::Mutex<()>,
 }
 
 impl Core {

@@ -6,6 +6,8 @@
 pub(crate) mod audit;
 pub(crate) mod bulk;
 pub(crate) mod changes;
+pub(crate) mod client_settings;
+pub(crate) mod copy;
 pub(crate) mod db;
 pub(crate) mod invitations;
 pub(crate) mod keys;

@@ -57,6 +57,16 @@ pub(crate) fn kept_in(folder: &Path) -> io::Result<Vec<ChainHead>> {
     }
 }
 
+/// Puts the heads kept in a data folder aside, because the log is another one from here on. Says where they are now.
+pub(crate) fn put_aside(folder: &Path) -> io::Result<Option<PathBuf>> {
+    let aside = folder.join(format!("{NAME}.before-restore"));
+    match fs::rename(folder.join(NAME), &aside) {
+        Ok(()) => Ok(Some(aside)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// Puts the heads into a file, whole or not at all.
 fn write(path: &Path, heads: &Heads) -> io::Result<()> {
     let mut beside = path.as_os_str().to_owned();

@@ -4,6 +4,7 @@
 //! usage.
 
 mod audit;
+mod backup;
 mod check_config;
 mod demo;
 mod doctor;
@@ -12,7 +13,9 @@ mod member;
 mod openapi;
 mod operator;
 mod output;
+mod pepper;
 mod resource;
+mod restore;
 mod serve;
 mod user;
 mod workspace;
@@ -58,6 +61,10 @@ enum Command {
     Resource(resource::Command),
     #[command(subcommand)]
     Audit(audit::Command),
+    Backup(backup::Args),
+    Restore(restore::Args),
+    #[command(subcommand)]
+    Pepper(pepper::Command),
     Demo(demo::Args),
     Doctor(doctor::Args),
     CheckConfig(check_config::Args),
@@ -96,6 +103,9 @@ async fn dispatch(cli: Cli, printer: &Printer) -> Result<(), CliError> {
         Command::Key(command) => Box::pin(key::run(command, &config, printer)).await,
         Command::Resource(command) => resource::run(command, &config, printer).await,
         Command::Audit(command) => audit::run(command, &config, printer).await,
+        Command::Backup(args) => backup::run(args, &config, printer).await,
+        Command::Restore(args) => Box::pin(restore::run(args, &config, printer)).await,
+        Command::Pepper(command) => Box::pin(pepper::run(command, &config, printer)).await,
         Command::Demo(args) => Box::pin(demo::run(args, &config, printer)).await,
         Command::Doctor(args) => doctor::run(args, &config, printer).await,
         Command::CheckConfig(args) => check_config::run(args, &config, printer),

@@ -1,5 +1,5 @@
 //! Everything of Keyfold that knows HTTP or the operating system: configuration, the command line, the listener, the
-//! router with its layers, and the REST API. What may be done with keys is decided in `keyfold-domain`, carried out in
+//! router with its layers, the REST API, and the shapes of other products' clients. What may be done with keys is decided in `keyfold-domain`, carried out in
 //! `keyfold-engine` and shown by `keyfold-app`; here requests are taken in, mapped to one call, and answered.
 //!
 //! The binary `keyfold` is a thin shell around [`cli::run`]. Integration tests build the same service in process with
@@ -9,6 +9,7 @@
 pub(crate) mod audit_heads;
 pub mod auth;
 pub mod cli;
+pub(crate) mod compat;
 pub mod config;
 pub(crate) mod dataplane;
 pub(crate) mod pages;

@@ -1,6 +1,7 @@
 //! Pages that the router answers itself: what every rendered page is given, the form of a new key without script, and
 //! refusals for people.
 
+mod import_routes;
 mod links;
 mod new_key;
 mod refusal;
@@ -15,6 +16,7 @@ use keyfold_app::functions::context::{RequestContext, THEME_COOKIE, Theme};
 use keyfold_domain::policy::{Actor, RequestInfo};
 use leptos::prelude::{provide_context, use_context};
 
+pub(crate) use import_routes::{IMPORT_ROUTES, import_routes};
 pub(crate) use links::{INVITE, NEW_USER, RESET_LINK, create_reset_link, create_user, invite};
 pub(crate) use new_key::{NEW_KEY, create_key};
 pub(crate) use refusal::refusal;

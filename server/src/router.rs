@@ -4,6 +4,8 @@
 //! |---|---|---|
 //! | `/v1/whoami`, `/v1/verify` | the data plane, answered before the router | problem+json |
 //! | `/v1` | our REST API | problem+json |
+//! | `/api/v1`, `/rpc` | the h2oGPTe client | its own JSON |
+//! | `/api` | DocsGPT's settings page | its own JSON |
 //! | `/_app` | server functions of the pages | problem+json, or a page for a plain form |
 //! | `/healthz`, `/readyz` | for load balancers and service managers | plain JSON |
 //! | `/pkg` and the names in `public/` | files of the console, in the binary | pages |
@@ -31,6 +33,7 @@ pub(crate) use headers::{NO_SNIFF, NO_STORE, harden};
 pub use service::{AppService, app_service};
 
 use crate::auth::{identify, same_origin_only};
+use crate::compat;
 use crate::pages;
 use crate::problem::ProblemResponse;
 use crate::rest;
@@ -59,6 +62,10 @@ pub(crate) fn body_limit(path: &str) -> usize {
 pub(crate) enum Area {
     /// Our REST API.
     Api,
+    /// What the h2oGPTe client calls.
+    H2ogpte,
+    /// What DocsGPT's settings page calls.
+    Docsgpt,
     /// A server function, called by our own script.
     Function,
     /// A page for a person, or a form posted without script.
@@ -71,6 +78,10 @@ impl Area {
         let below = |prefix: &str| path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
         if below("/v1") {
             Self::Api
+        } else if below("/api/v1") || below("/rpc") {
+            Self::H2ogpte
+        } else if below("/api") {
+            Self::Docsgpt
         } else if below("/_app") && !expects_html(request.headers()) {
             Self::Function
         } else {
@@ -87,6 +98,8 @@ fn expects_html(headers: &HeaderMap) -> bool {
 pub(crate) fn refuse(area: Area, problem: &Problem) -> Response<Body> {
     match area {
         Area::Api | Area::Function => ProblemResponse(problem.clone()).into_response(),
+        Area::H2ogpte => compat::h2ogpte::Refusal::from(problem.clone()).into_response(),
+        Area::Docsgpt => compat::docsgpt::Refusal::from(problem.clone()).into_response(),
         Area::Page => pages::refusal(problem),
     }
 }
@@ -96,6 +109,7 @@ pub(crate) fn refuse(area: Area, problem: &Problem) -> Response<Body> {
 fn router(state: AppState) -> Router {
     let (api, _) = rest::routes().split_for_parts();
     let for_somebody = api
+        .merge(compat::routes())
         .merge(console(&state))
         .fallback(nothing_here)
         .method_not_allowed_fallback(wrong_method)
@@ -120,6 +134,7 @@ fn console(state: &AppState) -> Router<AppState> {
         .route(pages::ROTATE_KEY, get(pages::show_form).post(pages::rotate_key))
         // The renderer's own routes for these leave their ends open.
         .route(pages::INVITE, get(pages::rendered_page).post(pages::invite))
+        .route(pages::IMPORT_ROUTES, get(pages::rendered_page).post(pages::import_routes))
         .route(pages::NEW_USER, get(pages::rendered_page).post(pages::create_user))
         .route(pages::RESET_LINK, get(pages::rendered_page).post(pages::create_reset_link))
 }
@@ -133,7 +148,7 @@ fn files() -> Router<AppState> {
 
 async fn nothing_here(State(state): State<AppState>, request: Request) -> Response<Body> {
     match Area::of(&request) {
-        area @ (Area::Api | Area::Function) => refuse(area, &Problem::not_found()),
+        area @ (Area::Api | Area::H2ogpte | Area::Docsgpt | Area::Function) => refuse(area, &Problem::not_found()),
         Area::Page if *request.method() == Method::GET || *request.method() == Method::HEAD => pages::rendered(&state, request).await,
         Area::Page => refuse(Area::Page, &Problem::not_found()),
     }
@@ -175,6 +190,11 @@ mod tests {
             ("/v1", "text/html", Area::Api),
             ("/v1/workspaces", "*/*", Area::Api),
             ("/v1x", "*/*", Area::Page),
+            ("/api/v1/users", "*/*", Area::H2ogpte),
+            ("/rpc/meta", "text/html", Area::H2ogpte),
+            ("/api/v1x", "*/*", Area::Docsgpt),
+            ("/api/config", "*/*", Area::Docsgpt),
+            ("/apiary", "*/*", Area::Page),
             ("/_app/sign_in", "application/json", Area::Function),
             ("/_app/sign_in", "text/html,application/xhtml+xml", Area::Page),
             ("/w/sales/keys", "text/html", Area::Page),

@@ -8,7 +8,7 @@ use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::sync::Arc;
 
-use keyfold_engine::{Clock, DatabaseUrl, Engine, EngineOptions, OpenError, OpenRole, PepperError, SystemClock, SystemEntropy};
+use keyfold_engine::{Clock, DatabaseUrl, Engine, EngineOptions, OpenError, OpenRole, Pepper, PepperError, SystemClock, SystemEntropy};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -82,9 +82,7 @@ pub(crate) async fn open(config: &Config, role: OpenRole) -> Result<Engine, CliE
 
 /// The same, by a clock of one's own.
 pub(crate) async fn open_by(config: &Config, role: OpenRole, clock: Arc<dyn Clock>) -> Result<Engine, CliError> {
-    let refused = |what: &str, error: &dyn std::fmt::Display| CliError::Refused(format!("{what}: {error}"));
-    let folder = DirBuilder::new().recursive(true).mode(0o700).create(&config.data_dir);
-    folder.map_err(|error| refused(&config.data_dir.display().to_string(), &error))?;
+    make_folder(config)?;
     let existed = config.pepper_file().is_none_or(std::path::Path::exists);
     // Beside a database that is there already, a new pepper would be the wrong one.
     let may_create = match &config.database_url {
@@ -92,6 +90,19 @@ pub(crate) async fn open_by(config: &Config, role: OpenRole, clock: Arc<dyn Cloc
         DatabaseUrl::Postgres(_) => true,
     };
     let pepper = config.pepper(may_create).map_err(|error| CliError::Refused(error.to_string()))?;
+    let opened = open_with(config, role, clock, pepper).await;
+    opened.map_err(|error| match (error, config.pepper_file()) {
+        (OpenError::WrongPepper(_), Some(path)) if !existed => {
+            // Made a moment ago, and of no use to anybody.
+            let _ = std::fs::remove_file(path);
+            CliError::Refused(PepperError::Missing(path.to_owned()).to_string())
+        }
+        (error, _) => cannot_open(config, &error),
+    })
+}
+
+/// The same, with a pepper of one's own.
+pub(crate) async fn open_with(config: &Config, role: OpenRole, clock: Arc<dyn Clock>, pepper: Pepper) -> Result<Engine, OpenError> {
     let options = EngineOptions {
         database: config.database_url.clone(),
         pepper,
@@ -100,15 +111,18 @@ pub(crate) async fn open_by(config: &Config, role: OpenRole, clock: Arc<dyn Cloc
         entropy: Arc::new(SystemEntropy),
         role,
     };
-    let opened = Box::pin(Engine::open(options)).await;
-    opened.map_err(|error| match (error, config.pepper_file()) {
-        (OpenError::WrongPepper(_), Some(path)) if !existed => {
-            // Made a moment ago, and of no use to anybody.
-            let _ = std::fs::remove_file(path);
-            CliError::Refused(PepperError::Missing(path.to_owned()).to_string())
-        }
-        (error, _) => refused(&format!("cannot open {}", config.database_url), &error),
-    })
+    Box::pin(Engine::open(options)).await
+}
+
+/// The words for a database that cannot be opened.
+pub(crate) fn cannot_open(config: &Config, error: &OpenError) -> CliError {
+    CliError::Refused(format!("cannot open {}: {error}", config.database_url))
+}
+
+/// Makes the data folder if it is absent.
+pub(crate) fn make_folder(config: &Config) -> Result<(), CliError> {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(&config.data_dir);
+    made.map_err(|error| CliError::Refused(format!("{}: {error}", config.data_dir.display())))
 }
 
 /// A dump would hold the pepper and every secret in flight. On Linux this also holds where dumps are piped to a collector,

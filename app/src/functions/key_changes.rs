@@ -18,7 +18,7 @@ use {
 
 /// Makes a change to a key of that version, and leads a form without script back to the key's page.
 #[cfg(feature = "ssr")]
-async fn change(
+pub(super) async fn change(
     workspace: &str,
     id: &KeyId,
     version: i64,

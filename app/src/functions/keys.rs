@@ -63,6 +63,8 @@ pub struct KeyFormView {
     pub catalogue: ScopeCatalogue,
     /// What it may be tied to.
     pub resources: ResourceChoice,
+    /// The viewer may say from where and how often it may be used.
+    pub may_limit: bool,
     pub now: Timestamp,
 }
 
@@ -162,8 +164,13 @@ pub async fn get_key_form(
 ) -> Result<KeyFormView, Fault> {
     let (request, actor) = context::actor()?;
     let workspace = context::reply(request.engine.workspaces.get(&actor, &workspace).await)?;
+    let may_limit = policy::can(&actor, policy::Action::LimitKey, &policy::Object::Workspace(&workspace.id)) == policy::Decision::Allow;
     let offered = match from {
-        Some(id) => KeyForm::like(&context::reply(request.engine.keys.get(&actor, &workspace.id, &id).await)?, &workspace.key_policy),
+        Some(id) => {
+            let key = context::reply(request.engine.keys.get(&actor, &workspace.id, &id).await)?;
+            let form = KeyForm::like(&key, &workspace.key_policy);
+            if may_limit { form.bound_like(&key) } else { form }
+        }
         None => KeyForm::offered(&workspace.key_policy),
     };
     let idempotency_key = format!("{}-{}", request.now().as_millis(), actor.request.id);
@@ -174,7 +181,8 @@ pub async fn get_key_form(
     let catalogue = context::reply(request.engine.scopes.catalogue(&actor, &workspace.id).await)?;
     let whose = owner.as_ref().map(|owner| owner.id.clone());
     let resources = context::reply(ResourceChoice::offered(&request.engine, &actor, &workspace.id, whose).await)?;
-    Ok(KeyFormView { workspace, offered, owner, submitted: use_context(), idempotency_key, catalogue, resources, now: request.now() })
+    let now = request.now();
+    Ok(KeyFormView { workspace, offered, owner, submitted: use_context(), idempotency_key, catalogue, resources, may_limit, now })
 }
 
 /// One key.
@@ -196,7 +204,7 @@ fn key_view(actor: &policy::Actor, workspace: WorkspaceSummary, key: KeySummary,
     let creates = may(policy::Action::CreateKey) && (workspace.key_policy.members_may_create || actor.sees_all_keys(&workspace.id));
     KeyView {
         may_change: live && may(policy::Action::UpdateKey),
-        may_activate: live && may(policy::Action::ActivateKey),
+        may_activate: live && !key.stopped_for_good && may(policy::Action::ActivateKey),
         may_copy: creates,
         catalogue: ScopeCatalogue::default(),
         workspace,

@@ -90,6 +90,7 @@ const PLACES: &[(&str, &str, bool)] = &[
     ("keys", "API keys", false),
     ("resources", "Resources", false),
     ("scopes", "Scopes", false),
+    ("routes", "Routes", false),
     ("members", "Members", true),
     ("audit", "Audit log", false),
     ("settings", "Settings", true),

@@ -12,6 +12,7 @@ use leptos_router::hooks::use_query_map;
 use super::key_acts::KeyAct;
 use super::key_audit::KeyAudit;
 use super::key_banner::KeyBanner;
+use super::key_limits::KeyLimitsPanel;
 use super::key_usage::KeyUsePanels;
 use super::keys::KeysPageContext;
 use super::keys_table::shown_name;
@@ -20,6 +21,7 @@ use super::place::{named_part, open_part};
 use crate::components::{Icon, Moment, Notice, PAGE_TITLE, Precision, ResourceChips, ScopeChips, StatusPill, Title, Tone};
 use crate::format;
 use crate::functions::fault::Fault;
+use crate::functions::key_limits::KeyLimitsView;
 use crate::functions::key_use::KeyUse;
 use crate::functions::keys::KeyView;
 
@@ -39,6 +41,10 @@ pub(crate) fn KeyPage() -> impl IntoView {
         move || (workspace.get(), id.get(), page.changes.get()),
         |(workspace, id, _)| super::key_usage::find_use(workspace, id),
     );
+    let limits = Resource::new_blocking(
+        move || (workspace.get(), id.get(), page.changes.get()),
+        |(workspace, id, _)| super::key_limits::find_limits(workspace, id),
+    );
     let events = Resource::new_blocking(
         move || (workspace.get(), id.get(), page.changes.get()),
         |(workspace, id, _)| super::key_audit::find_events(workspace, id),
@@ -54,9 +60,9 @@ pub(crate) fn KeyPage() -> impl IntoView {
         <main class="page" id="main" tabindex="-1">
             <Transition>
                 {move || Suspend::new(async move {
-                    let (found, used, events) = (key.await, used.await, events.await);
+                    let (found, used, limits, events) = (key.await, used.await, limits.await, events.await);
                     match found {
-                        Ok(view) => view! { <Key view used events act page /> }.into_any(),
+                        Ok(view) => view! { <Key view used limits events act page /> }.into_any(),
                         Err(fault) => view! { <Trouble fault /> }.into_any(),
                     }
                 })}
@@ -71,6 +77,7 @@ pub(crate) fn KeyPage() -> impl IntoView {
 fn Key(
     view: KeyView,
     used: Result<KeyUse, Fault>,
+    limits: Result<KeyLimitsView, Fault>,
     events: Vec<AuditEvent>,
     act: Memo<Option<String>>,
     page: KeysPageContext,
@@ -89,6 +96,7 @@ fn Key(
                 <Done />
                 <KeyBanner key=view.key.clone() now=view.now />
                 <Settings view=view.clone() page />
+                <KeyLimitsPanel found=limits page />
                 <KeyUsePanels view=view.clone() used page />
                 <About key=view.key.clone() now=view.now />
                 <KeyAudit workspace=page.workspace id=view.key.id events />
@@ -190,6 +198,8 @@ fn Done() -> impl IntoView {
         Some("name") => "Name and note were saved.",
         Some("expiry") => "The expiry date was saved. It holds from the next call on.",
         Some("resources") => "The resources were saved. They hold from the next call on.",
+        Some("addresses") => "The addresses were saved. They hold from the next call on.",
+        Some("limits") => "The limits were saved. They hold from the next call on.",
         Some("interval") => "The inactivity interval was saved. It holds from the next call on.",
         Some("deactivated") => "The key was deactivated. Whoever uses it is refused from now on.",
         Some("secret") => "The old secret was ended. Whoever uses it is refused from now on.",
@@ -201,7 +211,7 @@ fn Done() -> impl IntoView {
 
 /// One setting: what it is called, how it stands, and the way to change it.
 #[component]
-fn Setting(label: &'static str, act: &'static str, changes: bool, page: KeysPageContext, children: Children) -> impl IntoView {
+pub(super) fn Setting(label: &'static str, act: &'static str, changes: bool, page: KeysPageContext, children: Children) -> impl IntoView {
     view! {
         <div class="setting">
             <dt>{label}</dt>

@@ -6,6 +6,7 @@ use leptos_router::NavigateOptions;
 use leptos_router::hooks::use_navigate;
 
 use super::conflict::Conflict;
+use super::key_limits::ChangeKeyLimits;
 use super::keys::KeysPageContext;
 use super::keys_table::shown_name;
 use super::new_key::Filling;
@@ -33,6 +34,8 @@ pub(super) fn KeyAct(act: String, view: KeyView, page: KeysPageContext) -> impl 
         "expiry" => view! { <ChangeExpiryDialog view page /> }.into_any(),
         "interval" => view! { <ChangeIntervalDialog view page /> }.into_any(),
         "test" => view! { <super::key_test::TestKeyDialog view page /> }.into_any(),
+        "addresses" => view! { <ChangeKeyLimits addresses=true view page /> }.into_any(),
+        "limits" => view! { <ChangeKeyLimits addresses=false view page /> }.into_any(),
         "rotate" => view! { <super::key_rotation::RotateDialog view page /> }.into_any(),
         "deactivate" => view! { <Deactivate view page /> }.into_any(),
         "activate" => view! { <Activate view page /> }.into_any(),
@@ -43,20 +46,20 @@ pub(super) fn KeyAct(act: String, view: KeyView, page: KeysPageContext) -> impl 
 
 /// What is said of an act, before and after it.
 #[derive(Clone, Copy)]
-struct Words {
-    title: &'static str,
-    button: &'static str,
-    class: &'static str,
+pub(super) struct Words {
+    pub(super) title: &'static str,
+    pub(super) button: &'static str,
+    pub(super) class: &'static str,
     /// After it was done, behind the key's name.
-    done: &'static str,
-    aside: &'static str,
+    pub(super) done: &'static str,
+    pub(super) aside: &'static str,
 }
 
-const CHANGE: &str = "button button-primary";
+pub(super) const CHANGE: &str = "button button-primary";
 
 /// The frame of every act: the dialog, the form with what names the key, a conflict or a refusal, and what follows success.
 #[component]
-fn ActDialog(
+pub(super) fn ActDialog(
     words: Words,
     action: Sending,
     view: KeyView,
@@ -120,17 +123,17 @@ fn after(action: Sending, page: KeysPageContext, said: String, back: &'static st
 
 /// The version that a change is made from.
 #[component]
-fn Version(version: i64) -> impl IntoView {
+pub(super) fn Version(version: i64) -> impl IntoView {
     view! { <input type="hidden" name="version" value=version.to_string() /> }
 }
 
-fn error(action: Sending, field: &'static str) -> Signal<Option<String>> {
+pub(super) fn error(action: Sending, field: &'static str) -> Signal<Option<String>> {
     let fault = action.fault();
     Signal::derive(move || fault.with(|fault| describe(fault.as_ref(), field)))
 }
 
 /// What was typed before a refusal without script, or else how it stands.
-fn typed_or(action: Sending, field: &str, present: &str) -> String {
+pub(super) fn typed_or(action: Sending, field: &str, present: &str) -> String {
     let typed = action.fault().with_untracked(|fault| fault.as_ref().and_then(|fault| fault.typed.get(field).cloned()));
     typed.unwrap_or_else(|| present.to_owned())
 }

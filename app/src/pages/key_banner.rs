@@ -32,6 +32,11 @@ pub(super) fn KeyBanner(key: KeySummary, now: Timestamp) -> impl IntoView {
         .into_any(),
         KeyState::Inactive(InactiveReason::Deactivated) => {
             let why = key.stopped_reason.map(|why| format!(": “{why}”")).unwrap_or_default();
+            let then = if key.stopped_for_good {
+                "It was for good: nobody can activate it again."
+            } else {
+                "An administrator can activate it again."
+            };
             view! {
                 <Notice tone=Tone::Warn>
                     <strong>"Deactivated"</strong>
@@ -39,7 +44,8 @@ pub(super) fn KeyBanner(key: KeySummary, now: Timestamp) -> impl IntoView {
                     {stopped}
                     {who}
                     <span class="break">{why}</span>
-                    ". Whoever uses it is refused. An administrator can activate it again."
+                    ". Whoever uses it is refused. "
+                    {then}
                 </Notice>
             }
             .into_any()

@@ -144,7 +144,7 @@ fn AddDialog(workspace: String, rank: Role, page: Listing) -> impl IntoView {
 }
 
 /// Reads the member that the address names; what is no id names nobody.
-async fn find(workspace: String, id: String) -> Result<DepartureView, Fault> {
+pub(super) async fn find(workspace: String, id: String) -> Result<DepartureView, Fault> {
     let Ok(id) = id.parse::<UserId>() else {
         let absent = Problem::not_found();
         #[cfg(feature = "ssr")]

@@ -7,6 +7,7 @@ use leptos_router::hooks::use_query_map;
 
 use super::left_key_dialog::Decide;
 use super::member_dialogs::{Add, ChangeRole, Invite, Remove};
+use super::member_limits::LimitMember;
 use super::not_found::Trouble;
 use super::open_invitations::Invitations;
 use super::people::{DoneNotice, Listing, Pager, PersonStatus, SearchBar, filter, query};
@@ -18,6 +19,7 @@ use crate::functions::members::{MembersView, list_members};
 const DONE: &[(&str, &str)] = &[
     ("added", "They were added. They may enter from the next request on."),
     ("role", "The role was changed. It holds from the next request on."),
+    ("limits", "The limits were saved. They hold from the next call on."),
     ("removed", "The member was removed."),
     ("removed-with-keys", "The member was removed. Their keys stopped and wait below for a decision."),
     ("withdrawn", "The invitation was taken back. Its link is not good any more."),
@@ -53,6 +55,7 @@ pub(super) fn MembersPage() -> impl IntoView {
         (id, "") if id == "invite" => view! { <Invite workspace=workspace() page members /> }.into_any(),
         (id, "") if id == "add" => view! { <Add workspace=workspace() page members /> }.into_any(),
         (id, "role") => view! { <ChangeRole workspace=workspace() id page /> }.into_any(),
+        (id, "limits") => view! { <LimitMember workspace=workspace() id page /> }.into_any(),
         (id, "remove") => view! { <Remove workspace=workspace() id page /> }.into_any(),
         (id, "decide") => view! { <Decide workspace=workspace() id page members /> }.into_any(),
         _ => view! { <Trouble fault=keyfold_domain::problem::Problem::not_found().into() /> }.into_any(),
@@ -169,7 +172,9 @@ fn MembersTable(view: MembersView, page: Listing) -> impl IntoView {
 #[component]
 fn MemberRow(member: MemberSummary, may_change: bool, own: bool, page: Listing, now: keyfold_domain::time::Timestamp) -> impl IntoView {
     let name = member.user.display_name.clone();
-    let (role_address, remove_address) = (format!("{}/role", member.user.id), format!("{}/remove", member.user.id));
+    let address = |act: &str| format!("{}/{act}", member.user.id);
+    let (role_address, limits_address, remove_address) = (address("role"), address("limits"), address("remove"));
+    let limits = if member.limits.is_empty() { "Limits".to_owned() } else { format!("Limits ({})", member.limits.len()) };
     let reach =
         if member.email.is_empty() { member.user.username.clone() } else { format!("{} · {}", member.user.username, member.email) };
     view! {
@@ -208,6 +213,14 @@ fn MemberRow(member: MemberSummary, may_change: bool, own: bool, page: Listing, 
                                     data-noscroll=""
                                 >
                                     "Change role"
+                                </a>
+                                <a
+                                    class="button button-small button-quiet"
+                                    href=move || page.dialog(&limits_address)
+                                    aria-label=format!("{limits} of the keys of {name}")
+                                    data-noscroll=""
+                                >
+                                    {limits.clone()}
                                 </a>
                                 <a
                                     class="button button-small button-quiet button-removes"

@@ -13,7 +13,7 @@ use leptos_router::NavigateOptions;
 use leptos_router::hooks::{use_navigate, use_query_map};
 
 use super::keys::KeysPageContext;
-use super::new_key_fields::{Again, Inactivity, KindCards, Life, Note, Promise};
+use super::new_key_fields::{Advanced, Again, Inactivity, KindCards, Life, Note, Promise};
 use super::not_found::Trouble;
 use crate::browser;
 use crate::components::{
@@ -26,8 +26,20 @@ use crate::functions::password_input::PasswordInput;
 use crate::functions::sessions::StepUp;
 use crate::key_form::KeyForm;
 
-const FIELDS: &[&str] =
-    &["name", "kind", "scopes", "resources", "expires_at", "expires_on", "inactivity_days", "inactivity_custom", "note", "password"];
+const FIELDS: &[&str] = &[
+    "name",
+    "kind",
+    "scopes",
+    "resources",
+    "expires_at",
+    "expires_on",
+    "inactivity_days",
+    "inactivity_custom",
+    "note",
+    "password",
+    "ip_allow",
+    "limits",
+];
 
 #[component]
 pub(crate) fn NewKeyDialog() -> impl IntoView {
@@ -149,6 +161,7 @@ impl Filling {
                 "kind" => browser::focus_first("#new-key .cards input"),
                 "resources" => browser::focus_first("#new-key .reach input"),
                 "expires_at" => browser::focus("expiry"),
+                "limits" => browser::focus_first("#new-key .limit-rows input"),
                 other => browser::focus(other),
             };
         });
@@ -171,7 +184,7 @@ impl Filling {
 
 #[component]
 fn NewKey(view: KeyFormView, page: KeysPageContext) -> impl IntoView {
-    let KeyFormView { workspace, offered, owner, submitted, idempotency_key, catalogue, resources, now } = view;
+    let KeyFormView { workspace, offered, owner, submitted, idempotency_key, catalogue, resources, may_limit, now } = view;
     let policy = workspace.key_policy.clone();
     let (form, problem) = submitted.map_or((offered, None), |sent| (sent.form, Some(sent.problem)));
     let shown = form.clone();
@@ -237,6 +250,7 @@ fn NewKey(view: KeyFormView, page: KeysPageContext) -> impl IntoView {
                         <Inactivity filling shown=shown.clone() />
                     </div>
                     <Note filling note=shown.note.clone() />
+                    {may_limit.then(|| view! { <Advanced filling shown=shown.clone() /> })}
                     {move || filling.asks.get().then(|| view! { <Again filling /> })}
                 </div>
                 <Promise filling place />

@@ -6,7 +6,7 @@ use keyfold_domain::time::Timestamp;
 use leptos::prelude::*;
 
 use super::new_key::Filling;
-use crate::components::{Field, FieldError, Icon, Select};
+use crate::components::{AddressField, Field, FieldError, Icon, LimitFields, Select};
 use crate::format::{self, Civil};
 use crate::key_form::{CUSTOM, INTERVALS, KeyForm, LIVES, NEVER, OFF, ON_DATE, ability};
 
@@ -161,6 +161,25 @@ pub(super) fn Note(filling: Filling, note: String) -> impl IntoView {
                 </textarea>
                 <FieldError id="note-error".into() error />
             </div>
+        </details>
+    }
+}
+
+/// From where and how often it may be used, out of the way of those who do not need it.
+#[component]
+pub(super) fn Advanced(filling: Filling, shown: KeyForm) -> impl IntoView {
+    let (addresses, limits) = (filling.error("ip_allow"), filling.error("limits"));
+    let used = !shown.ip_allow.trim().is_empty() || shown.limits.iter().any(|row| !row.is_empty());
+    // What is wrong in it must be seen.
+    let open = move || used || addresses.with(Option::is_some) || limits.with(Option::is_some);
+    view! {
+        <details class="more" id="advanced" open=open>
+            <summary>
+                <Icon name="chevron-down" />
+                "Advanced: limits and addresses"
+            </summary>
+            <LimitFields rows=shown.limits error=limits />
+            <AddressField lines=shown.ip_allow error=addresses />
         </details>
     }
 }

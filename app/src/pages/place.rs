@@ -10,6 +10,7 @@ use super::bulk::BulkPage;
 use super::members::MembersPage;
 use super::policy::PolicyPage;
 use super::resources::ResourcesPage;
+use super::routes::RoutesPage;
 use super::scopes::ScopesPage;
 
 /// What the pages of a workspace know of their address. Pages find it in the context.
@@ -48,6 +49,7 @@ pub(crate) fn PlacePage() -> impl IntoView {
         "settings" => view! { <PolicyPage workspace /> }.into_any(),
         "members" => view! { <MembersPage /> }.into_any(),
         "resources" => view! { <ResourcesPage /> }.into_any(),
+        "routes" => view! { <RoutesPage /> }.into_any(),
         "scopes" => view! { <ScopesPage /> }.into_any(),
         _ => view! { <NotFoundPage /> }.into_any(),
     }

@@ -88,7 +88,9 @@ fn template(path: &str) -> (String, BTreeMap<String, String>) {
         if !plain.starts_with(|first: char| first.is_ascii_alphabetic()) || plain == super::OWN {
             plain.insert_str(0, "x_");
         }
-        text.push_str(&format!("{{{plain}}}"));
+        text.push('{');
+        text.push_str(&plain);
+        text.push('}');
         names.insert(name.to_owned(), plain);
         rest = after;
     }

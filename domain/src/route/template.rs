@@ -174,7 +174,7 @@ fn read(text: &str) -> Result<Template, &'static str> {
         return Err("** stands for everything that follows, so it can only be the end: /projects/**.");
     }
     let parts: Vec<&str> = if rest.is_empty() && end == End::Anything && path == "/**" { Vec::new() } else { rest.split('/').collect() };
-    let empty_end = if end == End::Here { 1 } else { 0 };
+    let empty_end = usize::from(end == End::Here);
     if parts.iter().rev().skip(empty_end).any(|part| part.is_empty()) {
         return Err("Leave out slashes that follow each other.");
     }

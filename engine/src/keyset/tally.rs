@@ -103,6 +103,10 @@ struct Rare {
     denials: [[AtomicU64; DENIALS.len()]; 2],
     last_denied: AtomicI64,
     clients: Mutex<Vec<Seen>>,
+    /// Is to be stored under another keyed hash.
+    moving: AtomicBool,
+    /// The keyed hash that it is stored under since.
+    moved: OnceLock<MacBytes>,
 }
 
 /// The counter of an hour.
@@ -137,8 +141,18 @@ impl Usage {
     }
 
     /// The keyed hash of the secret.
-    pub(crate) const fn mac(&self) -> &MacBytes {
-        &self.mac
+    pub(crate) fn mac(&self) -> &MacBytes {
+        self.rare.get().and_then(|rare| rare.moved.get()).unwrap_or(&self.mac)
+    }
+
+    /// Must it be noted to be stored under another keyed hash? Says yes to one caller.
+    pub(crate) fn wants_move(&self) -> bool {
+        !self.rare.get_or_init(Box::default).moving.swap(true, Ordering::Relaxed)
+    }
+
+    /// It is stored under another keyed hash now. That happens once: a third pepper takes a restart.
+    pub(crate) fn move_to(&self, mac: MacBytes) {
+        self.rare.get_or_init(Box::default).moved.get_or_init(|| mac);
     }
 
     /// When the secret was last used, as far as this process saw.

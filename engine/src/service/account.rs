@@ -41,6 +41,13 @@ impl Account {
         store::users::find(&mut reader.conn(), &person.user.id).await?.ok_or_else(Error::not_found)?.summary()
     }
 
+    /// The person behind the actor, who may also be the owner of a management key.
+    pub async fn behind(&self, actor: &Actor) -> Result<UserSummary, Error> {
+        let user = actor.user().ok_or_else(|| Error::unauthenticated("Sign in first."))?;
+        let mut reader = self.core.db.reader().await?;
+        store::users::find(&mut reader.conn(), &user.id).await?.ok_or_else(Error::not_found)?.summary()
+    }
+
     /// Changes how the person is called and where they are reached. Another e-mail address needs a fresh password.
     pub async fn update(&self, actor: &Actor, display_name: &str, email: &str) -> Result<UserSummary, Error> {
         let core = &self.core;

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::audit::Audit;
 use crate::error::Error;
-use crate::mac::{MAC_LEN, hex};
+use crate::mac::{MAC_LEN, Macs, hex};
 use crate::store::audit as store;
 use crate::store::db::Conn;
 
@@ -18,26 +18,8 @@ impl Audit {
     /// Checks every chain from its first event to its head. Reads everything; for the operator and instance administrators.
     pub async fn verify_chains(&self, actor: &Actor) -> Result<ChainReport, Error> {
         self.core.authorize(actor, Action::VerifyAudit, &Object::Instance).await?;
-        let mut report = ChainReport { chains: 0, events: 0, broken: None };
         let mut reader = self.core.db.reader().await?;
-        let mut conn = reader.conn();
-        let mut last = String::new();
-        loop {
-            let heads = store::chains(&mut conn, &last, BATCH).await?;
-            let Some((chain, ..)) = heads.last() else { break };
-            last.clone_from(chain);
-            for (chain, head, link) in heads {
-                report.chains += 1;
-                report.broken = self.check(&mut conn, &mut report.events, &chain, head, &link).await?;
-                if report.broken.is_some() {
-                    return Ok(report);
-                }
-            }
-        }
-        if let Some(chain) = store::orphans(&mut conn).await? {
-            report.broken = Some(BrokenLink { chain, seq: 0, why: "the chain's head was removed".into() });
-        }
-        Ok(report)
+        check_all(&mut reader.conn(), &self.core.macs).await
     }
 
     /// Checks the chain of one workspace.
@@ -48,7 +30,7 @@ impl Audit {
         let mut conn = reader.conn();
         let chain = workspace.as_str();
         report.broken = match store::head(&mut conn, chain).await? {
-            Some((head, link)) => self.check(&mut conn, &mut report.events, chain, head, &link).await?,
+            Some((head, link)) => check(&mut conn, &self.core.macs, &mut report.events, (chain, head, &link)).await?,
             None => Some(BrokenLink { chain: chain.to_owned(), seq: 0, why: "the chain's head was removed".into() }),
         };
         Ok(report)
@@ -94,68 +76,92 @@ impl Audit {
     pub async fn heads(&self, actor: &Actor) -> Result<Vec<ChainHead>, Error> {
         self.core.authorize(actor, Action::VerifyAudit, &Object::Instance).await?;
         let mut reader = self.core.db.reader().await?;
-        let mut conn = reader.conn();
-        let mut heads: Vec<ChainHead> = Vec::new();
-        loop {
-            let after = heads.last().map_or("", |head| head.chain.as_str());
-            let rows = store::chains(&mut conn, after, BATCH).await?;
-            if rows.is_empty() {
-                return Ok(heads);
-            }
-            heads.extend(rows.into_iter().map(|(chain, seq, link)| ChainHead { chain, seq, link: hex(&link) }));
-        }
+        heads(&mut reader.conn()).await
     }
+}
 
-    async fn check(
-        &self,
-        conn: &mut Conn<'_>,
-        count: &mut u64,
-        chain: &str,
-        head: i64,
-        head_link: &[u8],
-    ) -> Result<Option<BrokenLink>, Error> {
-        let broken = |seq, why: &str| Ok(Some(BrokenLink { chain: chain.to_owned(), seq, why: why.to_owned() }));
-        let (mut seq, mut link) = (0, vec![0u8; MAC_LEN]);
-        'events: loop {
-            let events = store::events(conn, chain, seq, BATCH).await?;
-            if events.is_empty() {
-                break;
-            }
-            for event in events {
-                // Events written while this check runs come after the head that was read.
-                if event.seq > head {
-                    break 'events;
-                }
-                if event.seq != seq + 1 {
-                    return broken(seq + 1, "this event was removed");
-                }
-                if let Some(why) = self.fault(&link, chain, &event) {
-                    return broken(event.seq, why);
-                }
-                (seq, link) = (event.seq, event.mac);
-                *count += 1;
-            }
+/// The newest link of every chain.
+pub(crate) async fn heads(conn: &mut Conn<'_>) -> Result<Vec<ChainHead>, Error> {
+    let mut heads: Vec<ChainHead> = Vec::new();
+    loop {
+        let after = heads.last().map_or("", |head| head.chain.as_str());
+        let rows = store::chains(conn, after, BATCH).await?;
+        if rows.is_empty() {
+            return Ok(heads);
         }
-        if seq != head {
-            return broken(seq + 1, "this event was removed");
-        }
-        if link != head_link {
-            return broken(seq, "the head of the chain was changed");
-        }
-        // An event and its head are written together: by the time one is seen, so is the other.
-        let newest = store::newest(conn, chain).await?.unwrap_or_default();
-        let head = store::head(conn, chain).await?.map_or(0, |(seq, _)| seq);
-        if newest > head { broken(head + 1, "this event was inserted after the head of the chain") } else { Ok(None) }
+        heads.extend(rows.into_iter().map(|(chain, seq, link)| ChainHead { chain, seq, link: hex(&link) }));
     }
+}
 
-    fn fault(&self, previous: &[u8], chain: &str, event: &store::EventRow) -> Option<&'static str> {
-        if self.core.macs.audit(previous, &event.body)[..] != event.mac[..] {
-            return Some("this event was changed, moved or inserted");
+/// Checks every chain of a database from its first event to its head, a thousand events at a time.
+pub(crate) async fn check_all(conn: &mut Conn<'_>, macs: &Macs) -> Result<ChainReport, Error> {
+    let mut report = ChainReport { chains: 0, events: 0, broken: None };
+    let mut last = String::new();
+    loop {
+        let heads = store::chains(conn, &last, BATCH).await?;
+        let Some((chain, ..)) = heads.last() else { break };
+        last.clone_from(chain);
+        for (chain, head, link) in heads {
+            report.chains += 1;
+            report.broken = check(conn, macs, &mut report.events, (&chain, head, &link)).await?;
+            if report.broken.is_some() {
+                return Ok(report);
+            }
         }
-        let Ok(body) = serde_json::from_str::<Value>(&event.body) else { return Some("this event cannot be read") };
-        let actor = body["actor"]["id"].as_str().filter(|id| !id.is_empty()).or_else(|| body["actor"]["kind"].as_str());
-        let repeated = body["at"] == event.at && body["action"] == event.action && body["object"] == event.object;
-        let in_place = body["chain"] == chain && body["seq"] == event.seq && actor == Some(event.actor.as_str());
-        (!(repeated && in_place)).then_some("the searchable columns of this event were changed")
     }
+    if let Some(chain) = store::orphans(conn).await? {
+        report.broken = Some(BrokenLink { chain, seq: 0, why: "the chain's head was removed".into() });
+    }
+    Ok(report)
+}
+
+async fn check(
+    conn: &mut Conn<'_>,
+    macs: &Macs,
+    count: &mut u64,
+    (chain, head, head_link): (&str, i64, &[u8]),
+) -> Result<Option<BrokenLink>, Error> {
+    let broken = |seq, why: &str| Ok(Some(BrokenLink { chain: chain.to_owned(), seq, why: why.to_owned() }));
+    let (mut seq, mut link) = (0, vec![0u8; MAC_LEN]);
+    'events: loop {
+        let events = store::events(conn, chain, seq, BATCH).await?;
+        if events.is_empty() {
+            break;
+        }
+        for event in events {
+            // Events written while this check runs come after the head that was read.
+            if event.seq > head {
+                break 'events;
+            }
+            if event.seq != seq + 1 {
+                return broken(seq + 1, "this event was removed");
+            }
+            if let Some(why) = fault(macs, &link, chain, &event) {
+                return broken(event.seq, why);
+            }
+            (seq, link) = (event.seq, event.mac);
+            *count += 1;
+        }
+    }
+    if seq != head {
+        return broken(seq + 1, "this event was removed");
+    }
+    if link != head_link {
+        return broken(seq, "the head of the chain was changed");
+    }
+    // An event and its head are written together: by the time one is seen, so is the other.
+    let newest = store::newest(conn, chain).await?.unwrap_or_default();
+    let head = store::head(conn, chain).await?.map_or(0, |(seq, _)| seq);
+    if newest > head { broken(head + 1, "this event was inserted after the head of the chain") } else { Ok(None) }
+}
+
+fn fault(macs: &Macs, previous: &[u8], chain: &str, event: &store::EventRow) -> Option<&'static str> {
+    if macs.audit(previous, &event.body)[..] != event.mac[..] {
+        return Some("this event was changed, moved or inserted");
+    }
+    let Ok(body) = serde_json::from_str::<Value>(&event.body) else { return Some("this event cannot be read") };
+    let actor = body["actor"]["id"].as_str().filter(|id| !id.is_empty()).or_else(|| body["actor"]["kind"].as_str());
+    let repeated = body["at"] == event.at && body["action"] == event.action && body["object"] == event.object;
+    let in_place = body["chain"] == chain && body["seq"] == event.seq && actor == Some(event.actor.as_str());
+    (!(repeated && in_place)).then_some("the searchable columns of this event were changed")
 }

@@ -91,6 +91,7 @@ impl Demo {
             created_by: by.to_owned(),
             expires_at: key.expires_at,
             now: key.created_at,
+            settings: None,
             inactivity_days: key.inactivity_days,
             secret: SecretInsert {
                 id: SecretId::generate(key.created_at, &mut core.rng()),

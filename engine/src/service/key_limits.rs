@@ -1,22 +1,24 @@
-//! From where and how often a key may be used, and how often all keys of a member together. Setting a key's own is in
-//! `keys_write`, deciding in the domain, and what was spent is in the verifier's memory.
+//! From where and how often a key may be used, and how often all keys of a member together. Deciding is in the domain, and
+//! what was spent in the verifier's memory.
 
 use std::sync::Arc;
 
+use keyfold_domain::addresses::AddressRange;
 use keyfold_domain::ids::{KeyId, UserId, WorkspaceId};
 use keyfold_domain::key::{KeyLimits, LimitState};
 use keyfold_domain::limits::{Limit, check_limits};
 use keyfold_domain::member::MemberSummary;
-use keyfold_domain::policy::{Action, Actor, Object};
+use keyfold_domain::policy::{Action, Actor, Object, Principal};
 use serde_json::json;
 
 use super::audit::Event;
 use super::keys::Keys;
-use super::keys_write::spoken;
 use super::members::{Members, within_own_role};
 use crate::error::Error;
 use crate::store;
 use crate::store::changes::Change;
+use crate::store::db::Conn;
+use crate::store::keys::KeyRow;
 
 impl Keys {
     /// From where and how often a key may be used, and what is left of its limits in this process.
@@ -74,4 +76,46 @@ impl Members {
         core.reach(seq).await?;
         Ok(member)
     }
+}
+
+/// Changes from where and how often a key may be used. A limit that keeps its name keeps what was spent of it.
+pub(super) async fn patch_bounds(
+    conn: &mut Conn<'_>,
+    row: &mut KeyRow,
+    ip_allow: Option<Vec<AddressRange>>,
+    limits: Option<Vec<Limit>>,
+    maker: &Actor,
+) -> Result<(), Error> {
+    if ip_allow.is_none() && limits.is_none() {
+        return Ok(());
+    }
+    let before = row.bounds()?;
+    let ip_allow = ip_allow.unwrap_or(before.ip_allow);
+    let limits = limits.unwrap_or_else(|| before.limits.clone());
+    bounds_within(maker, &ip_allow, &limits)?;
+    store::limits::forget(conn, &row.id, &before.limits, &limits).await?;
+    row.ip_allow = store::keys::write_ranges(&ip_allow);
+    row.limits = store::limits::write(&limits)?;
+    Ok(())
+}
+
+/// A key that makes or changes another one, or gives it a new secret, cannot let it be used from more addresses than itself,
+/// nor more often.
+pub(super) fn bounds_within(maker: &Actor, ip_allow: &[AddressRange], limits: &[Limit]) -> Result<(), Error> {
+    let Principal::Key(key) = &maker.principal else { return Ok(()) };
+    let inside = |range: &AddressRange| key.ip_allow.iter().any(|own| own.contains(&range.net()));
+    if !key.ip_allow.is_empty() && (ip_allow.is_empty() || !ip_allow.iter().all(inside)) {
+        return Err(Error::forbidden("A key cannot let another one be used from more addresses than itself."));
+    }
+    if !key.limits.iter().all(|own| limits.iter().any(|limit| own.covers(limit))) {
+        return Err(Error::forbidden(
+            "A key cannot let another one be used more often than itself: give it the same limits or stricter ones.",
+        ));
+    }
+    Ok(())
+}
+
+/// Limits as the audit log says them.
+pub(super) fn spoken(limits: &[Limit]) -> Vec<String> {
+    limits.iter().map(ToString::to_string).collect()
 }

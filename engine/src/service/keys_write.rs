@@ -5,11 +5,9 @@ use std::future::ready;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use keyfold_domain::addresses::AddressRange;
 use keyfold_domain::catalogue::ScopeCatalogue;
 use keyfold_domain::ids::{KeyId, SecretId, UserId, WorkspaceId};
 use keyfold_domain::key::{Expiry, IssuedKey, KeyPatch, KeySummary, NewKey};
-use keyfold_domain::limits::Limit;
 use keyfold_domain::name;
 use keyfold_domain::policy::{Action, Actor, Object, Principal};
 use keyfold_domain::policy_limits::KeyPolicy;
@@ -23,12 +21,14 @@ use serde_json::{Value, json};
 
 use super::audit::Event;
 use super::idempotency::Idempotency;
+use super::key_limits::{bounds_within, patch_bounds, spoken};
 use super::keys::{Keys, present};
 use super::resources::{Wish, ties_within, widens};
 use super::sessions::require_proof;
 use crate::error::Error;
 use crate::store;
 use crate::store::changes::Change;
+use crate::store::client_settings::ClientSettings;
 use crate::store::db::Conn;
 use crate::store::keys::{KeyInsert, KeyRow};
 use crate::store::resources::{read_ties, write_ties};
@@ -40,6 +40,28 @@ impl Keys {
     /// With an `idempotency` value a second try of the same request makes nothing and is told which key the first made;
     /// the secret is not recoverable.
     pub async fn create(&self, actor: &Actor, workspace: &WorkspaceId, new: NewKey, idempotency: Option<&str>) -> Result<IssuedKey, Error> {
+        self.create_with(actor, workspace, new, idempotency, None).await
+    }
+
+    /// Makes a key for a client of another product, and keeps with it what that client says of it.
+    pub async fn create_for_client(
+        &self,
+        actor: &Actor,
+        workspace: &WorkspaceId,
+        new: NewKey,
+        settings: ClientSettings,
+    ) -> Result<IssuedKey, Error> {
+        self.create_with(actor, workspace, new, None, Some(settings)).await
+    }
+
+    async fn create_with(
+        &self,
+        actor: &Actor,
+        workspace: &WorkspaceId,
+        new: NewKey,
+        idempotency: Option<&str>,
+        settings: Option<ClientSettings>,
+    ) -> Result<IssuedKey, Error> {
         let core = &self.core;
         let owner = match (&new.owner, actor.user()) {
             (Some(owner), _) => owner.clone(),
@@ -87,6 +109,7 @@ impl Keys {
                 hint: token::hint(&secret),
                 now,
             },
+            settings,
             new,
         };
         let key = self.insert(actor, insert, idempotency).await?;
@@ -202,10 +225,29 @@ impl Keys {
         .await
     }
 
-    /// Lets a deactivated or dormant key work again; its idle time counts from now.
+    /// Stops a key for good, for those who were told that it is: nobody can activate it again. Also one that was stopped
+    /// for now; stopping it twice changes nothing.
+    pub async fn deactivate_for_good(&self, actor: &Actor, workspace: &WorkspaceId, id: &KeyId, reason: &str) -> Result<KeySummary, Error> {
+        let reason = name::optional_name("reason", reason)?;
+        let (now, by) = (self.core.now(), name_of(actor));
+        self.change(actor, workspace, id, (Action::DeactivateKey, "key.deactivate"), move |row| {
+            if !row.stopped_for_good {
+                row.deactivated_at = None;
+                stop(row, now, &reason, &by);
+                row.stopped_for_good = true;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Lets a deactivated or dormant key work again; its idle time counts from now. Not one that was stopped for good.
     pub async fn activate(&self, actor: &Actor, workspace: &WorkspaceId, id: &KeyId) -> Result<KeySummary, Error> {
         let now = self.core.now();
         self.change(actor, workspace, id, (Action::ActivateKey, "key.activate"), move |row| {
+            if row.stopped_for_good {
+                return Err(Error::conflict(None, "This key was deactivated for good, as its client was told. Make a new one instead."));
+            }
             row.deactivated_at = None;
             row.deactivated_reason = None;
             row.stopped_by = None;
@@ -292,7 +334,7 @@ impl Keys {
 }
 
 /// Deactivates a key that is not deactivated yet.
-pub(super) fn stop(row: &mut KeyRow, now: Timestamp, reason: &str, by: &str) {
+pub(crate) fn stop(row: &mut KeyRow, now: Timestamp, reason: &str, by: &str) {
     if row.deactivated_at.is_none() {
         row.deactivated_at = Some(now.as_millis());
         row.deactivated_reason = Some(reason.to_owned());
@@ -301,13 +343,13 @@ pub(super) fn stop(row: &mut KeyRow, now: Timestamp, reason: &str, by: &str) {
 }
 
 /// Deletes a key.
-pub(super) fn end(row: &mut KeyRow, now: Timestamp, by: &str) {
+pub(crate) fn end(row: &mut KeyRow, now: Timestamp, by: &str) {
     row.deleted_at = Some(now.as_millis());
     row.stopped_by = Some(by.to_owned());
 }
 
 /// What an actor is called in a record that outlives them.
-pub(super) fn name_of(actor: &Actor) -> String {
+pub(crate) fn name_of(actor: &Actor) -> String {
     match &actor.principal {
         Principal::Operator => "command line".to_owned(),
         _ => actor.user().map(|user| user.username.clone()).unwrap_or_default(),
@@ -351,27 +393,6 @@ async fn patch_row(
         row.note = note;
     }
     patch_bounds(conn, row, patch.ip_allow, patch.limits, maker).await
-}
-
-/// Changes from where and how often a key may be used. A limit that keeps its name keeps what was spent of it.
-async fn patch_bounds(
-    conn: &mut Conn<'_>,
-    row: &mut KeyRow,
-    ip_allow: Option<Vec<AddressRange>>,
-    limits: Option<Vec<Limit>>,
-    maker: &Actor,
-) -> Result<(), Error> {
-    if ip_allow.is_none() && limits.is_none() {
-        return Ok(());
-    }
-    let before = row.bounds()?;
-    let ip_allow = ip_allow.unwrap_or(before.ip_allow);
-    let limits = limits.unwrap_or_else(|| before.limits.clone());
-    bounds_within(maker, &ip_allow, &limits)?;
-    store::limits::forget(conn, &row.id, &before.limits, &limits).await?;
-    row.ip_allow = store::keys::write_ranges(&ip_allow);
-    row.limits = store::limits::write(&limits)?;
-    Ok(())
 }
 
 /// Changes what a key may be used for and on what. A key that makes the change can lead to nothing that it could not do
@@ -430,27 +451,6 @@ fn end_within(maker: &Actor, end: Option<Timestamp>) -> Result<(), Error> {
     }
 }
 
-/// A key that makes or changes another one, or gives it a new secret, cannot let it be used from more addresses than itself,
-/// nor more often.
-pub(super) fn bounds_within(maker: &Actor, ip_allow: &[AddressRange], limits: &[Limit]) -> Result<(), Error> {
-    let Principal::Key(key) = &maker.principal else { return Ok(()) };
-    let inside = |range: &AddressRange| key.ip_allow.iter().any(|own| own.contains(&range.net()));
-    if !key.ip_allow.is_empty() && (ip_allow.is_empty() || !ip_allow.iter().all(inside)) {
-        return Err(Error::forbidden("A key cannot let another one be used from more addresses than itself."));
-    }
-    if !key.limits.iter().all(|own| limits.iter().any(|limit| own.covers(limit))) {
-        return Err(Error::forbidden(
-            "A key cannot let another one be used more often than itself: give it the same limits or stricter ones.",
-        ));
-    }
-    Ok(())
-}
-
-/// Limits as the audit log says them.
-pub(super) fn spoken(limits: &[Limit]) -> Vec<String> {
-    limits.iter().map(ToString::to_string).collect()
-}
-
 pub(super) fn changed_meanwhile(row: &KeyRow) -> Error {
     let text = format!("Somebody changed this key meanwhile (it is at version {} now). Load it again and repeat your change.", row.version);
     Error::conflict(Some("version"), text)
@@ -462,14 +462,18 @@ pub(crate) fn settings(row: &KeyRow) -> Value {
     // What cannot be read any more is kept as it stands there.
     let unread = |_| row.limits.iter().cloned().collect();
     let limits = store::limits::read(row.limits.as_deref()).map_or_else(unread, |limits| spoken(&limits));
-    json!({
+    let mut said = json!({
         "resources": resources,
         "name": row.name, "scopes": row.scopes, "expires_at": row.expires_at, "inactivity_days": row.inactivity_days,
         "note": row.note, "deactivated_at": row.deactivated_at, "deactivated_reason": row.deactivated_reason,
         "deleted_at": row.deleted_at, "stopped_by": row.stopped_by, "version": row.version,
         "ip_allow": row.ip_allow.as_deref().unwrap_or_default().split_ascii_whitespace().collect::<Vec<_>>(),
         "limits": limits,
-    })
+    });
+    if row.stopped_for_good {
+        said["stopped_for_good"] = true.into();
+    }
+    said
 }
 
 async fn room_for_one_more(conn: &mut Conn<'_>, key: &KeyInsert, policy: &KeyPolicy) -> Result<(), Error> {

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use keyfold_domain::ids::{ResourceId, UserId, WorkspaceId};
 use keyfold_domain::key::{MAX_PAGE, Page};
-use keyfold_domain::name::check_search;
+use keyfold_domain::name::{check_search, note};
 use keyfold_domain::policy::{Action, Actor, Object, Principal};
 use keyfold_domain::problem::Problem;
 use keyfold_domain::resource::{KeysConcerned, NewResource, ResourceDetail, ResourceFilter, ResourceName, ResourcePatch, ResourceSummary};
@@ -25,6 +25,15 @@ use crate::store::resources::{Position, ResourceInsert, ResourceRow};
 /// How many keys are named where a change would touch them.
 pub(crate) const NAMED: i64 = 5;
 
+/// A resource and what it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DescribedResource {
+    /// The resource.
+    pub resource: ResourceDetail,
+    /// What was said of it when it was added; may be empty.
+    pub description: String,
+}
+
 /// Resources as a use case.
 #[derive(Clone)]
 pub struct Resources {
@@ -34,6 +43,17 @@ pub struct Resources {
 impl Resources {
     /// One page of the workspace's resources by name: all of them for its admins, their own for everybody else.
     pub async fn list(&self, actor: &Actor, workspace: &WorkspaceId, filter: &ResourceFilter) -> Result<Page<ResourceDetail>, Error> {
+        let page = self.list_described(actor, workspace, filter).await?;
+        Ok(Page { items: page.items.into_iter().map(|found| found.resource).collect(), next: page.next })
+    }
+
+    /// The same with descriptions.
+    pub async fn list_described(
+        &self,
+        actor: &Actor,
+        workspace: &WorkspaceId,
+        filter: &ResourceFilter,
+    ) -> Result<Page<DescribedResource>, Error> {
         let core = &self.core;
         core.authorize(actor, Action::ReadResources, &Object::Workspace(workspace)).await?;
         if !(1..=MAX_PAGE).contains(&filter.limit) {
@@ -55,7 +75,7 @@ impl Resources {
             rows.pop();
         }
         let next = rows.last().filter(|_| more).map(encode);
-        Ok(Page { items: rows.iter().map(ResourceRow::detail).collect::<Result<_, _>>()?, next })
+        Ok(Page { items: rows.into_iter().map(described).collect::<Result<_, _>>()?, next })
     }
 
     /// The kinds of the resources that the actor may see.
@@ -74,20 +94,37 @@ impl Resources {
 
     /// One resource. What was deleted, and for members what is not theirs, is not found.
     pub async fn get(&self, actor: &Actor, workspace: &WorkspaceId, id: &ResourceId) -> Result<ResourceDetail, Error> {
+        Ok(self.get_named(actor, workspace, &ResourceName::Id(id.clone())).await?.resource)
+    }
+
+    /// The same by either of its names, with its description.
+    pub async fn get_named(&self, actor: &Actor, workspace: &WorkspaceId, name: &ResourceName) -> Result<DescribedResource, Error> {
         self.core.authorize(actor, Action::ReadResources, &Object::Workspace(workspace)).await?;
         let mut reader = self.core.db.reader().await?;
-        let row = find(&mut reader.conn(), workspace, id).await?;
+        let row = store::resources::find(&mut reader.conn(), workspace, name).await?.ok_or_else(Error::not_found)?;
         match own_only(actor, workspace) {
             Some(user) if row.owner_id != user.as_str() => Err(Error::not_found()),
-            _ => row.detail(),
+            _ => described(row),
         }
     }
 
     /// Adds a resource that keys can be tied to.
     pub async fn create(&self, actor: &Actor, workspace: &WorkspaceId, new: NewResource) -> Result<ResourceDetail, Error> {
+        Ok(self.create_described(actor, workspace, new, "").await?.resource)
+    }
+
+    /// The same with a description: text of several lines, as a key's note is.
+    pub async fn create_described(
+        &self,
+        actor: &Actor,
+        workspace: &WorkspaceId,
+        new: NewResource,
+        description: &str,
+    ) -> Result<DescribedResource, Error> {
         let core = &self.core;
         self.may_manage(actor, workspace).await?;
         let new = new.checked()?;
+        let description = note("description", description)?;
         let owner = match (&new.owner, actor.user()) {
             (Some(owner), _) => owner.clone(),
             (None, Some(user)) => user.id.clone(),
@@ -96,10 +133,13 @@ impl Resources {
         self.check_owner(workspace, &owner).await?;
         let now = core.now();
         let id = ResourceId::generate(now, &mut core.rng());
-        let after = json!({"kind": new.kind, "external_id": new.external_id, "name": new.name, "owner": owner});
+        let mut after = json!({"kind": new.kind, "external_id": new.external_id, "name": new.name, "owner": owner});
+        if !description.is_empty() {
+            after["description"] = description.clone().into();
+        }
         let event = Event::done(now, actor, Some(workspace.as_str()), "resource.create", id.as_str()).change(None, Some(after));
-        let insert =
-            ResourceInsert { id, workspace: workspace.clone(), owner, kind: new.kind, external_id: new.external_id, name: new.name, now };
+        let NewResource { kind, external_id, name, .. } = new;
+        let insert = ResourceInsert { id, workspace: workspace.clone(), owner, kind, external_id, name, description, now };
         let input = Arc::new((insert, event));
         let macs = Arc::clone(&core.macs);
         let row = core
@@ -114,7 +154,7 @@ impl Resources {
                 })
             })
             .await?;
-        row.detail()
+        described(row)
     }
 
     /// Gives a resource another name or owner. Keys that are tied to it stay tied, whoever owns it then.
@@ -213,6 +253,10 @@ impl Resources {
             None => Err(Problem::invalid("owner", "This person is not a member of the workspace.").into()),
         }
     }
+}
+
+fn described(row: ResourceRow) -> Result<DescribedResource, Error> {
+    Ok(DescribedResource { resource: row.detail()?, description: row.description })
 }
 
 /// Whose resources the actor is bound to, if not an admin. Nobody in particular owns nothing.

@@ -15,8 +15,9 @@ use serde_json::{Value, json};
 
 use super::audit::Event;
 use super::idempotency::Idempotency;
+use super::key_limits::bounds_within;
 use super::keys::{Keys, present};
-use super::keys_write::{bounds_within, changed_meanwhile, scopes_within};
+use super::keys_write::{changed_meanwhile, scopes_within};
 use super::resources::ties_within;
 use super::sessions::require_proof;
 use super::verify::GRACE_MS;

@@ -258,9 +258,8 @@ fn told_after(before: &RouteMap, after: &RouteMap, saved: &RouteMapVersion) -> V
 /// The first of some rules as one text; nothing for none.
 fn in_a_line(rules: &[String]) -> Option<String> {
     let rest = rules.len().saturating_sub(TOLD);
-    let mut text = rules.iter().take(TOLD).map(|rule| rule.trim_end_matches('.')).collect::<Vec<_>>().join("; ");
-    if rest > 0 {
-        text.push_str(&format!("; and {rest} more"));
-    }
+    let first = rules.iter().take(TOLD).map(|rule| rule.trim_end_matches('.').to_owned());
+    let more = (rest > 0).then(|| format!("and {rest} more"));
+    let text = first.chain(more).collect::<Vec<_>>().join("; ");
     (!rules.is_empty()).then_some(text)
 }

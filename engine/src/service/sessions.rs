@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use keyfold_domain::ids::{SessionId, UserId};
+use keyfold_domain::ids::{SessionId, UserId, WorkspaceId};
 use keyfold_domain::policy::{Actor, Principal, RequestInfo, SignedIn};
 use keyfold_domain::problem::{Problem, ProblemCode};
 use keyfold_domain::session::SessionSummary;
@@ -69,6 +69,8 @@ pub(crate) struct Stored {
     expires_at: Timestamp,
     ip: Option<String>,
     client: Option<String>,
+    /// The only workspace it opens; see [`Sessions::sign_in_to`].
+    workspace: Option<WorkspaceId>,
 }
 
 impl Opening {
@@ -83,8 +85,15 @@ impl Opening {
             expires_at: now.plus_ms(ABSOLUTE_MS),
             ip: request.ip.map(|ip| ip.to_canonical().to_string()),
             client: request.client.clone(),
+            workspace: None,
         };
         Self { token, stored }
+    }
+
+    /// The same session, but one that opens this workspace alone, and none of our own pages.
+    fn bound_to(mut self, workspace: Option<WorkspaceId>) -> Self {
+        self.stored.workspace = workspace;
+        self
     }
 
     pub(crate) fn id(&self) -> &SessionId {
@@ -115,6 +124,7 @@ impl Stored {
             expires_at: self.expires_at,
             ip: self.ip.clone(),
             client: self.client.clone(),
+            workspace: self.workspace.as_ref(),
         };
         store::sessions::insert(conn, &session).await?;
         Ok(store::sessions::prune(conn, &self.user, self.now, self.now.plus_ms(-IDLE_MS), MOST).await?)
@@ -134,6 +144,24 @@ async fn actor(
     Ok(Actor { principal: Principal::User(signed_in), request: request.clone() })
 }
 
+/// How a session begins.
+struct Beginning {
+    /// What the audit log calls it.
+    action: &'static str,
+    /// The session whose place it takes.
+    replaces: Option<SessionId>,
+    /// A new hash of the password just given.
+    rehashed: Option<String>,
+    /// The only workspace it opens.
+    workspace: Option<WorkspaceId>,
+}
+
+impl Beginning {
+    const fn of(action: &'static str) -> Self {
+        Self { action, replaces: None, rehashed: None, workspace: None }
+    }
+}
+
 /// Sessions as a use case.
 #[derive(Clone)]
 pub struct Sessions {
@@ -144,6 +172,37 @@ impl Sessions {
     /// Begins a session for whoever knows the password. The same refusal for an unknown user, a wrong password and a
     /// disabled user; too many tries are refused with a time to wait.
     pub async fn sign_in(&self, request: &RequestInfo, form: SignIn) -> Result<IssuedSession, Error> {
+        let (user, rehashed) = self.prove_sign_in(request, form).await?;
+        self.begin(request, &user, Beginning { rehashed, ..Beginning::of("session.sign_in") }).await
+    }
+
+    /// Begins a session for another product's page, whose person may do there what a member of that one workspace may: it
+    /// opens no page of ours and nothing of the instance. Guarded as [`Self::sign_in`] is. Without a workspace it is the
+    /// only one that the person belongs to.
+    pub async fn sign_in_to(&self, request: &RequestInfo, form: SignIn, workspace: Option<&str>) -> Result<IssuedSession, Error> {
+        let (user, rehashed) = self.prove_sign_in(request, form).await?;
+        let mut reader = self.core.db.reader().await?;
+        let mut conn = reader.conn();
+        let places = store::workspaces::memberships(&mut conn, &parse_id(&user.id)?).await?;
+        let named = match workspace {
+            Some(name) => store::workspaces::find(&mut conn, name).await?.map(|row| row.summary(None)).transpose()?,
+            None => None,
+        };
+        drop(reader);
+        let refused = |text: &str| Err(Problem::invalid("workspace", text).into());
+        let place = match (workspace, named, places.as_slice()) {
+            (Some(_), Some(named), places) if places.iter().any(|place| place.workspace_id == named.id) => named.id,
+            (Some(_), _, _) => return refused("You do not belong to a workspace of this name."),
+            (None, _, []) => return refused("You do not belong to any workspace."),
+            (None, _, [only]) => only.workspace_id.clone(),
+            (None, _, _) => return refused("You belong to several workspaces. Name one."),
+        };
+        let beginning = Beginning { rehashed, workspace: Some(place), ..Beginning::of("session.sign_in_elsewhere") };
+        self.begin(request, &user, beginning).await
+    }
+
+    /// The user who knows the password, and its hash in today's form if the stored one is older.
+    async fn prove_sign_in(&self, request: &RequestInfo, form: SignIn) -> Result<(UserRow, Option<String>), Error> {
         let core = &self.core;
         let network = Network::of(request.ip);
         let login = form.login.trim().to_ascii_lowercase();
@@ -165,7 +224,7 @@ impl Sessions {
         } else {
             Some(core.hasher.hash(&form.password, core.entropy.as_ref()).await?)
         };
-        self.begin(request, &user, None, rehashed, "session.sign_in").await
+        Ok((user, rehashed))
     }
 
     /// Would an act that needs a fresh password be done without asking for it?
@@ -178,19 +237,14 @@ impl Sessions {
         let core = &self.core;
         let person = signed_in(actor)?;
         let user = prove(core, actor, person, &password, "password").await?;
-        self.begin(&actor.request, &user, Some(person.session.clone()), None, "session.step_up").await
+        let beginning = Beginning { replaces: Some(person.session.clone()), ..Beginning::of("session.step_up") };
+        self.begin(&actor.request, &user, beginning).await
     }
 
-    async fn begin(
-        &self,
-        request: &RequestInfo,
-        user: &UserRow,
-        replaces: Option<SessionId>,
-        rehashed: Option<String>,
-        action: &str,
-    ) -> Result<IssuedSession, Error> {
+    async fn begin(&self, request: &RequestInfo, user: &UserRow, beginning: Beginning) -> Result<IssuedSession, Error> {
         let core = &self.core;
-        let opening = Opening::new(core, parse_id(&user.id)?, request);
+        let Beginning { action, replaces, rehashed, workspace } = beginning;
+        let opening = Opening::new(core, parse_id(&user.id)?, request).bound_to(workspace);
         let by = SignedIn {
             user: user.reference()?,
             instance_admin: user.instance_admin,
@@ -223,6 +277,22 @@ impl Sessions {
 
     /// Who has that cookie; `None` if the session ended, was never there, or its person was disabled.
     pub async fn authenticate(&self, cookie: &str, request: &RequestInfo) -> Result<Option<Actor>, Error> {
+        Ok(self.find(cookie, request).await?.filter(|(_, bound)| bound.is_none()).map(|(actor, _)| actor))
+    }
+
+    /// Who has that token of another product's page, as what they are in its workspace and nowhere else; `None` as for
+    /// [`Self::authenticate`], and if they no longer belong there.
+    pub async fn authenticate_bound(&self, token: &str, request: &RequestInfo) -> Result<Option<(Actor, WorkspaceId)>, Error> {
+        let Some((mut actor, Some(workspace))) = self.find(token, request).await? else { return Ok(None) };
+        if let Principal::User(person) = &mut actor.principal {
+            person.instance_admin = false;
+            person.memberships.retain(|place| place.workspace_id == workspace);
+        }
+        Ok(actor.role_in(&workspace).is_some().then_some((actor, workspace)))
+    }
+
+    /// Who has that session, and what workspace it is bound to.
+    async fn find(&self, cookie: &str, request: &RequestInfo) -> Result<Option<(Actor, Option<WorkspaceId>)>, Error> {
         if cookie.len() > 128 {
             return Ok(None);
         }
@@ -236,6 +306,7 @@ impl Sessions {
         let Some(user) = user.filter(|user| user.active) else { return Ok(None) };
         let session: SessionId = parse_id(&row.id)?;
         let found = actor(&mut conn, &user, session.clone(), Timestamp::from_millis(row.proven_at), request).await?;
+        let bound = row.workspace_id.as_deref().map(parse_id).transpose()?;
         drop(reader);
         if now.as_millis() - row.last_seen_at >= TOUCH_MS {
             let touched = core
@@ -250,7 +321,7 @@ impl Sessions {
                 tracing::warn!(error = %error, "the last use of a session could not be kept");
             }
         }
-        Ok(Some(found))
+        Ok(Some((found, bound)))
     }
 
     /// The actor's own sessions that have not ended, the last used first.

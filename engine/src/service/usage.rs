@@ -29,10 +29,17 @@ const STEP: i64 = 2000;
 /// Transactions of one round of cleaning up; the next round goes on.
 const STEPS: u32 = 50;
 
-/// Writes every count that is waiting.
+/// Writes every count that is waiting, then stores secrets that were presented under the pepper before under the present one.
 pub(crate) async fn flush(core: &Core) -> Result<(), Error> {
+    // One at a time: counts on their way name a secret by its keyed hash, which the second half changes.
+    let _flushing = core.flushing.lock().await;
     // What is spent of quotas first: that lets through or refuses, the rest only tells.
     flush_spent(core).await?;
+    write_counts(core).await?;
+    super::peppers::move_secrets(core).await
+}
+
+async fn write_counts(core: &Core) -> Result<(), Error> {
     loop {
         let counts = core.keyset.take_counts(CHUNK);
         if counts.is_empty() {

@@ -146,6 +146,16 @@ impl Verifier {
         self.take_one(&entry, now)?;
         // Which of its scopes the act needs shows when the policy is asked.
         self.core.keyset.count(&entry, None, &Client { ip: request.ip, user_agent }, now);
+        Ok(Self::actor(&entry, role, request))
+    }
+
+    /// The same, for a look that is no use of the key: a client that waits asks again and again.
+    pub fn authenticate_uncounted(&self, secret: &str, request: &RequestInfo) -> Result<Actor, Error> {
+        let (entry, role) = self.acting(secret, request.ip, self.core.now())?;
+        Ok(Self::actor(&entry, role, request))
+    }
+
+    fn actor(entry: &Entry, role: Role, request: &RequestInfo) -> Actor {
         let record = &entry.record;
         let acting = ActingKey {
             id: record.id.clone(),
@@ -158,7 +168,7 @@ impl Verifier {
             ip_allow: record.ip_allow.clone(),
             limits: record.limits.as_deref().map(|limits| limits.own().to_vec()).unwrap_or_default(),
         };
-        Ok(Actor { principal: Principal::Key(acting), request: request.clone() })
+        Actor { principal: Principal::Key(acting), request: request.clone() }
     }
 
     /// The management key with that secret, and its owner's role. Not counted as a use: the caller may still be refused.
@@ -193,7 +203,9 @@ impl Verifier {
         if token::parse(&core.prefix, secret).is_err() {
             return Ok(Err(Code::Malformed));
         }
-        Ok(core.keyset.find(&core.macs.key(secret)).filter(|entry| !entry.has_ended(now)).ok_or(Code::NotFound))
+        let mac = core.macs.key(secret);
+        let found = core.keyset.find(&mac).or_else(|| core.keyset.find_under_old(core.macs.key_under_old(secret)?, mac));
+        Ok(found.filter(|entry| !entry.has_ended(now)).ok_or(Code::NotFound))
     }
 
     /// Takes one unit from the limits of a management key for what it asks for.

@@ -12,6 +12,7 @@ use keyfold_domain::token::{Prefix, mask};
 use keyfold_domain::user::UserRef;
 use keyfold_domain::verdict::{Key, Moment, ResourceRef, state};
 
+use super::client_settings::ClientSettings;
 use super::db::{Conn, on};
 use super::limits;
 use super::resources::read_ties;
@@ -45,6 +46,7 @@ pub(crate) struct KeyRow {
     pub(crate) deactivated_at: Option<i64>,
     pub(crate) deactivated_reason: Option<String>,
     pub(crate) stopped_by: Option<String>,
+    pub(crate) stopped_for_good: bool,
     pub(crate) deleted_at: Option<i64>,
     pub(crate) last_used_at: Option<i64>,
     pub(crate) total_calls: i64,
@@ -68,7 +70,7 @@ macro_rules! select_keys {
         concat!(
             "SELECT k.id, k.workspace_id, w.slug, w.name AS workspace_name, k.owner_id, u.username, u.display_name, u.active AS owner_active, m.role, \
              k.created_by, k.name, k.folded_name, k.kind, k.scopes, k.expires_at, k.inactivity_days, k.note, k.created_at, \
-             k.activated_at, k.deactivated_at, k.deactivated_reason, k.stopped_by, k.deleted_at, k.last_used_at, k.total_calls, k.version, \
+             k.activated_at, k.deactivated_at, k.deactivated_reason, k.stopped_by, k.stopped_for_good, k.deleted_at, k.last_used_at, k.total_calls, k.version, \
              k.rotating_until, k.scopes_at, k.ip_allow, k.limits, m.limits AS owner_limits, s.mac, s.hint, ",
             $crate::store::resources::select_ties!(),
             " FROM keys k \
@@ -156,6 +158,7 @@ impl KeyRow {
             stopped_reason: self.deactivated_reason.clone().filter(|reason| !reason.is_empty()),
             stopped_by: self.stopped_by.clone(),
             bounds: self.bounds()?,
+            stopped_for_good: self.stopped_for_good,
         })
     }
 }
@@ -192,6 +195,8 @@ pub(crate) struct KeyInsert {
     pub(crate) inactivity_days: Option<u32>,
     pub(crate) now: Timestamp,
     pub(crate) secret: SecretInsert,
+    /// What another product's client keeps with it.
+    pub(crate) settings: Option<ClientSettings>,
 }
 
 /// Adds a key and its secret's hash.
@@ -219,7 +224,11 @@ pub(crate) async fn insert(conn: &mut Conn<'_>, key: &KeyInsert) -> Result<(), E
             .execute(&mut **raw)
             .await?;
     });
-    Ok(super::secrets::insert(conn, key.id.as_str(), &key.secret).await?)
+    super::secrets::insert(conn, key.id.as_str(), &key.secret).await?;
+    match &key.settings {
+        Some(settings) => Ok(super::client_settings::insert(conn, &key.id, settings).await?),
+        None => Ok(()),
+    }
 }
 
 /// Gives a key that was just added a past: its last use and number of calls, and when it was deactivated or deleted.
@@ -269,7 +278,7 @@ pub(crate) async fn count_live(conn: &mut Conn<'_>, workspace: &WorkspaceId, own
 pub(crate) async fn update(conn: &mut Conn<'_>, row: &KeyRow) -> Result<bool, sqlx::Error> {
     let sql = "UPDATE keys SET name = $3, folded_name = $4, scopes = $5, expires_at = $6, inactivity_days = $7, note = $8,
         activated_at = $9, deactivated_at = $10, deactivated_reason = $11, deleted_at = $12, stopped_by = $13,
-        rotating_until = $14, scopes_at = $15, ip_allow = $16, limits = $17, version = version + 1
+        rotating_until = $14, scopes_at = $15, ip_allow = $16, limits = $17, stopped_for_good = $18, version = version + 1
         WHERE id = $1 AND version = $2";
     on!(conn, raw => sqlx::query(sql)
         .bind(&row.id)
@@ -289,6 +298,7 @@ pub(crate) async fn update(conn: &mut Conn<'_>, row: &KeyRow) -> Result<bool, sq
         .bind(row.scopes_at)
         .bind(row.ip_allow.as_deref())
         .bind(row.limits.as_deref())
+        .bind(row.stopped_for_good)
         .execute(&mut **raw)
         .await
         .map(|done| done.rows_affected() == 1))
@@ -369,4 +379,18 @@ pub(crate) async fn insert_idempotent(
             .await?;
     });
     Ok(())
+}
+
+/// How many keys of each workspace are neither deleted nor deactivated.
+pub(crate) async fn count_working(conn: &mut Conn<'_>) -> Result<Vec<(String, i64)>, sqlx::Error> {
+    let sql = "SELECT workspace_id, COUNT(*) FROM keys WHERE deleted_at IS NULL AND deactivated_at IS NULL
+        GROUP BY workspace_id ORDER BY workspace_id";
+    on!(conn, raw => sqlx::query_as(sql).fetch_all(&mut **raw).await)
+}
+
+/// Deactivates every key that is neither deleted nor deactivated, in all workspaces. For a database that nobody uses yet.
+pub(crate) async fn stop_working(conn: &mut Conn<'_>, now: Timestamp, why: &str, by: &str) -> Result<(), sqlx::Error> {
+    let sql = "UPDATE keys SET deactivated_at = $1, deactivated_reason = $2, stopped_by = $3, version = version + 1
+        WHERE deleted_at IS NULL AND deactivated_at IS NULL";
+    on!(conn, raw => sqlx::query(sql).bind(now.as_millis()).bind(why).bind(by).execute(&mut **raw).await.map(|_| ()))
 }

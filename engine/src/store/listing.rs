@@ -205,6 +205,30 @@ const fn sql(whose: Whose<'_>, filter: &KeyFilter) -> (&'static str, &'static st
     }
 }
 
+/// A workspace's keys that are not deleted, the oldest first, of people whose username holds that text: `limit` of them after
+/// the first `offset`. For clients that know no other way to turn pages; what is passed over is read from an index alone.
+pub(crate) async fn counted_off(
+    conn: &mut Conn<'_>,
+    workspace: &WorkspaceId,
+    username: &str,
+    offset: u32,
+    limit: u32,
+) -> Result<Vec<KeyRow>, sqlx::Error> {
+    const SQL: &str = select_keys!(
+        "WHERE k.id IN (SELECT c.id FROM (SELECT n.id FROM keys n WHERE n.workspace_id = $1 AND n.deleted_at IS NULL \
+         AND ($2 = '' OR n.owner_id IN (SELECT o.id FROM users o WHERE o.username LIKE $2 ESCAPE '!')) \
+         ORDER BY n.created_at, n.id LIMIT $3 OFFSET $4) c) ORDER BY k.created_at, k.id LIMIT $3"
+    );
+    let pattern = if username.is_empty() { String::new() } else { contains(&username.to_lowercase()) };
+    on!(conn, raw => sqlx::query_as(SQL)
+        .bind(workspace.as_str())
+        .bind(pattern)
+        .bind(i64::from(limit))
+        .bind(i64::from(offset))
+        .fetch_all(&mut **raw)
+        .await)
+}
+
 /// How many of the keys that are not deleted match, and how many of them were used since `$16`.
 macro_rules! count {
     ($whose:tt) => {

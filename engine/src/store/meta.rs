@@ -16,6 +16,29 @@ pub(crate) async fn insert(conn: &mut Conn<'_>, name: &str, value: &str) -> Resu
     on!(conn, raw => sqlx::query(sql).bind(name).bind(value).execute(&mut **raw).await.map(|_| ()))
 }
 
+/// Keeps a value in the place of the one before.
+pub(crate) async fn replace(conn: &mut Conn<'_>, name: &str, value: &str) -> Result<(), sqlx::Error> {
+    let sql = "INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+    on!(conn, raw => sqlx::query(sql).bind(name).bind(value).execute(&mut **raw).await.map(|_| ()))
+}
+
+/// Forgets a value.
+pub(crate) async fn delete(conn: &mut Conn<'_>, name: &str) -> Result<(), sqlx::Error> {
+    on!(conn, raw => sqlx::query("DELETE FROM meta WHERE name = $1").bind(name).execute(&mut **raw).await.map(|_| ()))
+}
+
+/// Ends all that opens a door for whoever holds a token: sessions, links to choose a password, invitations, set-up links.
+/// Returns how many sessions and how many invitations those were.
+pub(crate) async fn shut_doors(conn: &mut Conn<'_>) -> Result<(u64, u64), sqlx::Error> {
+    delete_setup_tokens(conn).await?;
+    on!(conn, raw => {
+        let sessions = sqlx::query("DELETE FROM sessions").execute(&mut **raw).await?.rows_affected();
+        sqlx::query("DELETE FROM password_links").execute(&mut **raw).await?;
+        let invitations = sqlx::query("DELETE FROM invitations").execute(&mut **raw).await?.rows_affected();
+        Ok((sessions, invitations))
+    })
+}
+
 /// Replaces every set-up token by this one.
 pub(crate) async fn replace_setup_token(conn: &mut Conn<'_>, mac: &MacBytes, expires_at: Timestamp) -> Result<(), sqlx::Error> {
     delete_setup_tokens(conn).await?;

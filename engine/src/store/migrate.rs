@@ -1,16 +1,11 @@
 //! Brings a database to the schema of this binary: forward only, at start, under a lock.
 
 use std::borrow::Cow;
-use std::fs::{File, OpenOptions};
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
 
-use sqlx::SqliteConnection;
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::{AssertSqlSafe, SqlSafeStr};
 
 use super::db::{Conn, on};
-use crate::error::Error;
 
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "first light", include_str!("../../migrations/0001_first_light.sql")),
@@ -21,6 +16,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (6, "lists", include_str!("../../migrations/0006_lists.sql")),
     (7, "who stopped it", include_str!("../../migrations/0007_who_stopped_it.sql")),
     (8, "route maps", include_str!("../../migrations/0008_route_maps.sql")),
+    (9, "other clients", include_str!("../../migrations/0009_other_clients.sql")),
     (10, "limits", include_str!("../../migrations/0010_limits.sql")),
     (11, "ends", include_str!("../../migrations/0011_ends.sql")),
     (12, "everybody's lists", include_str!("../../migrations/0012_everybodys_lists.sql")),
@@ -58,24 +54,6 @@ pub(crate) async fn current(conn: &mut Conn<'_>) -> Result<Option<i64>, sqlx::Er
         return Ok(None);
     }
     on!(conn, raw => sqlx::query_scalar("SELECT MAX(version) FROM _sqlx_migrations").fetch_one(&mut **raw).await)
-}
-
-/// Copies a SQLite file as it is before an upgrade, to a name that says from which schema; only its owner may read it.
-/// A copy that an interrupted upgrade left behind is replaced. Returns where the copy is.
-pub(crate) async fn keep_copy(conn: &mut SqliteConnection, path: &Path, schema: i64) -> Result<PathBuf, Error> {
-    let named = |ending: &str| {
-        let mut name = path.as_os_str().to_owned();
-        name.push(format!(".schema-{schema}{ending}"));
-        PathBuf::from(name)
-    };
-    let (copy, part) = (named(""), named(".part"));
-    let failed = |error: std::io::Error| Error::Unavailable(format!("{}: {error}", part.display()));
-    // SQLite writes into an empty file that is there already, and so leaves its mode alone.
-    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&part).map_err(failed)?;
-    sqlx::query("VACUUM INTO $1").bind(part.to_string_lossy().as_ref()).execute(conn).await?;
-    File::open(&part).and_then(|file| file.sync_all()).map_err(failed)?;
-    std::fs::rename(&part, &copy).map_err(failed)?;
-    Ok(copy)
 }
 
 /// Runs what is missing.

@@ -24,13 +24,15 @@ pub(crate) struct ResourceRow {
     pub(crate) folded_name: String,
     created_at: i64,
     keys: i64,
+    /// What it is, for clients that say so.
+    pub(crate) description: String,
 }
 
 /// Counting further than this helps nobody.
 macro_rules! select_resources {
     ($($rest:expr),*) => {
         concat!(
-            "SELECT r.id, r.owner_id, u.username, u.display_name, r.kind, r.external_id, r.name, r.folded_name, r.created_at, \
+            "SELECT r.id, r.owner_id, u.username, u.display_name, r.kind, r.external_id, r.name, r.folded_name, r.created_at, r.description, \
              (SELECT COUNT(*) FROM (SELECT 1 FROM key_resources t JOIN keys k ON k.id = t.key_id \
                 WHERE t.resource_id = r.id AND k.deleted_at IS NULL LIMIT 1000) c) AS keys \
              FROM resources r JOIN users u ON u.id = r.owner_id \
@@ -74,13 +76,14 @@ pub(crate) struct ResourceInsert {
     pub(crate) kind: String,
     pub(crate) external_id: String,
     pub(crate) name: String,
+    pub(crate) description: String,
     pub(crate) now: Timestamp,
 }
 
 /// Adds a resource. One of that kind and external id that exists is a unique violation.
 pub(crate) async fn insert(conn: &mut Conn<'_>, new: &ResourceInsert) -> Result<(), sqlx::Error> {
-    let sql = "INSERT INTO resources (id, workspace_id, owner_id, kind, external_id, name, folded_name, created_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+    let sql = "INSERT INTO resources (id, workspace_id, owner_id, kind, external_id, name, folded_name, created_at, description)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
     on!(conn, raw => sqlx::query(sql)
         .bind(new.id.as_str())
         .bind(new.workspace.as_str())
@@ -90,6 +93,7 @@ pub(crate) async fn insert(conn: &mut Conn<'_>, new: &ResourceInsert) -> Result<
         .bind(&new.name)
         .bind(keyfold_domain::name::fold(&new.name))
         .bind(new.now.as_millis())
+        .bind(&new.description)
         .execute(&mut **raw)
         .await
         .map(|_| ()))
@@ -189,6 +193,13 @@ pub(crate) async fn update(
         .execute(&mut **raw)
         .await
         .map(|_| ()))
+}
+
+/// Is that resource there, and not deleted?
+pub(crate) async fn exists(conn: &mut Conn<'_>, workspace: &WorkspaceId, id: &ResourceId) -> Result<bool, sqlx::Error> {
+    let sql = "SELECT COUNT(*) FROM resources WHERE workspace_id = $1 AND id = $2 AND deleted_at IS NULL";
+    let found: i64 = on!(conn, raw => sqlx::query_scalar(sql).bind(workspace.as_str()).bind(id.as_str()).fetch_one(&mut **raw).await?);
+    Ok(found > 0)
 }
 
 /// Ends a resource. Its record and the ties to it stay.

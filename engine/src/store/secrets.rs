@@ -177,3 +177,81 @@ pub(crate) async fn close_ended(conn: &mut Conn<'_>, before: Timestamp, limit: i
         .await
         .map(|done| done.rows_affected()))
 }
+
+/// The pepper of the newest secret there is.
+pub(crate) async fn newest_pepper(conn: &mut Conn<'_>) -> Result<Option<String>, sqlx::Error> {
+    let sql = "SELECT pepper_id FROM secrets ORDER BY created_at DESC, id DESC LIMIT 1";
+    on!(conn, raw => sqlx::query_scalar(sql).fetch_optional(&mut **raw).await)
+}
+
+/// Stores a secret under another keyed hash, made with another pepper; says whether it was there.
+pub(crate) async fn rehash(conn: &mut Conn<'_>, from: &MacBytes, to: &MacBytes, pepper: &str) -> Result<bool, sqlx::Error> {
+    let sql = "UPDATE secrets SET mac = $2, pepper_id = $3 WHERE mac = $1";
+    on!(conn, raw => sqlx::query(sql)
+        .bind(&from[..])
+        .bind(&to[..])
+        .bind(pepper)
+        .execute(&mut **raw)
+        .await
+        .map(|done| done.rows_affected() == 1))
+}
+
+/// How many secrets that may still work were made with that pepper, and when one of them was last used.
+pub(crate) async fn count_under(conn: &mut Conn<'_>, pepper: &str, now: Timestamp) -> Result<(i64, Option<i64>), sqlx::Error> {
+    let sql = "SELECT COUNT(*), MAX(s.last_used_at) FROM secrets s JOIN keys k ON k.id = s.key_id
+        WHERE s.pepper_id = $1 AND k.deleted_at IS NULL AND (s.ends_at IS NULL OR (NOT s.ended AND s.ends_at > $2))";
+    on!(conn, raw => sqlx::query_as(sql).bind(pepper).bind(now.as_millis()).fetch_one(&mut **raw).await)
+}
+
+/// A key that works with a secret made with a certain pepper.
+#[derive(sqlx::FromRow)]
+pub(crate) struct UnderRow {
+    pub(crate) id: String,
+    pub(crate) workspace_id: String,
+    pub(crate) slug: String,
+    pub(crate) name: String,
+    pub(crate) last_used_at: Option<i64>,
+}
+
+/// Up to `limit` keys after that id, not stopped by anybody, whose current secret was made with that pepper, or another one
+/// that works and was used since.
+pub(crate) async fn keys_under(
+    conn: &mut Conn<'_>,
+    pepper: &str,
+    after: &str,
+    (since, now): (Timestamp, Timestamp),
+    limit: i64,
+) -> Result<Vec<UnderRow>, sqlx::Error> {
+    let sql = "SELECT k.id, k.workspace_id, w.slug, k.name, MAX(s.last_used_at) AS last_used_at
+        FROM keys k JOIN secrets s ON s.key_id = k.id JOIN workspaces w ON w.id = k.workspace_id
+        WHERE s.pepper_id = $1 AND k.id > $2 AND k.deleted_at IS NULL AND k.deactivated_at IS NULL
+            AND (s.ends_at IS NULL OR (NOT s.ended AND s.ends_at > $4)) AND COALESCE(s.last_used_at, 0) >= $3
+        GROUP BY k.id, k.workspace_id, w.slug, k.name ORDER BY k.id LIMIT $5";
+    on!(conn, raw => sqlx::query_as(sql)
+        .bind(pepper)
+        .bind(after)
+        .bind(since.as_millis())
+        .bind(now.as_millis())
+        .bind(limit)
+        .fetch_all(&mut **raw)
+        .await)
+}
+
+/// Is the current secret of a key made with that pepper?
+pub(crate) async fn current_is_under(conn: &mut Conn<'_>, key: &str, pepper: &str) -> Result<bool, sqlx::Error> {
+    let sql = "SELECT COUNT(*) FROM secrets WHERE key_id = $1 AND ends_at IS NULL AND pepper_id = $2";
+    let found: i64 = on!(conn, raw => sqlx::query_scalar(sql).bind(key).bind(pepper).fetch_one(&mut **raw).await?);
+    Ok(found > 0)
+}
+
+/// Ends every older secret that was made with that pepper and still works; returns how many.
+pub(crate) async fn end_under(conn: &mut Conn<'_>, pepper: &str, now: Timestamp) -> Result<u64, sqlx::Error> {
+    let sql = "UPDATE secrets SET ends_at = $2, ended = TRUE WHERE pepper_id = $1 AND ends_at IS NOT NULL AND NOT ended AND ends_at > $2";
+    on!(conn, raw => sqlx::query(sql).bind(pepper).bind(now.as_millis()).execute(&mut **raw).await.map(|done| done.rows_affected()))
+}
+
+/// How many older secrets that still work were made with that pepper.
+pub(crate) async fn count_retiring_under(conn: &mut Conn<'_>, pepper: &str, now: Timestamp) -> Result<i64, sqlx::Error> {
+    let sql = "SELECT COUNT(*) FROM secrets WHERE pepper_id = $1 AND ends_at IS NOT NULL AND NOT ended AND ends_at > $2";
+    on!(conn, raw => sqlx::query_scalar(sql).bind(pepper).bind(now.as_millis()).fetch_one(&mut **raw).await)
+}

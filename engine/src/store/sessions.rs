@@ -1,6 +1,6 @@
 //! Sessions. Of the cookie only its keyed hash is here.
 
-use keyfold_domain::ids::{SessionId, UserId};
+use keyfold_domain::ids::{SessionId, UserId, WorkspaceId};
 use keyfold_domain::session::SessionSummary;
 use keyfold_domain::time::Timestamp;
 
@@ -18,6 +18,8 @@ pub(crate) struct NewSession<'a> {
     pub(crate) expires_at: Timestamp,
     pub(crate) ip: Option<String>,
     pub(crate) client: Option<String>,
+    /// The only workspace it opens, for another product's page.
+    pub(crate) workspace: Option<&'a WorkspaceId>,
 }
 
 /// A session that is still there.
@@ -25,6 +27,7 @@ pub(crate) struct NewSession<'a> {
 pub(crate) struct SessionRow {
     pub(crate) id: String,
     pub(crate) user_id: String,
+    pub(crate) workspace_id: Option<String>,
     pub(crate) last_seen_at: i64,
     pub(crate) proven_at: i64,
 }
@@ -53,8 +56,8 @@ impl OpenSessionRow {
 }
 
 pub(crate) async fn insert(conn: &mut Conn<'_>, session: &NewSession<'_>) -> Result<(), sqlx::Error> {
-    let sql = "INSERT INTO sessions (id, mac, user_id, created_at, last_seen_at, proven_at, expires_at, ip, client)
-        VALUES ($1, $2, $3, $4, $4, $4, $5, $6, $7)";
+    let sql = "INSERT INTO sessions (id, mac, user_id, created_at, last_seen_at, proven_at, expires_at, ip, client, workspace_id)
+        VALUES ($1, $2, $3, $4, $4, $4, $5, $6, $7, $8)";
     on!(conn, raw => sqlx::query(sql)
         .bind(session.id.as_str())
         .bind(&session.mac[..])
@@ -63,6 +66,7 @@ pub(crate) async fn insert(conn: &mut Conn<'_>, session: &NewSession<'_>) -> Res
         .bind(session.expires_at.as_millis())
         .bind(session.ip.as_deref())
         .bind(session.client.as_deref())
+        .bind(session.workspace.map(WorkspaceId::as_str))
         .execute(&mut **raw)
         .await
         .map(|_| ()))
@@ -75,7 +79,7 @@ pub(crate) async fn find_live(
     now: Timestamp,
     seen_since: Timestamp,
 ) -> Result<Option<SessionRow>, sqlx::Error> {
-    let sql = "SELECT id, user_id, last_seen_at, proven_at FROM sessions
+    let sql = "SELECT id, user_id, workspace_id, last_seen_at, proven_at FROM sessions
         WHERE mac = $1 AND expires_at > $2 AND last_seen_at >= $3";
     on!(conn, raw => sqlx::query_as(sql)
         .bind(&mac[..])

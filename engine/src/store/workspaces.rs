@@ -166,6 +166,8 @@ pub(crate) async fn delete(conn: &mut Conn<'_>, workspace: &WorkspaceId, by: &st
     let marked = "UPDATE workspaces SET deleted_at = $2 WHERE id = $1 AND deleted_at IS NULL";
     let keys = "UPDATE keys SET deleted_at = $2, stopped_by = $3, version = version + 1 WHERE workspace_id = $1 AND deleted_at IS NULL";
     let rest = [
+        // Of other products' pages, which open this workspace alone.
+        "DELETE FROM sessions WHERE workspace_id = $1",
         "DELETE FROM left_keys WHERE workspace_id = $1",
         "DELETE FROM invitations WHERE workspace_id = $1",
         "DELETE FROM memberships WHERE workspace_id = $1",

@@ -48,6 +48,10 @@ async fn actor(state: &AppState, area: Area, headers: &HeaderMap, info: RequestI
     {
         return state.engine.verifier.authenticate_from(secret, &info, user_agent(headers)).map_err(|error| logged(&error));
     }
+    if matches!(area, Area::H2ogpte | Area::Docsgpt) {
+        // They look at their credentials themselves, and cookies are none of them.
+        return Ok(Actor::anonymous(info));
+    }
     let Some(token) = cookie(headers, state.cookies.name) else { return Ok(Actor::anonymous(info)) };
     let actor = state.engine.sessions.authenticate(token, &info).await.map_err(|error| logged(&error))?;
     Ok(actor.unwrap_or_else(|| Actor::anonymous(info)))

@@ -10,6 +10,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use keyfold_domain::problem::{Problem, ProblemCode};
 
+use crate::compat;
 use crate::router::{Area, refuse};
 use crate::state::AppState;
 
@@ -47,9 +48,11 @@ fn may_pass(site: Found<'_>, origin: Found<'_>, with_cookie: bool, own: &str) ->
     }
 }
 
-/// Lets requests without side effects pass, and others only from our own origin.
+/// Lets requests without side effects pass, and others only from our own origin; but see `compat::docsgpt`.
 pub(crate) async fn same_origin_only(State(state): State<AppState>, request: Request, next: Next) -> Response {
-    if matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
+    // No cookie opens those routes, so nobody's browser can be made to speak for them there.
+    let open = Area::of(&request) == Area::Docsgpt && compat::docsgpt::is_for_any_origin(request.uri().path());
+    if open || matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
         return next.run(request).await;
     }
     let headers = request.headers();

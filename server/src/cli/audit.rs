@@ -1,15 +1,18 @@
-//! `keyfold audit`: are the audit chains whole? What is there to keep elsewhere, so that it shows when they are not?
+//! `keyfold audit`: are the audit chains whole? What is there to keep elsewhere, so that it shows when they are not, and
+//! so that a restored backup can be told what came after it?
 
 use std::path::PathBuf;
 
+use keyfold_domain::audit::{AuditFilter, INSTANCE_CHAIN};
+use keyfold_domain::ids::WorkspaceId;
+use keyfold_engine::Engine;
 use serde::Serialize;
 
 use crate::audit_heads;
-
 use crate::cli::{CliError, Printer, open_beside, operator};
 use crate::config::Config;
 
-/// Check the audit log
+/// Check the audit log, take it away
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
     /// Recompute every chain of the audit log and name the first event that does not fit
@@ -20,6 +23,8 @@ pub(super) enum Command {
     },
     /// Print the newest link of every chain, to be kept elsewhere and checked against with `verify --head`
     Head,
+    /// Print every event of every chain, one a line, to be kept elsewhere; `keyfold restore --events` reads it
+    Export,
 }
 
 #[derive(Serialize)]
@@ -42,6 +47,7 @@ pub(crate) async fn run(command: Command, config: &Config, printer: &Printer) ->
     match command {
         Command::Verify { head } => verify(head, config, printer).await,
         Command::Head => head(config, printer).await,
+        Command::Export => export(config, printer).await,
     }
 }
 
@@ -50,6 +56,29 @@ async fn head(config: &Config, printer: &Printer) -> Result<(), CliError> {
     let taken = audit_heads::take(&engine).await;
     engine.close().await;
     printer.document(&taken?)
+}
+
+async fn export(config: &Config, printer: &Printer) -> Result<(), CliError> {
+    let engine = open_beside(config).await?;
+    let printed = print_all(&engine, printer).await;
+    engine.close().await;
+    printed
+}
+
+async fn print_all(engine: &Engine, printer: &Printer) -> Result<(), CliError> {
+    for head in engine.audit.heads(&operator()).await? {
+        let workspace = match head.chain.as_str() {
+            INSTANCE_CHAIN => None,
+            id => Some(id.parse::<WorkspaceId>().map_err(|_| CliError::Refused(format!("the audit log has an unknown chain {id}")))?),
+        };
+        let mut file = engine.audit.export(&operator(), workspace.as_ref(), &AuditFilter::default()).await?;
+        while let Some(piece) = file.next().await? {
+            if !piece.is_empty() {
+                printer.line(piece.trim_end())?;
+            }
+        }
+    }
+    Ok(())
 }
 
 async fn verify(head: Option<PathBuf>, config: &Config, printer: &Printer) -> Result<(), CliError> {

@@ -102,13 +102,18 @@ fn address(config: &Config) -> Finding {
 }
 
 fn pepper(config: &Config) -> Finding {
-    match config.pepper(false) {
-        Ok(pepper) => Finding::new(
-            "pepper",
-            Outcome::Good,
-            format!("fingerprint {}; keep a copy of it apart from the database's", pepper.fingerprint()),
-        ),
-        Err(error) => Finding::new("pepper", Outcome::Bad, error.to_string()),
+    let pepper = match config.pepper(false) {
+        Ok(pepper) => pepper,
+        Err(error) => return Finding::new("pepper", Outcome::Bad, error.to_string()),
+    };
+    let fingerprint = pepper.fingerprint();
+    match pepper.old() {
+        Some(old) => {
+            let old = old.fingerprint();
+            let text = format!("fingerprint {fingerprint}, and {old} before it: `keyfold pepper status` tells what still needs that");
+            Finding::new("pepper", Outcome::Note, text)
+        }
+        None => Finding::new("pepper", Outcome::Good, format!("fingerprint {fingerprint}; keep a copy of it apart from the database's")),
     }
 }
 

@@ -40,6 +40,8 @@ struct Target {
     left_key: String,
     /// A resource of theirs.
     resource: String,
+    /// The version of acme's route map.
+    routes: String,
     /// A name that no scope and no resource has.
     fresh: String,
 }
@@ -68,15 +70,14 @@ async fn target(app: &App, act: &str) -> Target {
         // The scope `reports` is there, whoever has deleted it.
         app.scope("reports", &[]).await;
     }
-    if act.contains("route") || act.contains("rule") {
-        app.routes("epigos").await;
-    }
+    let routes = if act.contains("route") || act.contains("import") { app.routes("epigos").await.to_string() } else { String::new() };
     let mut target = Target {
         key: issued.key.id.to_string(),
         secret: issued.secret.expose().to_owned(),
         owner: Actor::KeyOwner.user(app).await.to_string(),
         secret_id: secrets[0].id.to_string(),
         resource,
+        routes,
         fresh: issued.key.id.as_str().to_lowercase(),
         person: String::new(),
         invitation: String::new(),

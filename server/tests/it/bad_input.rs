@@ -196,7 +196,7 @@ async fn no_field_can_be_smuggled_in() {
         ("version", json!(7)),
         ("instance_admin", json!(true)),
         ("ties", json!([])),
-        ("ip_allow", json!([])),
+        ("owner_limits", json!([])),
         ("__proto__", json!({})),
     ];
     for (field, value) in extras {

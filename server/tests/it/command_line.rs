@@ -81,6 +81,22 @@ fn the_flags_of_a_new_key_mean_what_they_say() {
     assert_eq!(create(&["--scope", "chat", "--expires-in", "never"])["expires_at"], Value::Null);
     assert_eq!(create(&["--scope", "verify"])["kind"], "management");
     assert_eq!(create(&["--scope", "inference", "--kind", "publishable"])["kind"], "publishable");
+    let bounded = [
+        "--scope",
+        "chat",
+        "--allow-ip",
+        "10.0.0.0/8",
+        "--allow-ip",
+        "2001:db8::1",
+        "--limit",
+        "burst=100/60",
+        "--limit",
+        "daily=5000/day",
+    ];
+    let bounded = create(&bounded);
+    assert_eq!(bounded["ip_allow"], json!(["10.0.0.0/8", "2001:db8::1"]));
+    let limits = json!([{"name": "burst", "limit": 100, "window": 60}, {"name": "daily", "limit": 5000, "quota": "day"}]);
+    assert_eq!(bounded["limits"], limits);
     assert_eq!(create(&["--full-access", "--kind", "secret"])["scopes"], json!(["chat", "inference", "project"]));
 }
 
@@ -137,6 +153,8 @@ fn a_refusal_exits_with_one_and_wrong_usage_with_two() {
         &[&key[..], &["--scope", "chat", "--full-access"]].concat(),
         &[&key[..], &["--scope", "A B"]].concat(),
         &[&key[..], &["--scope", "chat", "--expires-in", "soon"]].concat(),
+        &[&key[..], &["--scope", "chat", "--allow-ip", "10.0.0.1/8"]].concat(),
+        &[&key[..], &["--scope", "chat", "--limit", "burst=0/60"]].concat(),
         &[&key[..], &["--scope", "chat", "--kind", "root"]].concat(),
         &[&key[..], &["--scope", "chat", "--unknown"]].concat(),
         &["key", "delete", "--workspace", "acme", "not-an-id"],
@@ -268,13 +286,22 @@ async fn a_server_that_is_asked_to_stop_finishes_what_it_began() {
     assert_eq!(server.exit_code().await, Some(0));
 }
 
-/// Creates and deletes keys until the server is gone, and notes what was acknowledged.
+/// Creates, rotates and deletes keys until the server is gone, and notes what was acknowledged.
 #[derive(Default)]
 struct Journal {
+    /// Each key with its current secret.
     created: Vec<(String, String)>,
     deleted: BTreeSet<String>,
-    /// Asked to be deleted, without an answer: either way is right.
+    /// Secrets in whose place another one came at once.
+    ended: Vec<String>,
+    /// Asked to be deleted or rotated, without an answer: either way is right.
     unsure: BTreeSet<String>,
+}
+
+/// How often the server is killed: more often where time is set aside for it.
+#[expect(clippy::disallowed_methods, reason = "tests are told by the environment how long they may take")]
+fn kills() -> u32 {
+    std::env::var("KEYFOLD_TEST_KILLS").ok().and_then(|times| times.parse().ok()).unwrap_or(20)
 }
 
 fn write(port: u16, caller: &str, journal: &Mutex<Journal>, stop: &AtomicBool) {
@@ -284,12 +311,24 @@ fn write(port: u16, caller: &str, journal: &Mutex<Journal>, stop: &AtomicBool) {
         let Some(answer) = crate::support::send(port, &create) else { return };
         let body = answer.expect(201).json();
         let (id, secret) = (body["id"].as_str().unwrap().to_owned(), body["secret"].as_str().unwrap().to_owned());
-        let count = {
+        let (count, live) = {
             let mut journal = journal.lock().unwrap();
             journal.created.push((id.clone(), secret));
-            journal.created.len()
+            (journal.created.len(), journal.created.len() - journal.deleted.len())
         };
-        if count % 3 == 0 {
+        if count % 5 == 0 {
+            journal.lock().unwrap().unsure.insert(id.clone());
+            let rotate = Call::post(format!("/v1/workspaces/acme/keys/{id}/rotate")).bearer(caller).json(&json!({"grace": "now"}));
+            let Some(answer) = crate::support::send(port, &rotate) else { return };
+            let fresh = answer.expect(200).json()["secret"].as_str().unwrap().to_owned();
+            let mut journal = journal.lock().unwrap();
+            journal.unsure.remove(&id);
+            let (_, secret) = journal.created.iter_mut().find(|(made, _)| *made == id).unwrap();
+            let old = std::mem::replace(secret, fresh);
+            journal.ended.push(old);
+        }
+        // A person has so many keys and no more.
+        if count % 3 == 0 || live > 350 {
             journal.lock().unwrap().unsure.insert(id.clone());
             let Some(answer) = crate::support::send(port, &Call::delete(format!("/v1/workspaces/acme/keys/{id}")).bearer(caller)) else {
                 return;
@@ -304,11 +343,10 @@ fn write(port: u16, caller: &str, journal: &Mutex<Journal>, stop: &AtomicBool) {
 
 #[tokio::test]
 async fn a_killed_server_has_lost_no_acknowledged_write() {
-    const KILLS: u32 = 20;
-    let (_folder, cli) = founded();
+    let (folder, cli) = founded();
     let caller = cli.key(&["--full-access"]);
     let journal = Arc::new(Mutex::new(Journal::default()));
-    for round in 0..KILLS {
+    for round in 0..kills() {
         let server = Server::start(&cli, &[]).await;
         let stop = Arc::new(AtomicBool::new(false));
         let writers: Vec<_> = (0..4)
@@ -332,13 +370,18 @@ async fn a_killed_server_has_lost_no_acknowledged_write() {
     }
     let server = Server::start(&cli, &[]).await;
     let journal = journal.lock().unwrap();
-    assert!(journal.created.len() > 50 && !journal.deleted.is_empty());
+    assert!(journal.created.len() > 50 && !journal.deleted.is_empty() && !journal.ended.is_empty());
+    for secret in &journal.ended {
+        assert_eq!(verdict(&server, &caller, secret), "not_found", "a secret that was replaced works again");
+    }
     for (id, secret) in &journal.created {
         let seen = verdict(&server, &caller, secret);
         let expected = if journal.deleted.contains(id) { "not_found" } else { "valid" };
         assert!(seen == expected || journal.unsure.contains(id), "{id}: {seen} and not {expected}");
     }
     assert_eq!(cli.json(&["audit", "verify"])["whole"], true);
+    // Every page and index is looked at on the way.
+    cli.stdout(&["backup", folder.path().join("backup.db").to_str().unwrap()]);
 }
 
 #[tokio::test]

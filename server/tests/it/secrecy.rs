@@ -183,6 +183,7 @@ async fn no_secret_is_in_a_log_a_file_an_answer_or_a_page() {
         }
     }
     one_time_links(&app, &mut canaries, &with_cookie).await;
+    other_products(&app, &mut canaries).await;
     let step_up = app.send(with_cookie(Call::post("/_app/step_up")).form(&[("password", PASSWORD)])).await.expect(200);
     canaries.add(&step_up.cookies()[0].1);
 
@@ -215,6 +216,38 @@ async fn one_time_links(app: &App, canaries: &mut Canaries, with_cookie: &impl F
     }
     let listed = app.as_(Actor::Admin, Call::get("/v1/workspaces/acme/invitations")).await.expect(200);
     canaries.assert_absent(&listed.body, "the open invitations");
+}
+
+/// Makes keys as clients of other products do, and has their lists and refusals looked at.
+async fn other_products(app: &App, canaries: &mut Canaries) {
+    const TOKEN: &str = "/api/generate_token";
+    const KEYS: &str = "/api/v1/admin/api_keys";
+    let credentials = json!({"username": "founder", "password": PASSWORD, "workspace": "acme"});
+    let token = app.send(Call::post(TOKEN).json(&credentials)).await.expect(200).json()["token"].as_str().unwrap().to_owned();
+    let body = json!({"name": "n", "prompt_id": "default", "chunks": 2});
+    let made = app.send(Call::post("/api/create_api_key").bearer(&token).json(&body)).await.expect(201).json();
+    let user = Actor::KeyOwner.user(app).await;
+    let issued = app.as_(Actor::ManagementKey, Call::post(KEYS).json(&json!({"user_id": user}))).await.expect(201).json();
+    let secrets = [token.as_str(), made["key"].as_str().unwrap(), issued["secret_key"].as_str().unwrap()];
+    for secret in secrets {
+        canaries.add(secret);
+    }
+    for secret in secrets {
+        for (name, answer) in [
+            ("the list of DocsGPT", app.send(Call::get("/api/get_api_keys").bearer(&token)).await),
+            ("a deletion by secret", app.send(Call::post("/api/delete_api_key").bearer(&token).json(&json!({"id": secret}))).await),
+            ("a secret as a session", app.send(Call::get("/api/sources").bearer(&format!("{secret}x"))).await),
+            ("a secret as a password", app.send(Call::post(TOKEN).json(&json!({"username": "x", "password": secret}))).await),
+            ("the list of h2oGPTe", app.as_(Actor::ManagementKey, Call::get(KEYS)).await),
+            ("a secret as a filter", app.as_(Actor::ManagementKey, Call::get(format!("{KEYS}?filter={secret}&limit={secret}"))).await),
+            ("a secret as an id", app.as_(Actor::ManagementKey, Call::delete(format!("{KEYS}/{secret}"))).await),
+            ("a secret as a user", app.as_(Actor::ManagementKey, Call::post(KEYS).json(&json!({"user_id": secret}))).await),
+            ("a secret as a caller", app.send(Call::get("/rpc/meta").bearer(&format!("{secret}x"))).await),
+        ] {
+            canaries.assert_absent(&answer.body, name);
+            canaries.assert_absent(format!("{:?}", answer.headers).as_bytes(), name);
+        }
+    }
 }
 
 #[tokio::test]

@@ -463,11 +463,12 @@ mod tests {
     use super::*;
 
     fn patch(json: &str) -> Result<KeyPatch, serde_json::Error> {
-        serde_json::from_str::<KeyPatchBody>(json).map(|body| body.into_patch(None))
+        serde_json::from_str::<KeyPatchBody>(json).map(|body| body.into_patch(None).unwrap())
     }
 
     fn new_key(rest: &str) -> Result<NewKey, serde_json::Error> {
-        serde_json::from_str::<NewKeyBody>(&format!(r#"{{"kind":"secret","scopes":["chat"]{rest}}}"#)).map(NewKey::from)
+        serde_json::from_str::<NewKeyBody>(&format!(r#"{{"kind":"secret","scopes":["chat"]{rest}}}"#))
+            .map(|body| NewKey::try_from(body).unwrap())
     }
 
     #[test]

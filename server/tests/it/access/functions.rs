@@ -18,6 +18,11 @@ fn one(target: &Target) -> [(&str, &str); 2] {
     [("workspace", "acme"), ("id", &target.key)]
 }
 
+/// The fields that name the route map and its version.
+fn routes(target: &Target) -> [(&str, &str); 2] {
+    [("workspace", "acme"), ("version", &target.routes)]
+}
+
 fn complete_setup() -> Call {
     let fields = [
         ("token", "0000000000000000000000"),
@@ -97,6 +102,17 @@ pub(super) fn rows() -> Vec<Row> {
         row("/_app/change_expiry", |target| form("change_expiry", &[&one(target)[..], &[("version", "1"), ("expiry", "30")]].concat()), one_key),
         row("/_app/change_interval",
             |target| form("change_interval", &[&one(target)[..], &[("version", "1"), ("inactivity_days", "30")]].concat()), one_key),
+        row("/_app/get_key_limits", |target| ask("get_key_limits", &json!({"workspace": "acme", "id": target.key})), one_key),
+        // A limit that its holder can lift is none.
+        row("/_app/change_addresses",
+            |target| form("change_addresses", &[&one(target)[..], &[("version", "1"), ("ip_allow", "10.0.0.0/8")]].concat()),
+            people([401, 404, 404, 403, 200, 404, 200, 404])),
+        row("/_app/change_limits",
+            |target| form("change_limits", &[
+                &one(target)[..],
+                &[("version", "1"), ("limits[0][name]", "daily"), ("limits[0][most]", "9"), ("limits[0][span]", "day")],
+            ].concat()),
+            people([401, 404, 404, 403, 200, 404, 200, 404])),
         row("/_app/deactivate_key", |target| form("deactivate_key", &one(target)), one_key),
         row("/_app/activate_key", |target| form("activate_key", &one(target)), people([401, 404, 404, 403, 200, 404, 200, 404])),
         row("/_app/explain_key",
@@ -144,6 +160,23 @@ pub(super) fn rows() -> Vec<Row> {
         row("/_app/create_scope", |target| form("create_scope", &[("workspace", "acme"), ("name", &target.fresh)]), manage),
         row("/_app/update_scope", |_| form("update_scope", &[("workspace", "acme"), ("name", "reports"), ("description", "x")]), manage),
         row("/_app/delete_scope", |_| form("delete_scope", &[("workspace", "acme"), ("name", "reports")]), manage),
+        row("/_app/get_routes", |_| ask("get_routes", &json!({"workspace": "acme"})), see_workspace),
+        row("/_app/try_route", |_| ask("try_route", &json!({"workspace": "acme", "method": "GET", "path": "/", "key": ""})), see_workspace),
+        row("/_app/get_route_rule", |_| ask("get_route_rule", &json!({"workspace": "acme", "position": 1})), manage),
+        row("/_app/save_route_rule",
+            |target| form("save_route_rule", &[&routes(target)[..], &[("methods", "GET"), ("path", "/a"), ("access", "deny")]].concat()), manage),
+        row("/_app/move_route_rule", |target| form("move_route_rule", &[&routes(target)[..], &[("step", "1 down")]].concat()), manage),
+        row("/_app/delete_route_rule", |target| form("delete_route_rule", &[&routes(target)[..], &[("position", "1")]].concat()), manage),
+        row("/_app/get_route_preset", |_| ask("get_route_preset", &json!({"workspace": "acme", "name": "openai"})), manage),
+        row("/_app/load_route_preset", |target| form("load_route_preset", &[&routes(target)[..], &[("name", "openai")]].concat()), manage),
+        row("/_app/list_route_versions", |_| ask("list_route_versions", &json!({"workspace": "acme"})), see_workspace),
+        row("/_app/get_route_version",
+            |target| ask("get_route_version", &json!({"workspace": "acme", "version": target.routes.parse::<i64>().unwrap()})), manage),
+        row("/_app/revert_routes", |target| form("revert_routes", &[&routes(target)[..], &[("to", &target.routes)]].concat()), manage),
+        row("/_app/get_route_import", |_| ask("get_route_import", &json!({"workspace": "acme"})), manage),
+        row("/_app/preview_import",
+            |_| form("preview_import", &[("workspace", "acme"), ("document", "openapi: 3\npaths: {/a: {get: {}}}"), ("read", "deny")]), manage),
+        row("/_app/save_import", |target| form("save_import", &[&routes(target)[..], &[("rules", "[]")]].concat()), manage),
         row("/_app/delete_key", |target| form("delete_key", &[("workspace", "acme"), ("id", &target.key)]), one_key),
         row("/_app/get_policy", |_| ask("get_policy", &json!({"workspace": "acme"})), admins),
         row("/_app/get_policy", |_| ask("get_policy", &json!({"workspace": ""})), of_instance),
@@ -168,6 +201,7 @@ pub(super) fn rows() -> Vec<Row> {
         row("/_app/add_member", |_| form("add_member", &[("workspace", "acme"), ("user", "keyowner"), ("role", "member")]), manage_members),
         row("/_app/update_member",
             |target| form("update_member", &[("workspace", "acme"), ("user", &target.person), ("role", "viewer")]), manage_members),
+        row("/_app/limit_member", |target| form("limit_member", &[("workspace", "acme"), ("user", &target.person)]), manage_members),
         row("/_app/remove_member", |target| form("remove_member", &[("workspace", "acme"), ("user", &target.person)]), manage_members),
         row("/_app/invite_member", |_| form("invite_member", &[("workspace", "acme"), ("role", "member")]), manage_members),
         row("/_app/withdraw_invitation",

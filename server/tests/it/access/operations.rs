@@ -174,8 +174,7 @@ pub(super) fn rows() -> Vec<Row> {
         row("get_routes", |_| Call::get(ROUTES), see_workspace),
         row("update_routes", |_| Call::new(axum::http::Method::PUT, ROUTES).json(&json!({"preset": "openai"})), people_manage(200)),
         row("list_route_versions", |_| Call::get(format!("{ROUTES}/versions")), see_workspace),
-        // There is no such version.
-        row("get_route_version", |_| Call::get(format!("{ROUTES}/versions/0")), [401, 404, 404, 404, 404, 404, 404, 404, 401, 403, 403, 404, 403, 404, 404, 401, 401]),
+        row("get_route_version", |target| Call::get(format!("{ROUTES}/versions/{}", target.routes)), see_workspace),
         row("list_route_presets", |_| Call::get(format!("{ROUTES}/presets")), see_workspace),
         row("test_routes", |_| Call::post(format!("{ROUTES}:test")).json(&json!({"method": "GET", "path": "/"})), see_workspace),
         row("import_routes", |_| Call::post(format!("{ROUTES}:import")).json(&json!({"document": "openapi: 3\npaths: {/a: {get: {}}}", "read": {"access": "deny"}})),

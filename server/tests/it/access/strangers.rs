@@ -15,6 +15,7 @@ fn acts(workspace: &str, key: &str) -> Vec<Call> {
     vec![
         Call::get(&path),
         Call::patch(&path).json(&json!({"name": "taken over"})),
+        Call::patch(&path).json(&json!({"ip_allow": [], "limits": []})),
         Call::patch(&path).header("if-match", "\"1\"").json(&json!({"scopes": ["chat"]})),
         Call::post(format!("{path}/deactivate")).json(&json!({"reason": "mine"})),
         Call::post(format!("{path}/activate")),
@@ -250,6 +251,10 @@ async fn the_pages_functions_tell_strangers_no_more_than_the_api() {
             Call::post("/_app/verify_audit").json(&json!({"workspace": workspace})),
             Call::post("/_app/explain_key").json(&json!({"workspace": workspace, "id": id, "question": {}})),
             Call::post("/_app/get_key_audit").json(&json!({"workspace": workspace, "id": id})),
+            Call::post("/_app/get_routes").json(&json!({"workspace": workspace})),
+            Call::post("/_app/try_route").json(&json!({"workspace": workspace, "method": "GET", "path": "/", "key": id})),
+            Call::post("/_app/get_route_version").json(&json!({"workspace": workspace, "version": 1})),
+            Call::post("/_app/save_import").form(&[named[0], ("version", "0"), ("rules", "[]")]),
             Call::post("/_app/create_key")
                 .json(&json!({"workspace": workspace, "form": {"kind": "secret", "scopes": ["chat"]}, "idempotency_key": "1"})),
         ]
@@ -272,6 +277,7 @@ fn acts_on_people(workspace: &str, user: &str, invitation: &str, key: &str) -> V
     let path = format!("/v1/workspaces/{workspace}");
     vec![
         Call::patch(format!("{path}/members/{user}")).json(&json!({"role": "viewer"})),
+        Call::new(axum::http::Method::PUT, format!("{path}/members/{user}/limits")).json(&json!({"limits": []})),
         Call::delete(format!("{path}/members/{user}")),
         Call::delete(format!("{path}/invitations/{invitation}")),
         Call::post(format!("{path}/left-keys")).json(&json!({"decision": "revoke", "keys": [key]})),

@@ -199,11 +199,11 @@ impl App {
         }
     }
 
-    /// Puts a preset's rules in force in acme, as a new version.
-    pub(crate) async fn routes(&self, preset: &str) {
+    /// Puts a preset's rules in force in acme, and says which version they are.
+    pub(crate) async fn routes(&self, preset: &str) -> i64 {
         let rules = presets::find(preset).unwrap().rules();
         let (map, source) = (RouteMap::read(&rules).unwrap(), RouteSource::Preset(preset.to_owned()));
-        self.engine.routes.replace(&operator(), &self.acme, map, source, None).await.unwrap();
+        self.engine.routes.replace(&operator(), &self.acme, map, source, None).await.unwrap().version()
     }
 
     /// A resource and a scope of zeta's own.
@@ -233,6 +233,13 @@ impl App {
         Answer::of(self.service.from_peer(peer.into()).answer(call.into_request()).await).await
     }
 
+    /// The answer to a request that comes through a proxy at that address, of a server that trusts 198.18.0.0/15.
+    pub(crate) async fn send_through(&self, proxy: Ipv4Addr, call: Call) -> Answer {
+        let config = Config::of(&[("data_dir", &self.folder.path().display().to_string()), ("trusted_proxies", "198.18.0.0/15")]);
+        let service = app_service(AppState::new(self.engine.clone(), config.unwrap()));
+        Answer::of(service.from_peer(proxy.into()).answer(call.into_request()).await).await
+    }
+
     fn next_address(&self) -> Ipv4Addr {
         let mut last = self.addresses.lock().unwrap();
         *last += 1;
@@ -247,6 +254,16 @@ impl App {
             Credential::Session(token) => call.header("cookie", &format!("{COOKIE}={token}")).header("sec-fetch-site", "same-origin"),
         };
         self.send(call).await
+    }
+
+    /// Lets an actor show another secret from now on.
+    pub(crate) async fn show(&self, actor: Actor, secret: &str) {
+        self.credentials.lock().await.insert(actor, Credential::Bearer(secret.to_owned()));
+    }
+
+    /// Is it a key that this actor shows?
+    pub(crate) async fn shows_a_key(&self, actor: Actor) -> bool {
+        matches!(actor.credential(self).await, Credential::Bearer(_))
     }
 
     /// Lets an actor begin a new session the next time.

@@ -52,6 +52,11 @@ impl Cli {
         self.command(arguments).stdin(Stdio::null()).output().unwrap()
     }
 
+    /// Starts a command and does not wait for it.
+    pub(crate) fn spawn(&self, arguments: &[&str]) -> Child {
+        self.command(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    }
+
     /// What a command that succeeds prints on standard output.
     #[track_caller]
     pub(crate) fn stdout(&self, arguments: &[&str]) -> String {

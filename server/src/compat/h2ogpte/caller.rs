@@ -1,0 +1,95 @@
+//! Who calls: a management key in `Authorization: Bearer …`, acting in its own workspace. Cookies are not looked at.
+
+use axum::extract::{FromRequestParts, Path};
+use axum::http::request::Parts;
+use axum::http::{HeaderName, Method};
+use keyfold_domain::ids::{KeyId, WorkspaceId};
+use keyfold_domain::policy::{ActingKey, Actor, Principal, RequestInfo};
+use keyfold_domain::problem::{Problem, ProblemCode};
+
+use super::Refusal;
+use crate::auth::{bearer, user_agent};
+use crate::state::AppState;
+
+/// Sent while a client waits for a job: the call is no use of the key.
+const INTERNAL_POLL: HeaderName = HeaderName::from_static("x-h2ogpte-internal-poll");
+
+/// A management key that works.
+pub(super) struct Caller {
+    pub(super) actor: Actor,
+    pub(super) workspace: WorkspaceId,
+}
+
+impl Caller {
+    /// The key behind the call.
+    pub(super) fn key(&self) -> Option<&ActingKey> {
+        match &self.actor.principal {
+            Principal::Key(key) => Some(key),
+            _ => None,
+        }
+    }
+}
+
+/// Only asking after a job may go uncounted: whoever has a key must not be able to hide that they use it.
+fn is_uncounted(parts: &Parts) -> bool {
+    parts.method == Method::GET
+        && parts.uri.path().starts_with("/api/v1/jobs/")
+        && parts.headers.get(&INTERNAL_POLL).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"true"))
+}
+
+impl FromRequestParts<AppState> for Caller {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Refusal> {
+        let nothing = || Problem::new(ProblemCode::Unauthenticated, "Send a management key as `Authorization: Bearer …`.");
+        let secret = bearer(&parts.headers)?.ok_or_else(nothing)?;
+        let info = parts.extensions.get::<RequestInfo>().cloned().unwrap_or_default();
+        let verifier = &state.engine.verifier;
+        let actor = if is_uncounted(parts) {
+            verifier.authenticate_uncounted(secret, &info)
+        } else {
+            verifier.authenticate_from(secret, &info, user_agent(&parts.headers))
+        }?;
+        match &actor.principal {
+            Principal::Key(key) => Ok(Self { workspace: key.workspace_id.clone(), actor }),
+            _ => Err(nothing().into()),
+        }
+    }
+}
+
+/// A management key of somebody who administers the workspace's keys. All routes about keys are for these alone.
+pub(super) struct Administrator(pub(super) Caller);
+
+impl FromRequestParts<AppState> for Administrator {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Refusal> {
+        let caller = Caller::from_request_parts(parts, state).await?;
+        state.engine.keys.may_administer(&caller.actor, &caller.workspace).await?;
+        Ok(Self(caller))
+    }
+}
+
+/// The last part of the address, decoded. What cannot be decoded names nothing.
+pub(super) struct Name(pub(super) String);
+
+impl FromRequestParts<AppState> for Name {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Refusal> {
+        let path = Path::<String>::from_request_parts(parts, state).await;
+        Ok(Self(path.map_err(|_| Problem::not_found())?.0))
+    }
+}
+
+/// The key that an address names. A malformed id names nothing.
+pub(super) struct KeyName(pub(super) KeyId);
+
+impl FromRequestParts<AppState> for KeyName {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Refusal> {
+        let Name(text) = Name::from_request_parts(parts, state).await?;
+        Ok(Self(text.parse().map_err(|_| Problem::not_found())?))
+    }
+}
