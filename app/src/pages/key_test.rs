@@ -226,7 +226,7 @@ fn Answer(explained: Explanation) -> impl IntoView {
                 .then(|| view! { <span class="small soft">"Answered with " <code translate="no">{code.as_str()}</code></span> })}
         </h3>
         {route.map(|route| view! { <p class="break">{route.why}</p> })}
-        <ol class="checks" aria-label="Checks, in their order">
+        <ol class="test-checks" aria-label="Checks, in their order">
             {checks.into_iter().map(|check| view! { <One check first=code /> }).collect_view()}
         </ol>
     }
@@ -236,9 +236,9 @@ fn Answer(explained: Explanation) -> impl IntoView {
 fn One(check: Check, first: Code) -> impl IntoView {
     let Check { code, passed, detail, remedy, at } = check;
     let (class, icon, word) = match (passed, code == first) {
-        (true, _) => ("check check-passed", "check", "Passed"),
-        (false, true) => ("check check-failed", "x", "Failed"),
-        (false, false) => ("check check-failed", "x", "Fails as well"),
+        (true, _) => ("test-check test-passed", "check", "Passed"),
+        (false, true) => ("test-check test-failed", "x", "Failed"),
+        (false, false) => ("test-check test-failed", "x", "Fails as well"),
     };
     view! {
         <li class=class>
@@ -246,19 +246,18 @@ fn One(check: Check, first: Code) -> impl IntoView {
             <div>
                 <strong>{subject(code)}</strong>
                 " "
-                <span class="check-word">{word}</span>
+                <span class="test-word">{word}</span>
                 <p class="break">
                     {detail}
                     {at
                         .map(|at| {
                             view! {
-                                " ("
+                                " · "
                                 <Moment at precision=Precision::Minute />
-                                ")"
                             }
                         })}
                 </p>
-                {remedy.map(|remedy| view! { <p class="break check-remedy">{remedy}</p> })}
+                {remedy.map(|remedy| view! { <p class="break test-remedy">{remedy}</p> })}
             </div>
         </li>
     }

@@ -129,7 +129,8 @@ pub(crate) async fn is_known_to(conn: &mut Conn<'_>, user: &UserId, to: &UserId,
     let sql = "SELECT COUNT(*) FROM (
         SELECT 1 FROM memberships own JOIN memberships theirs ON theirs.workspace_id = own.workspace_id
             WHERE own.user_id = $1 AND theirs.user_id = $2
-        UNION ALL SELECT 1 FROM keys WHERE owner_id = $2 AND workspace_id = $3
+        UNION ALL SELECT 1 FROM keys WHERE owner_id = $2 AND workspace_id = $3 AND deleted_at IS NULL
+        UNION ALL SELECT 1 FROM keys WHERE owner_id = $2 AND workspace_id = $3 AND deleted_at IS NOT NULL
         LIMIT 1) t";
     let found: i64 = on!(conn, raw => sqlx::query_scalar(sql)
         .bind(to.as_str())
