@@ -54,7 +54,7 @@ pub(super) fn TestKeyDialog(view: KeyView, page: KeysPageContext) -> impl IntoVi
     };
     view! {
         <Dialog title="Test this key’s access" intro=intro.into_any() leave=page.list>
-            <Suspense>
+            <Transition>
                 {move || {
                     let (typed, view) = (typed.clone(), view.clone());
                     Suspend::new(async move {
@@ -67,7 +67,7 @@ pub(super) fn TestKeyDialog(view: KeyView, page: KeysPageContext) -> impl IntoVi
                         view! { <Asking view typed fault explained page /> }
                     })
                 }}
-            </Suspense>
+            </Transition>
         </Dialog>
     }
 }
