@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Measures the binary as it is shipped, prints one table and writes docs/benchmarks.md. Takes about five minutes, and
-# wants a machine on which nothing else runs.
+# Measures the binary as it is shipped, prints one table and writes docs/benchmarks.md; then what Lighthouse says of the list
+# of keys. Takes about eight minutes, and wants a machine on which nothing else runs.
 #   scripts/bench.sh            everything
 #   scripts/bench.sh --quick    short slices and fewer keys, to see that it works; writes nothing
 #
@@ -31,3 +31,6 @@ trap 'rm -rf "$folder"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 scripts/postgres.sh --durable "$release/bench" run --keyfold "$release/keyfold" --folder "$folder" "${arguments[@]}"
+
+# Last, because it fails if the list of keys is slower than promised: Lighthouse, five runs, the figures in target/lighthouse.json.
+[ "${1:-}" = --quick ] || scripts/e2e.sh lighthouse

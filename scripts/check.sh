@@ -15,4 +15,5 @@ stage "weight of the site" cargo run --quiet --locked -p site -- budget
 stage "lints, server" cargo clippy --locked "${host_packages[@]}" -p site --all-targets -- -D warnings
 stage "lints, browser" cargo clippy --locked -p frontend -p keyfold-app --target wasm32-unknown-unknown -- -D warnings
 stage "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items "${host_packages[@]}"
+stage "tests of docs/traps.md" scripts/traps.sh
 stage "generated files" scripts/generate.sh --check

@@ -63,7 +63,7 @@ export INSTA_SNAPSHOT_REFERENCES_FILE=$logs/snapshots
 
 tests "tests, site tool" run_tests -p site
 some_ran
-tests "tests, SQLite and PostgreSQL" scripts/postgres.sh bash -c 'run_tests "$@"' -- "${host_packages[@]}"
+tests "tests, SQLite, PostgreSQL, proxies" scripts/proxies.sh scripts/postgres.sh bash -c 'run_tests "$@"' -- "${host_packages[@]}"
 some_ran
 stage "snapshots" scripts/snapshots.sh "$INSTA_SNAPSHOT_REFERENCES_FILE"
 tests "tests, examples in documentation" cargo test --locked --doc "${host_packages[@]}"

@@ -16,8 +16,8 @@
 //! ```
 //!
 //! Generated are `pub(crate) static FILES: &[SiteFile]`, sorted by path so that it can be searched by halves, and
-//! `pub(crate) const JS`, `WASM` and `CSS`, each `Option<&str>`: the paths that a page has to name. Without a built site
-//! `FILES` is empty and the three are `None`; the server still works, with plain forms and no styles.
+//! `pub(crate) const JS`, `WASM`, `CSS` and `SHORTCUTS`, each `Option<&str>`: the paths that a page has to name. Without a
+//! built site `FILES` is empty and the four are `None`; the server still works, with plain forms and no styles.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -54,7 +54,7 @@ fn out_dir() -> Result<PathBuf, &'static str> {
 
 fn empty() -> String {
     let mut code = String::from("pub(crate) static FILES: &[SiteFile] = &[];\n");
-    for name in ["JS", "WASM", "CSS"] {
+    for name in ["JS", "WASM", "CSS", "SHORTCUTS"] {
         code.extend(["pub(crate) const ", name, ": Option<&str> = None;\n"]);
     }
     code
@@ -82,7 +82,7 @@ fn table(manifest: &Value, site: &Path, copies: &Path) -> Result<String, Box<dyn
         )?;
     }
     code += "];\n";
-    for (name, member) in [("JS", "js"), ("WASM", "wasm"), ("CSS", "css")] {
+    for (name, member) in [("JS", "js"), ("WASM", "wasm"), ("CSS", "css"), ("SHORTCUTS", "shortcuts")] {
         writeln!(code, "pub(crate) const {name}: Option<&str> = Some({:?});", text(manifest, member)?)?;
     }
     Ok(code)

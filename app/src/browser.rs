@@ -123,10 +123,15 @@ pub(crate) fn focused() -> Option<HtmlElement> {
     (element.tag_name() != "BODY").then_some(element)
 }
 
-/// Opens a dialog over the page. It may stand in the page as a panel (`open`) because it came that way from the server.
+/// Opens a dialog over the page. It may stand in the page as a panel (`open`) because it came that way from the server. The
+/// keyboard goes to what the dialog names, or else to its first field; the browser alone would choose the cross.
 pub(crate) fn show_modal(dialog: &HtmlDialogElement) {
     let _ = dialog.remove_attribute("open");
     let _ = dialog.show_modal();
+    let find = |selector| dialog.query_selector(selector).ok().flatten().and_then(|found| found.dyn_into::<HtmlElement>().ok());
+    if let (None, Some(field)) = (find("[autofocus]"), find(".dialog-body :is(input:not([type=hidden]), select, textarea)")) {
+        let _ = field.focus();
+    }
 }
 
 /// Acts once the element is part of the document: at once, or before the next picture is drawn. Views that come out of a
@@ -177,10 +182,15 @@ pub(crate) fn download(name: &str, text: &str) -> Result<(), JsValue> {
 
 /// Sets the theme of the page at once; the cookie follows by a server function.
 pub(crate) fn set_theme(attribute: Option<&str>) {
+    set_root("data-theme", attribute);
+}
+
+/// Sets an attribute of the document's root, or takes it away.
+pub(crate) fn set_root(attribute: &str, value: Option<&str>) {
     if let Some(root) = document().document_element() {
-        let _ = match attribute {
-            Some(theme) => root.set_attribute("data-theme", theme),
-            None => root.remove_attribute("data-theme"),
+        let _ = match value {
+            Some(value) => root.set_attribute(attribute, value),
+            None => root.remove_attribute(attribute),
         };
     }
 }

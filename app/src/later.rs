@@ -10,7 +10,7 @@ use leptos_router::hooks::use_location;
 
 use crate::browser;
 use crate::pages::{
-    AccountPage, DeleteKeyDialog, EditScopesDialog, FilterKeysDialog, HomePage, InvitePage, KeyPage, NewKeyDialog, PlacePage, ResetPage,
+    AccountPages, DeleteKeyDialog, EditScopesDialog, HomePage, InvitePage, KeyPage, NewKeyDialog, OverKeysDialog, PlacePage, ResetPage,
     SetupPage, SignInPage, SystemPage,
 };
 
@@ -48,10 +48,10 @@ later! {
     SignIn: SignInPage from gates by sign_in, fetch_sign_in;
     Invite: InvitePage from links by invite, fetch_invite;
     Reset: ResetPage from links by reset, fetch_reset;
-    Account: AccountPage from account by account, fetch_account;
+    Account: AccountPages from account by account, fetch_account;
     NewKey: NewKeyDialog from dialogs by new_key, fetch_new_key;
     EditScopes: EditScopesDialog from dialogs by edit_scopes, fetch_edit_scopes;
-    FilterKeys: FilterKeysDialog from dialogs by filter_keys, fetch_filter_keys;
+    FilterKeys: OverKeysDialog from dialogs by filter_keys, fetch_filter_keys;
     DeleteKey: DeleteKeyDialog from dialogs by delete_key, fetch_delete_key;
     Key: KeyPage from key by key, fetch_key;
     Place: PlacePage from places by place, fetch_place;
@@ -86,7 +86,7 @@ pub(crate) async fn fetch(path: &str) -> Result<(), SplitLoaderError> {
         ["reset"] => fetch_reset().await,
         ["account", ..] => fetch_account().await,
         ["system", ..] => fetch_system().await,
-        ["w", _, "keys", "filter"] => fetch_filter_keys().await,
+        ["w", _, "keys", "filter", ..] => fetch_filter_keys().await,
         ["w", _, "keys", "new"] => fetch_new_key().await,
         ["w", _, "keys", _, "scopes"] => fetch_edit_scopes().await,
         ["w", _, "keys", _, "delete"] => fetch_delete_key().await,

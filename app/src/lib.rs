@@ -49,7 +49,7 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/system/*rest") view={Lazy::<later::System>::new()} ssr=SsrMode::Async />
                     <ParentRoute path=path!("/w/:workspace/keys") view=KeysPage ssr=SsrMode::Async>
                         <Route path=path!("") view=|| () ssr=SsrMode::Async />
-                        <Route path=path!("/filter") view={Lazy::<later::FilterKeys>::new()} ssr=SsrMode::Async />
+                        <Route path=path!("/filter/*rest") view={Lazy::<later::FilterKeys>::new()} ssr=SsrMode::Async />
                         <Route path=path!("/new") view={Lazy::<later::NewKey>::new()} ssr=SsrMode::Async />
                         <Route path=path!("/:id/scopes") view={Lazy::<later::EditScopes>::new()} ssr=SsrMode::Async />
                         <Route path=path!("/:id/delete") view={Lazy::<later::DeleteKey>::new()} ssr=SsrMode::Async />

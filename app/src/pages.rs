@@ -1,14 +1,17 @@
 //! One file per screen.
 
 mod account;
+mod account_pages;
 mod audit;
 mod audit_events;
 mod bulk;
+mod columns;
 mod conflict;
 mod console;
 mod delete_key;
 mod edit_scopes;
 mod filter_keys;
+mod find;
 mod home;
 mod invite;
 mod key;
@@ -20,6 +23,7 @@ mod key_rotation;
 mod key_secrets;
 mod key_test;
 mod key_usage;
+mod keyboard;
 mod keys;
 mod keys_table;
 mod left_key_dialog;
@@ -54,11 +58,13 @@ mod user_dialogs;
 mod users;
 mod workspaces;
 
-pub(crate) use account::AccountPage;
+pub(crate) use account_pages::AccountPages;
 pub(crate) use console::Console;
+#[cfg(feature = "ssr")]
+pub(crate) use console::{SYSTEM, offered_places};
 pub(crate) use delete_key::DeleteKeyDialog;
 pub(crate) use edit_scopes::EditScopesDialog;
-pub(crate) use filter_keys::FilterKeysDialog;
+pub(crate) use filter_keys::OverKeysDialog;
 pub(crate) use home::HomePage;
 pub(crate) use invite::{InvitePage, ResetPage};
 pub(crate) use key::KeyPage;

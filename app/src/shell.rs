@@ -12,9 +12,11 @@ use leptos_axum::ResponseOptions;
 use leptos_meta::MetaTags;
 
 use crate::App;
+use crate::components::Icon;
 use crate::functions::context::{RequestContext, Theme};
 use crate::functions::fault::Fault;
 use crate::functions::one_time_link::OneTimeLink;
+use crate::functions::preferences::OFF;
 use crate::pages::link_once::{LinkOncePage, LinkWords};
 use crate::pages::secret_once::{AlreadyRotatedPage, AlreadyShownPage, SecretOncePage};
 
@@ -27,6 +29,8 @@ pub struct SiteAssets {
     pub wasm: Option<String>,
     /// `/pkg/keyfold.<hash>.css`.
     pub css: Option<String>,
+    /// `/pkg/shortcuts.<hash>.js`.
+    pub shortcuts: Option<String>,
 }
 
 /// The policy of every page: nothing but our own files, and inline script only with this answer's nonce.
@@ -52,19 +56,59 @@ pub fn shell(assets: SiteAssets, _options: LeptosOptions) -> impl IntoView {
     set_policy();
     let request = use_context::<RequestContext>();
     let theme = request.as_ref().map(|request| request.theme).unwrap_or_default();
-    let insecure = request.is_some_and(|request| request.insecure_http);
+    let insecure = request.as_ref().is_some_and(|request| request.insecure_http);
+    let quiet = request.as_ref().is_some_and(|request| !request.shortcuts);
+    let hidden = request.map(|request| request.hidden_columns.to_string()).filter(|hidden| !hidden.is_empty());
     view! {
         <!DOCTYPE html>
-        <html lang="en" data-theme=theme.attribute() data-insecure=insecure.then_some("")>
+        <html
+            lang="en"
+            data-theme=theme.attribute()
+            data-shortcuts=quiet.then_some(OFF)
+            data-hidden=hidden
+        >
             <head>
                 <Head css=assets.css />
                 {assets.js.zip(assets.wasm).map(|(js, wasm)| view! { <Hydration js wasm /> })}
+                {assets.shortcuts.map(|src| view! { <script type="module" src=src nonce=use_nonce()></script> })}
                 <MetaTags />
             </head>
             <body>
                 <App />
+                <Foot />
+                {insecure.then(|| view! { <InsecureBanner /> })}
             </body>
         </html>
+    }
+}
+
+/// Said on every page that came over plain HTTP, above everything else by the style sheet. Outside the app as the foot is.
+#[component]
+fn InsecureBanner() -> impl IntoView {
+    view! {
+        <aside class="insecure" aria-label="Warning">
+            <Icon name="lock-open" />
+            <span>
+                "This page came over plain HTTP: passwords and keys can be read on the way. "
+                "Put Keyfold behind HTTPS before others use it."
+            </span>
+        </aside>
+    }
+}
+
+/// What is at the foot of every page of somebody who is signed in, always in the same place. It stands outside the app, so
+/// that the browser's half does not carry it; the style sheet hides it where there is no header.
+#[component]
+fn Foot() -> impl IntoView {
+    view! {
+        <footer class="foot">
+            <nav aria-label="Help">
+                <a href="/account/find" aria-keyshortcuts="Control+K">
+                    "Find"
+                </a>
+                <a href="/account/keyboard">"Keyboard shortcuts"</a>
+            </nav>
+        </footer>
     }
 }
 
@@ -102,12 +146,12 @@ fn plain(css: Option<String>, theme: Theme, insecure: bool, title: &'static str,
     owner.with(|| {
         view! {
             <!DOCTYPE html>
-            <html lang="en" data-theme=theme.attribute() data-insecure=insecure.then_some("")>
+            <html lang="en" data-theme=theme.attribute()>
                 <head>
                     <Head css />
                     <title>{title}</title>
                 </head>
-                <body>{page}</body>
+                <body>{page} {insecure.then(|| view! { <InsecureBanner /> })}</body>
             </html>
         }
         .to_html()

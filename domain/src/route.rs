@@ -200,7 +200,9 @@ impl RouteMap {
                     Fit::Path => Step::Path,
                     Fit::Query => Step::Query,
                     Fit::Whole(captures) => {
-                        steps.into_iter().for_each(|steps| steps.push(Step::Fits));
+                        if let Some(steps) = steps {
+                            steps.push(Step::Fits);
+                        }
                         return Ok(RouteMatch { position: at + 1, rule, demand: Demand::of(&rule.outcome, &captures)? });
                     }
                 }
@@ -270,6 +272,7 @@ mod tests {
             scopes,
             resources,
             ip_allow: vec![],
+            limits: None,
             created_at: Timestamp::from_millis(0),
             expires_at: None,
             inactivity_days: None,

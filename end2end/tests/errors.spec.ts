@@ -398,7 +398,7 @@ test('no key and no match are two things, and a search finds by name and by last
   const keys = new KeysPage(admin);
   await keys.search.fill('zebra');
   await expect(admin.getByRole('heading', { name: 'No key matches' })).toBeVisible();
-  await expect(admin.getByText('Nothing among the current keys contains “zebra”.')).toBeVisible();
+  await expect(admin.getByText('Nothing on this list contains “zebra”.')).toBeVisible();
   expect(new URL(admin.url()).searchParams.get('q')).toBe('zebra');
   await expect(keys.search).toBeFocused();
   await keys.search.fill('NIGHT');

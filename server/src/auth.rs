@@ -7,6 +7,6 @@ mod cookies;
 mod origin;
 
 pub(crate) use actor::{RequestActor, bearer, identify, user_agent};
-pub(crate) use client_ip::client_ip;
+pub(crate) use client_ip::{client_ip, is_trusted};
 pub(crate) use cookies::{cookie, session_cookies};
 pub(crate) use origin::same_origin_only;

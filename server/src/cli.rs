@@ -14,6 +14,7 @@ mod openapi;
 mod operator;
 mod output;
 mod pepper;
+mod proxy_config;
 mod resource;
 mod restore;
 mod serve;
@@ -68,6 +69,7 @@ enum Command {
     Demo(demo::Args),
     Doctor(doctor::Args),
     CheckConfig(check_config::Args),
+    ProxyConfig(proxy_config::Args),
     Openapi(openapi::Args),
 }
 
@@ -109,6 +111,7 @@ async fn dispatch(cli: Cli, printer: &Printer) -> Result<(), CliError> {
         Command::Demo(args) => Box::pin(demo::run(args, &config, printer)).await,
         Command::Doctor(args) => doctor::run(args, &config, printer).await,
         Command::CheckConfig(args) => check_config::run(args, &config, printer),
+        Command::ProxyConfig(args) => proxy_config::run(&args, &config, printer),
         Command::Openapi(args) => openapi::run(args, &config, printer).await,
     }
 }

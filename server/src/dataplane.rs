@@ -1,4 +1,5 @@
-//! The fast lane: `GET /v1/whoami` and `POST /v1/verify`, answered before the router from the key set in memory.
+//! The fast lane: `GET /v1/whoami`, `POST /v1/verify` and forward-auth, answered before the router from the key set in
+//! memory.
 //!
 //! Nothing here touches the database, opens a tracing span or waits for anything but the request's own body. Everything
 //! else is handed on untouched.
@@ -20,11 +21,15 @@ use crate::router::AnswerBody;
 use crate::state::AppState;
 
 mod bodies;
+pub(crate) mod forward_auth;
 mod reply;
 mod written;
 
 pub(crate) use bodies::address;
 use bodies::{VerdictBody, VerifyBody};
+use forward_auth::Place;
+pub(crate) use forward_auth::{IDENTITY, UNAVAILABLE};
+use forward_auth::{check_any_request, check_request};
 use reply::Reply;
 
 /// How long a body may take to arrive.
@@ -41,7 +46,16 @@ where
     let (allowed, whoami_asked) = match request.uri().path() {
         "/v1/whoami" => ("GET, HEAD", true),
         "/v1/verify" => ("POST", false),
-        _ => return Err(request),
+        path => {
+            let Some(place) = Place::of(path) else { return Err(request) };
+            // The body is the application's, and stays unread.
+            let about = (request.method(), request.uri(), request.headers());
+            return Ok(if place.names_workspace() {
+                check_request(state, Reply::new(), peer, &place, about).await
+            } else {
+                check_any_request(state, Reply::new(), peer, &place, about).await
+            });
+        }
     };
     let reply = Reply::new();
     let method = request.method();

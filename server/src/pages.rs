@@ -13,6 +13,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, Response};
 use keyfold_app::SiteAssets;
 use keyfold_app::functions::context::{RequestContext, THEME_COOKIE, Theme};
+use keyfold_app::functions::preferences::{COLUMNS_COOKIE, HiddenColumns, SHORTCUTS_COOKIE, shortcuts_are_on};
 use keyfold_domain::policy::{Actor, RequestInfo};
 use leptos::prelude::{provide_context, use_context};
 
@@ -34,7 +35,8 @@ pub(crate) fn shell(state: &AppState) -> impl Fn() -> leptos::prelude::AnyView +
 }
 
 fn assets() -> SiteAssets {
-    SiteAssets { js: site::JS.map(str::to_owned), wasm: site::WASM.map(str::to_owned), css: site::CSS.map(str::to_owned) }
+    let named = |path: Option<&str>| path.map(str::to_owned);
+    SiteAssets { js: named(site::JS), wasm: named(site::WASM), css: named(site::CSS), shortcuts: named(site::SHORTCUTS) }
 }
 
 /// Puts what pages and server functions know of their request into Leptos's context.
@@ -57,6 +59,8 @@ fn request_context(state: &AppState, actor: Actor, headers: &HeaderMap) -> Reque
         public_url: state.config.public_url.origin().to_owned(),
         insecure_http: state.config.is_insecure(),
         theme: cookie(headers, THEME_COOKIE).map_or(Theme::System, Theme::from_cookie),
+        hidden_columns: cookie(headers, COLUMNS_COOKIE).map(HiddenColumns::from_cookie).unwrap_or_default(),
+        shortcuts: shortcuts_are_on(cookie(headers, SHORTCUTS_COOKIE)),
     }
 }
 

@@ -1,7 +1,8 @@
 //! Our own API under `/v1`, for scripts: one file per noun, mirroring the engine's services. Handlers extract, make one
 //! call and map its result; who may do what is decided behind them.
 //!
-//! `whoami` and `verify` are not here: they are answered before the router, by `dataplane`. They are in the document.
+//! `whoami`, `verify` and forward-auth are not here: they are answered before the router, by `dataplane`. They are in the
+//! document.
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;

@@ -2,7 +2,7 @@
 //!
 //! | Prefix | What | Refusals |
 //! |---|---|---|
-//! | `/v1/whoami`, `/v1/verify` | the data plane, answered before the router | problem+json |
+//! | `/v1/whoami`, `/v1/verify`, `/v1/forward-auth`, `/v1/workspaces/{ws}/forward-auth` | the data plane, answered before the router | problem+json |
 //! | `/v1` | our REST API | problem+json |
 //! | `/api/v1`, `/rpc` | the h2oGPTe client | its own JSON |
 //! | `/api` | DocsGPT's settings page | its own JSON |

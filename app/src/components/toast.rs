@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use leptos::html;
 use leptos::prelude::*;
+use wasm_bindgen::JsCast;
 
 use super::Icon;
 
@@ -79,16 +80,32 @@ fn cards(toasts: Toasts) -> AnyView {
 fn ToastCard(toasts: Toasts, toast: Toast) -> impl IntoView {
     let Toast { id, text } = toast;
     let timer = StoredValue::new(None::<TimeoutHandle>);
-    let start = move || timer.set_value(set_timeout_with_handle(move || toasts.drop(id), STAYS).ok());
     let stop = move || {
         if let Some(handle) = timer.try_update_value(Option::take).flatten() {
             handle.clear();
         }
     };
+    let start = move || {
+        stop();
+        timer.set_value(set_timeout_with_handle(move || toasts.drop(id), STAYS).ok());
+    };
+    // The mouse may leave while the keyboard stays, and the other way round.
+    let resume = move |event: &web_sys::Event| {
+        let card = event.current_target().and_then(|card| card.dyn_into::<web_sys::Element>().ok());
+        if card.is_some_and(|card| card.matches(":not(:hover, :focus-within)") == Ok(true)) {
+            start();
+        }
+    };
     Effect::new(start);
     on_cleanup(stop);
     view! {
-        <div class="toast" on:mouseenter=move |_| stop() on:mouseleave=move |_| start() on:focusin=move |_| stop() on:focusout=move |_| start()>
+        <div
+            class="toast"
+            on:mouseenter=move |_| stop()
+            on:mouseleave=move |event| resume(&event)
+            on:focusin=move |_| stop()
+            on:focusout=move |event| resume(&event)
+        >
             <Icon name="circle-check" />
             <span class="break">{text}</span>
             <button class="button button-small button-square button-quiet" aria-label="Dismiss" on:click=move |_| toasts.drop(id)>

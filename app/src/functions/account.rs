@@ -23,6 +23,8 @@ use {
 pub struct AccountView {
     pub user: UserSummary,
     pub sessions: Vec<SessionSummary>,
+    /// Single keys act in this browser.
+    pub shortcuts: bool,
     pub now: Timestamp,
 }
 
@@ -32,7 +34,7 @@ pub async fn get_account() -> Result<AccountView, Fault> {
     let (request, actor) = context::actor()?;
     let user = context::reply(request.engine.account.get(&actor).await)?;
     let sessions = context::reply(request.engine.sessions.list(&actor).await)?;
-    Ok(AccountView { user, sessions, now: request.now() })
+    Ok(AccountView { user, sessions, shortcuts: request.shortcuts, now: request.now() })
 }
 
 /// Changes how the person is called and where they are reached.

@@ -79,6 +79,7 @@ mod server {
 
     use super::{THEME_COOKIE, Theme};
     use crate::functions::fault::Fault;
+    use crate::functions::preferences::HiddenColumns;
 
     /// How this installation names and guards its session cookie.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,8 +104,13 @@ mod server {
 
         /// The `Set-Cookie` value that remembers a theme for a year, or forgets it.
         pub fn theme(self, theme: Theme) -> String {
-            let (value, seconds) = theme.attribute().map_or(("", 0), |value| (value, 31_536_000));
-            format!("{THEME_COOKIE}={value}; Path=/; HttpOnly; SameSite=Lax; Max-Age={seconds}{}", self.guard())
+            self.preference(THEME_COOKIE, theme.attribute())
+        }
+
+        /// The `Set-Cookie` value that remembers a choice about this browser for a year, or forgets it. Never a secret.
+        pub fn preference(self, name: &str, value: Option<&str>) -> String {
+            let (value, seconds) = value.map_or(("", 0), |value| (value, 31_536_000));
+            format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax; Max-Age={seconds}{}", self.guard())
         }
 
         const fn guard(self) -> &'static str {
@@ -127,6 +133,10 @@ mod server {
         pub insecure_http: bool,
         /// From the cookie `kf_theme`.
         pub theme: Theme,
+        /// From the cookie `kf_columns`.
+        pub hidden_columns: HiddenColumns,
+        /// Single keys may act; `kf_shortcuts=off` says that they may not.
+        pub shortcuts: bool,
     }
 
     impl RequestContext {

@@ -14,11 +14,13 @@ use super::members::role_words;
 use super::not_found::{NotFoundPage, Trouble};
 use super::people::{DoneNotice, Listing, error, typed_or};
 use super::place::open_part;
+use crate::browser;
 use crate::components::{
     FaultNotice, Field, Icon, Moment, PasswordAgain, Precision, SendForm, Sending, SubmitButton, ThemeSwitch, Title, Toasts,
 };
 use crate::functions::account::{AccountView, ChangePassword, EndOtherSessions, EndSession, UpdateAccount, get_account};
 use crate::functions::members::get_member;
+use crate::functions::preferences::{OFF, SetShortcuts};
 use crate::functions::sessions::{SignOut, Viewer};
 
 const DONE: &[(&str, &str)] = &[
@@ -26,6 +28,7 @@ const DONE: &[(&str, &str)] = &[
     ("password", "Your password was changed."),
     ("session", "The session was ended."),
     ("sessions", "Every other session was ended."),
+    ("shortcuts", "The choice was saved for this browser."),
 ];
 
 /// The account, and over it the dialog to leave a workspace: `/account/leave/<workspace>`.
@@ -108,6 +111,7 @@ fn Account(viewer: Viewer, view: AccountView, page: Listing) -> impl IntoView {
                     <p class="small faint">"System follows your device. The choice is kept in this browser."</p>
                 </div>
             </section>
+            <Keyboard on=view.shortcuts page />
             <section class="account-section" aria-labelledby="end-title">
                 <h2 id="end-title">"This session"</h2>
                 <SendForm to=sign_out>
@@ -118,6 +122,36 @@ fn Account(viewer: Viewer, view: AccountView, page: Listing) -> impl IntoView {
                 </SendForm>
             </section>
         </div>
+    }
+}
+
+/// The switch for single keys (WCAG 2.1.4). What listens to the keyboard reads it from the document.
+#[component]
+fn Keyboard(on: bool, page: Listing) -> impl IntoView {
+    let action = Sending::to::<SetShortcuts>();
+    after(action, page, "The choice was saved for this browser.");
+    Effect::new(move || {
+        browser::set_root("data-shortcuts", (!on).then_some(OFF));
+    });
+    let (value, word, state) =
+        if on { (OFF, "Switch single keys off", "Single keys act.") } else { ("on", "Switch single keys on", "Single keys do nothing.") };
+    view! {
+        <section class="account-section" aria-labelledby="keyboard-title">
+            <h2 id="keyboard-title">"Keyboard"</h2>
+            <div class="stack-tight">
+                <FaultNotice fault=action.fault() />
+                <p>
+                    {state} " " <a href="/account/keyboard">"See what each key does"</a> "."
+                </p>
+                <SendForm to=action>
+                    <input type="hidden" name="shortcuts" value=value />
+                    <SubmitButton label=word pending=action.pending class="button" />
+                </SendForm>
+                <p class="small faint">
+                    "Ctrl+K opens the search in either case. The choice is kept in this browser. Switch them off if you speak to your computer, or if keys are pressed by mistake."
+                </p>
+            </div>
+        </section>
     }
 }
 

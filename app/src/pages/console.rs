@@ -16,25 +16,10 @@ use crate::functions::workspaces::Place;
 /// Who is signed in, for the pages inside the frame.
 pub(crate) type ViewerResource = Resource<Result<Option<Viewer>, Fault>>;
 
-/// Said on every page that came over plain HTTP; hidden by the style sheet unless the shell marks the page so.
-#[component]
-fn InsecureBanner() -> impl IntoView {
-    view! {
-        <aside class="insecure" aria-label="Warning">
-            <Icon name="lock-open" />
-            <span>
-                "This page came over plain HTTP: passwords and keys can be read on the way. "
-                "Put Keyfold behind HTTPS before others use it."
-            </span>
-        </aside>
-    }
-}
-
 /// A page outside the console: one thing in the middle.
 #[component]
 pub(crate) fn Gate(#[prop(into)] title: String, #[prop(optional, into)] intro: String, children: Children) -> impl IntoView {
     view! {
-        <InsecureBanner />
         <main class="gate" id="main" tabindex="-1">
             <div class="gate-brand">
                 <img src="/favicon.svg" alt="" width="40" height="40" />
@@ -61,7 +46,6 @@ pub(crate) fn Console() -> impl IntoView {
         <a class="skip visually-hidden" href="#main" rel="external">
             "Skip to the content"
         </a>
-        <InsecureBanner />
         <Suspense fallback=|| view! { <header class="topbar"><div class="topbar-inner"></div></header> }>
             {move || Suspend::new(async move {
                 match viewer.await {
@@ -96,8 +80,16 @@ const PLACES: &[(&str, &str, bool)] = &[
     ("settings", "Settings", true),
 ];
 /// The pages of an instance administrator: address and title.
-const SYSTEM: &[(&str, &str)] =
+pub(crate) const SYSTEM: &[(&str, &str)] =
     &[("keys", "API keys"), ("users", "Users"), ("workspaces", "Workspaces"), ("policy", "Policy"), ("audit", "Audit log")];
+
+/// The pages of a workspace that somebody of that role is offered.
+pub(crate) fn offered_places(role: Option<Role>, instance_admin: bool) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let manages = instance_admin || role >= Some(Role::Admin);
+    // A viewer does nothing that a log could tell.
+    let tells = move |page: &str| page != "audit" || manages || role > Some(Role::Viewer);
+    PLACES.iter().filter(move |(page, _, managers)| (manages || !managers) && tells(page)).map(|(page, title, _)| (*page, *title))
+}
 
 #[component]
 fn TopBar(viewer: Viewer) -> impl IntoView {
@@ -131,11 +123,7 @@ fn Places(places: StoredValue<(bool, Vec<Place>)>) -> impl IntoView {
         let (instance_admin, workspaces) = places.get_value();
         if let Some(slug) = slug_of(&path) {
             let role = workspaces.iter().find(|place| place.slug == slug).and_then(|place| place.role);
-            let manages = instance_admin || role >= Some(Role::Admin);
-            // A viewer does nothing that a log could tell.
-            let tells = |page: &str| page != "audit" || manages || role > Some(Role::Viewer);
-            let offered = PLACES.iter().filter(|(page, _, managers)| (manages || !managers) && tells(page));
-            return offered.map(|(page, title, _)| (format!("/w/{slug}/{page}"), *title)).collect();
+            return offered_places(role, instance_admin).map(|(page, title)| (format!("/w/{slug}/{page}"), title)).collect();
         }
         let system = instance_admin && path.starts_with("/system");
         SYSTEM.iter().filter(|_| system).map(|(page, title)| (format!("/system/{page}"), *title)).collect::<Vec<_>>()

@@ -1,4 +1,5 @@
-//! Filter: what the list of keys shall be narrowed to. A form whose fields become the list's address.
+//! Filter: what the list of keys shall be narrowed to. A form whose fields become the list's address. Below its address
+//! is the choice of columns, so that both share a route.
 
 use keyfold_domain::key::{KeyFilter, StateFilter};
 use keyfold_domain::resource::ResourceDetail;
@@ -6,14 +7,29 @@ use keyfold_domain::scope::KeyKind;
 use leptos::prelude::*;
 use leptos_router::hooks::use_query_map;
 
+use super::columns::ColumnsDialog;
 use super::keys::{KeysPageContext, state_title};
-use super::not_found::Trouble;
-use crate::components::{Dialog, DialogFoot, QueryForm, Select};
+use super::not_found::{Forward, Trouble};
+use super::place::open_part;
+use crate::components::{Dialog, DialogFoot, Icon, QueryForm};
 use crate::functions::key_filters::{KeyFilterView, get_key_filters};
 use crate::key_query;
 
+/// The dialog over the list that the address names.
 #[component]
-pub(crate) fn FilterKeysDialog() -> impl IntoView {
+pub(crate) fn OverKeysDialog() -> impl IntoView {
+    let part = open_part(0);
+    let page = expect_context::<KeysPageContext>();
+    move || match part.get().as_str() {
+        "" => view! { <FilterKeysDialog /> }.into_any(),
+        "columns" => view! { <ColumnsDialog /> }.into_any(),
+        // There is nothing else there; the list is.
+        _ => view! { <Forward path=page.list.get_untracked() /> }.into_any(),
+    }
+}
+
+#[component]
+fn FilterKeysDialog() -> impl IntoView {
     let page = expect_context::<KeysPageContext>();
     let view = Resource::new_blocking(move || page.workspace.get(), get_key_filters);
     view! {
@@ -44,8 +60,9 @@ fn Pick(label: &'static str, name: &'static str, any: &'static str, chosen: Stri
             <label class="field-label" for=id.clone()>
                 {label}
             </label>
-            <Select name id>
-                {all
+            <span class="select">
+                <select class="control" id=id name=name autofocus=name == "state">
+                    {all
                     .map(|(value, title)| {
                         view! {
                             <option value=value.clone() selected=value == chosen>
@@ -54,7 +71,9 @@ fn Pick(label: &'static str, name: &'static str, any: &'static str, chosen: Stri
                         }
                     })
                     .collect_view()}
-            </Select>
+                </select>
+                <Icon name="chevron-down" />
+            </span>
         </div>
     }
 }
@@ -107,6 +126,10 @@ fn Choices(view: KeyFilterView, page: KeysPageContext) -> impl IntoView {
                     <input type="hidden" name="sort" value=sort />
                 </div>
                 <DialogFoot>
+                    <a class="button button-quiet wide-only" href=move || page.dialog("filter/columns") data-noscroll="">
+                        "Columns"
+                    </a>
+                    <span class="grow"></span>
                     <a class="button" href=reset data-noscroll="">
                         "Reset"
                     </a>

@@ -248,17 +248,9 @@ pub(super) const fn state_title(state: StateFilter) -> &'static str {
 /// Nothing found is not the same as nothing there.
 #[component]
 fn NoMatch(filter: KeyFilter, page: KeysPageContext) -> impl IntoView {
-    let among = match filter.state {
-        StateFilter::Live => "the current keys",
-        StateFilter::Active => "the active keys",
-        StateFilter::Inactive => "the inactive keys",
-        StateFilter::Deleted => "the deleted keys",
-        StateFilter::All => "all keys",
-    };
-    let text = if filter.search.is_empty() {
-        format!("There is nothing among {among}.")
-    } else {
-        format!("Nothing among {among} contains “{}”.", filter.search)
+    let text = match filter.search.as_str() {
+        "" => "There is nothing on this list.".to_owned(),
+        search => format!("Nothing on this list contains “{search}”."),
     };
     view! {
         <div class="panel">

@@ -177,7 +177,7 @@ fn Actions(id: String, name: String, stopped: bool, page: KeysPageContext) -> im
     };
     view! {
         <details class="row-menu">
-            <summary class="button button-small button-quiet" aria-label=format!("Actions for {name}")>
+            <summary class="button button-small" aria-label=format!("Actions for {name}")>
                 "Actions"
             </summary>
             <div class="row-menu-list">

@@ -103,11 +103,35 @@ fn closeness(path: &str) -> Vec<(bool, &str)> {
     path.split('/').map(|part| (part.contains('{'), part)).collect()
 }
 
+/// Where a rule stands, and which operations share it: those of a path that are treated alike.
+type Place<'a> = (Vec<(bool, &'a str)>, &'a str, u8);
+
+/// Operations of one class are treated alike.
+fn class(method: &str) -> u8 {
+    match method {
+        "GET" | "HEAD" => 0,
+        "DELETE" => 2,
+        _ => 1,
+    }
+}
+
+/// A note with another operation's title in it, as far as there is room.
+fn told(note: &str, title: &str) -> String {
+    let title = name::clean("note", &title.replace(char::is_control, " "), usize::MAX, false).unwrap_or_default();
+    let whole = match (note, title.as_str()) {
+        (note, "") => note.to_owned(),
+        ("", title) => title.to_owned(),
+        (note, title) => format!("{note}; {title}"),
+    };
+    let cut: String = whole.chars().take(super::MAX_RULE_NOTE).collect();
+    cut.trim().to_owned()
+}
+
 impl ImportChoices {
     fn of(&self, method: &str) -> &ImportChoice {
-        match method {
-            "GET" | "HEAD" => &self.read,
-            "DELETE" => &self.delete,
+        match class(method) {
+            0 => &self.read,
+            2 => &self.delete,
             _ => &self.write,
         }
     }
@@ -129,6 +153,14 @@ impl ImportChoices {
         }
     }
 
+    /// The rule of one operation, by itself.
+    fn draft(&self, choice: &ImportChoice, prefix: &str, operation: &Operation) -> RuleDraft {
+        let (path, names) = template(&operation.path);
+        let tied = self.variable.as_ref().and_then(|name| names.get(name)).zip(self.kind.as_ref());
+        let resource = tied.filter(|_| choice.access == "key").map(|(variable, kind)| format!("{kind}:{{{variable}}}"));
+        RuleDraft { methods: vec![operation.method.clone()], path: format!("{prefix}{path}"), resource, ..choice.draft() }
+    }
+
     /// The rules for a document's operations. `prefix` is what the document says of its first server.
     pub fn rules(&self, operations: &[Operation], prefix: &str) -> Result<ImportedRules, Problem> {
         self.check()?;
@@ -136,44 +168,30 @@ impl ImportChoices {
         if !(prefix.is_empty() || prefix.starts_with('/')) {
             return Err(Problem::invalid("prefix", "Start with a slash, or leave it empty."));
         }
-        // The methods of a path that are treated alike share a rule.
-        let mut rules: BTreeMap<(Vec<(bool, &str)>, &str, u8), RuleDraft> = BTreeMap::new();
+        let mut rules: BTreeMap<Place<'_>, RuleDraft> = BTreeMap::new();
         let (mut imported, mut refused) = (ImportedRules::default(), BTreeMap::new());
         for operation in operations {
             let choice = self.of(&operation.method);
             if choice.access.is_empty() {
                 continue;
             }
-            let (path, names) = template(&operation.path);
-            let tied = self.variable.as_ref().and_then(|name| names.get(name)).zip(self.kind.as_ref());
-            let resource = tied.filter(|_| choice.access == "key").map(|(variable, kind)| format!("{kind}:{{{variable}}}"));
-            let draft = RuleDraft { methods: vec![operation.method.clone()], path: format!("{prefix}{path}"), resource, ..choice.draft() };
+            let draft = self.draft(choice, prefix, operation);
             if let Err(problem) = draft.checked() {
                 refused.insert(operation.path.clone(), problem.message);
                 continue;
             }
             imported.operations += 1;
-            let class = match operation.method.as_str() {
-                "GET" | "HEAD" => 0,
-                "DELETE" => 2,
-                _ => 1,
-            };
-            let rule = rules
-                .entry((closeness(&operation.path), &operation.path, class))
-                .or_insert_with(|| RuleDraft { methods: Vec::new(), ..draft });
+            let place = (closeness(&operation.path), operation.path.as_str(), class(&operation.method));
+            let rule = rules.entry(place).or_insert_with(|| RuleDraft { methods: Vec::new(), ..draft });
             rule.methods.push(operation.method.clone());
-            let title = name::clean("note", &operation.title.replace(char::is_control, " "), usize::MAX, false).unwrap_or_default();
-            if !title.is_empty() {
-                let note = if rule.note.is_empty() { title } else { format!("{}; {title}", rule.note) };
-                rule.note = note.chars().take(super::MAX_RULE_NOTE).collect::<String>().trim().to_owned();
-            }
+            rule.note = told(&rule.note, &operation.title);
         }
         imported.rules = rules.into_values().collect();
         imported.left_out = refused.into_iter().map(|(path, why)| LeftOut { path, why }).collect();
         if imported.rules.len() > MAX_RULES {
+            let count = imported.rules.len();
             let text = format!(
-                "The document makes {} rules, and a map has at most {MAX_RULES}. Choose no rule for a class of operations, or write the rules with * and **.",
-                imported.rules.len()
+                "The document makes {count} rules, and a map has at most {MAX_RULES}. Choose no rule for a class of operations, or write the rules with * and **."
             );
             return Err(Problem::invalid("document", text));
         }

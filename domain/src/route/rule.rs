@@ -83,7 +83,7 @@ impl Methods {
 
     /// The methods as words, or `*`.
     pub fn words(&self) -> Vec<String> {
-        self.0.as_ref().map_or_else(|| vec![ANY.to_owned()], |all| all.iter().map(|word| word.to_string()).collect())
+        self.0.as_ref().map_or_else(|| vec![ANY.to_owned()], |all| all.iter().map(ToString::to_string).collect())
     }
 }
 

@@ -181,7 +181,8 @@ fn is_encoded(text: &str) -> bool {
 
 /// Decodes `%XX`, and `+` as a space in a query; `None` if that cannot be done or gives no text.
 fn decoded(raw: &str, plus: bool) -> Option<Cow<'_, str>> {
-    if !raw.contains('%') && !(plus && raw.contains('+')) {
+    let coded = raw.contains('%') || (plus && raw.contains('+'));
+    if !coded {
         return Some(Cow::Borrowed(raw));
     }
     let mut bytes = raw.bytes();

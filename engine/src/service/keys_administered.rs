@@ -1,14 +1,15 @@
 //! Keys as the administrators' clients of other products ask for them: everybody's in the order they were made, counted off
-//! from the start, and what those clients keep with them.
+//! from the start, stopped for good, and with what those clients keep with them.
 
 use keyfold_domain::ids::{KeyId, UserId, WorkspaceId};
 use keyfold_domain::key::KeySummary;
-use keyfold_domain::name::check_search;
+use keyfold_domain::name::{check_search, optional_name};
 use keyfold_domain::policy::{Action, Actor, Object};
 use keyfold_domain::workspace::Role;
 use serde_json::Value;
 
 use super::keys::{Keys, present};
+use super::keys_write::{name_of, stop};
 use crate::error::Error;
 use crate::store;
 
@@ -44,6 +45,22 @@ impl Keys {
         self.may_administer(actor, workspace).await?;
         let mut reader = self.core.db.reader().await?;
         store::workspaces::find_role(&mut reader.conn(), workspace, owner).await?.ok_or_else(Error::not_found)
+    }
+
+    /// Stops a key for good, for those who were told that it is: nobody can activate it again. Also one that was stopped
+    /// for now; stopping it twice changes nothing.
+    pub async fn deactivate_for_good(&self, actor: &Actor, workspace: &WorkspaceId, id: &KeyId, reason: &str) -> Result<KeySummary, Error> {
+        let reason = optional_name("reason", reason)?;
+        let (now, by) = (self.core.now(), name_of(actor));
+        self.change(actor, workspace, id, (Action::DeactivateKey, "key.deactivate"), move |row| {
+            if !row.stopped_for_good {
+                row.deactivated_at = None;
+                stop(row, now, &reason, &by);
+                row.stopped_for_good = true;
+            }
+            Ok(())
+        })
+        .await
     }
 
     /// What that product's client keeps with the actor's own keys that are not deleted.

@@ -225,22 +225,6 @@ impl Keys {
         .await
     }
 
-    /// Stops a key for good, for those who were told that it is: nobody can activate it again. Also one that was stopped
-    /// for now; stopping it twice changes nothing.
-    pub async fn deactivate_for_good(&self, actor: &Actor, workspace: &WorkspaceId, id: &KeyId, reason: &str) -> Result<KeySummary, Error> {
-        let reason = name::optional_name("reason", reason)?;
-        let (now, by) = (self.core.now(), name_of(actor));
-        self.change(actor, workspace, id, (Action::DeactivateKey, "key.deactivate"), move |row| {
-            if !row.stopped_for_good {
-                row.deactivated_at = None;
-                stop(row, now, &reason, &by);
-                row.stopped_for_good = true;
-            }
-            Ok(())
-        })
-        .await
-    }
-
     /// Lets a deactivated or dormant key work again; its idle time counts from now. Not one that was stopped for good.
     pub async fn activate(&self, actor: &Actor, workspace: &WorkspaceId, id: &KeyId) -> Result<KeySummary, Error> {
         let now = self.core.now();
@@ -268,7 +252,7 @@ impl Keys {
     }
 
     /// As [`Self::change_within`], for what needs nothing but the key.
-    async fn change<F>(
+    pub(super) async fn change<F>(
         &self,
         actor: &Actor,
         workspace: &WorkspaceId,

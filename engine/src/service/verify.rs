@@ -1,5 +1,7 @@
 //! Verification: from a presented secret to a verdict, out of memory. No database, no lock a writer can hold.
 
+mod forward;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -15,6 +17,7 @@ use keyfold_domain::workspace::Role;
 use super::Core;
 use crate::error::Error;
 use crate::keyset::{Client, Entry, WorkspaceRoutes};
+pub use forward::{ForwardRequest, Forwarded, Passage};
 
 /// What a crash may take from a key's last use, in milliseconds: two flush intervals. Dormancy waits that much longer.
 pub(crate) const GRACE_MS: i64 = 10_000;

@@ -95,7 +95,7 @@ on_both! {
         let (acme, ada) = instance.workspace("acme", "ada").await;
         let keys = &instance.engine.keys;
         let key = keys.create(&ada, &acme.id, NewKey { limits: limits(DAILY), ..new_key("CI", &["chat"]) }, None).await.unwrap();
-        let id = &key.key.id;
+        let id = &key.key.id.clone();
         for _ in 0..4 {
             instance.verdict(&key);
         }
@@ -131,15 +131,19 @@ on_both! {
         instance.engine.flush_usage().await.unwrap();
         instance.clock.advance_ms(1);
         assert_eq!(left(&whoami(&instance.engine)), [6, 6, 6, 16]);
-        instance.engine.close().await;
-        let again = open(instance.database.clone(), &instance.clock, 2).await.unwrap();
+        let Instance { engine, clock, database, folder } = instance;
+        engine.close().await;
+        drop(engine);
+        let again = open(database.clone(), &clock, 2).await.unwrap();
         assert_eq!(left(&whoami(&again)), [9, 5, 5, 15], "rate limits begin anew, quotas do not");
         again.close().await;
-        let once_more = open(instance.database.clone(), &instance.clock, 3).await.unwrap();
-        assert_eq!(left(&whoami(&once_more)), [9, 4, 4, 14]);
-        instance.clock.advance_ms(400 * DAY_MS);
-        once_more.flush_usage().await.unwrap();
-        once_more.housekeep().await.unwrap();
+        drop(again);
+        let instance = Instance { engine: open(database.clone(), &clock, 3).await.unwrap(), clock, database, folder };
+        assert_eq!(left(&whoami(&instance.engine)), [9, 4, 4, 14]);
+        instance.engine.flush_usage().await.unwrap();
+        assert!(instance.count("SELECT COUNT(*) FROM limit_usage").await > 0);
+        instance.clock.advance_ms(401 * DAY_MS);
+        instance.engine.housekeep().await.unwrap();
         assert_eq!(instance.count("SELECT COUNT(*) FROM limit_usage").await, 0);
     }
 

@@ -178,7 +178,7 @@ on_both! {
         let tied = NewKey { resources: vec![resource.id.clone().into()], ..new_key("tied", &["chat"]) };
         let tied = engine.keys.create(&ada, &acme.id, tied, None).await.unwrap();
         let stopped = engine.keys.create(&ada, &acme.id, new_key("stopped", &["chat"]), None).await.unwrap();
-        engine.keys.deactivate(&ada, &acme.id, &stopped.key.id).await.unwrap();
+        engine.keys.deactivate(&ada, &acme.id, &stopped.key.id, "").await.unwrap();
         let ask = async |method: &str, target: &str, key: &keyfold_domain::ids::KeyId| {
             engine.routes.test(&ada, &acme.id, &RouteQuestion { key: Some(key.clone()), ..question(method, target) }).await.unwrap()
         };

@@ -12,8 +12,7 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// wrote it. IPv4 in IPv6 form counts as IPv4.
 pub(crate) fn client_ip(trusted: &[IpNet], peer: Option<IpAddr>, headers: &HeaderMap) -> Option<IpAddr> {
     let mut client = peer?.to_canonical();
-    let is_trusted = |ip: &IpAddr| trusted.iter().any(|net| net.contains(ip));
-    if !is_trusted(&client) {
+    if !is_trusted(trusted, client) {
         return Some(client);
     }
     for line in headers.get_all(X_FORWARDED_FOR).iter().rev() {
@@ -21,12 +20,18 @@ pub(crate) fn client_ip(trusted: &[IpNet], peer: Option<IpAddr>, headers: &Heade
         for entry in line.rsplit(',') {
             let Some(next) = address(entry.trim()) else { return Some(client) };
             client = next;
-            if !is_trusted(&client) {
+            if !is_trusted(trusted, client) {
                 return Some(client);
             }
         }
     }
     Some(client)
+}
+
+/// Is that one of the trusted proxies?
+pub(crate) fn is_trusted(trusted: &[IpNet], ip: IpAddr) -> bool {
+    let ip = ip.to_canonical();
+    trusted.iter().any(|net| net.contains(&ip))
 }
 
 /// An address as proxies write it: bare, in brackets, with or without a port.

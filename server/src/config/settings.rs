@@ -85,7 +85,7 @@ settings! {
     pepper_file "FILE" "" "`pepper.key` in `data_dir`"
         "The file with the installation's pepper, made at the first start. Without it no key can be verified: keep a copy, apart from the database's. The environment may hold the pepper itself instead: KEYFOLD_PEPPER, 64 hexadecimal digits";
     trusted_proxies "NETWORKS" "" "none"
-        "Addresses or networks of the proxies whose X-Forwarded-For is believed, separated by commas";
+        "Addresses or networks of the proxies whose X-Forwarded-For is believed and whom forward-auth answers, separated by commas";
     allow_insecure_http "BOOL" "false" "`false`" #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true)]
         "Serve browsers on other machines over plain HTTP. Passwords and keys then cross the network in the clear";
     key_prefix "TEXT" "kf" "`kf`"

@@ -3,24 +3,31 @@
 //! They carry fewer headers than those behind the router: `nosniff`, `no-store`, the type and the request's id. They are
 //! JSON for programs: a browser renders none of them, and what guards pages would only be bytes that no caller reads.
 
+use axum::body::Body;
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::Response;
 use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS};
+use hyper::{Response, StatusCode};
 use keyfold_domain::problem::{Problem, ProblemCode};
 use keyfold_domain::time::{DAY_MS, Timestamp};
 use keyfold_domain::verdict::Code;
 use keyfold_engine::Answer;
 
 use super::bodies::VerdictBody;
+use super::forward_auth::{Dialect, Refusal};
 use super::written;
-use crate::problem::{ProblemResponse, logged};
+use crate::problem::{ProblemResponse, logged, stamp};
 use crate::rest::moments;
 use crate::router::{AnswerBody, NO_SNIFF, NO_STORE};
 use crate::telemetry::RequestId;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const INVALID_KEY: HeaderValue = HeaderValue::from_static("Bearer realm=\"Keyfold\", error=\"invalid_token\"");
+const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
+/// Where a proxy finds the reason of a no.
+const CODE: HeaderName = HeaderName::from_static("keyfold-code");
+/// The body of a no once more, for proxies that drop the body.
+const REFUSAL: HeaderName = HeaderName::from_static("keyfold-refusal");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Room for the description of a usual key, so that writing it does not grow the buffer.
 const USUAL_BODY: usize = 640;
@@ -94,8 +101,40 @@ impl Reply {
 
     /// A refusal or a fault of the engine; a fault's source is logged here, once.
     pub(super) async fn error(self, error: &keyfold_engine::Error) -> Response<AnswerBody> {
-        let problem = self.id.scope(async { logged(error) }).await;
+        let problem = self.logged(error).await;
         self.problem(&problem)
+    }
+
+    /// What may be sent of an error, after its source has been logged under this request's id.
+    pub(super) async fn logged(&self, error: &keyfold_engine::Error) -> Problem {
+        self.id.scope(async { logged(error) }).await
+    }
+
+    /// A request that a proxy may let pass, as whoever these headers say.
+    pub(super) fn passed(self, identity: HeaderMap) -> Response<AnswerBody> {
+        let mut response = Response::new(AnswerBody::Whole(Full::default()));
+        *response.status_mut() = StatusCode::NO_CONTENT;
+        *response.headers_mut() = identity;
+        self.finished(response)
+    }
+
+    /// A request that a proxy may not let pass.
+    pub(super) fn held_back(self, refusal: &Refusal, dialect: Dialect, in_header: bool) -> Response<AnswerBody> {
+        let body = refusal.body(dialect, self.id.as_str());
+        let mut headers = HeaderMap::with_capacity(HEADERS + 4);
+        headers.insert(CONTENT_TYPE, PROBLEM_JSON);
+        headers.insert(CODE, HeaderValue::from_static(refusal.reason()));
+        if in_header && let Ok(body) = HeaderValue::from_str(&body) {
+            headers.insert(REFUSAL, body);
+        }
+        let mut response = Response::new(Body::from(body));
+        *response.status_mut() = StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        *response.headers_mut() = headers;
+        stamp(&mut response, refusal.problem());
+        if refusal.is_bad_key() {
+            response.headers_mut().insert(WWW_AUTHENTICATE, INVALID_KEY);
+        }
+        self.finished(response.map(AnswerBody::Routed))
     }
 
     /// The path is right and the method is not.

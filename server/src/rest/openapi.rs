@@ -41,7 +41,7 @@ struct ProblemBody {
     /// The HTTP status.
     #[schema(minimum = 400, maximum = 599, example = 400)]
     status: u16,
-    /// The sort of problem, for programs. Of `whoami` also the verdict on the key, like `expired`.
+    /// The sort of problem, for programs. Of `whoami` and forward-auth also the verdict on the key, like `expired`.
     #[schema(example = "invalid")]
     code: String,
     /// What happened and what to do about it.
@@ -59,7 +59,7 @@ struct ProblemBody {
 
 #[derive(OpenApi)]
 #[openapi(
-    paths(dataplane::whoami, dataplane::verify),
+    paths(dataplane::whoami, dataplane::verify, dataplane::forward_auth::check_request, dataplane::forward_auth::check_any_request),
     components(schemas(ProblemBody)),
     tags(
         (name = "verification", description = "Ask whether a key is valid and what it may do."),
@@ -247,7 +247,7 @@ fn refusals(path: &str, operation: &Operation) -> Vec<ProblemCode> {
     let key_act = operation.operation_id.as_deref().is_some_and(|id| CONFLICTING.contains(&id));
     [
         // Unknown query parameters are refused everywhere but before the router.
-        (takes_body || ["/v1/workspaces", "/v1/admin"].iter().any(|prefix| path.starts_with(prefix)), Code::Invalid),
+        (takes_body || ["/v1/workspaces", "/v1/admin", "/v1/forward-auth"].iter().any(|prefix| path.starts_with(prefix)), Code::Invalid),
         (true, Code::Unauthenticated),
         (true, Code::Forbidden),
         (names_a_thing, Code::NotFound),

@@ -5,9 +5,11 @@ mod actors;
 mod answer;
 mod app;
 mod process;
+mod proxy;
 pub(crate) mod redactions;
 
 pub(crate) use actors::{Actor, PASSWORD};
 pub(crate) use answer::{Answer, Call, encoded};
-pub(crate) use app::{App, COOKIE, new_key, operator};
+pub(crate) use app::{App, COOKIE, PROXY, new_key, operator};
 pub(crate) use process::{Cli, Server, eventually, send};
+pub(crate) use proxy::{Guard, Proxy};

@@ -13,6 +13,8 @@ pub(crate) struct Manifest {
     pub(crate) wasm: String,
     /// The path of the style sheet.
     pub(crate) css: String,
+    /// The path of the script that listens to the keyboard.
+    pub(crate) shortcuts: String,
     /// Every file, sorted by path.
     pub(crate) files: Vec<File>,
 }

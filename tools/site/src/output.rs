@@ -13,6 +13,12 @@ use crate::{bundle, style};
 const SITE: &str = "target/site";
 const STYLE: &str = "style/main.css";
 const PUBLIC: &str = "public";
+/// Scripts written by hand.
+const SCRIPTS: &str = "frontend/scripts";
+/// Fetched by the other when it is first needed.
+const PALETTE: &str = "palette";
+/// Named by every page.
+const SHORTCUTS: &str = "shortcuts";
 /// Beside the manifest: the fingerprint of all that the site was made from.
 const INPUTS: &str = ".inputs";
 const MANIFEST: &str = "manifest.json";
@@ -69,7 +75,7 @@ fn fingerprint(options: &Options) -> Result<String> {
     for file in [&program, &options.wasm].into_iter().chain(&options.wasm_opt) {
         all.push(hash(&bundle::read(file)?));
     }
-    for folder in ["style", PUBLIC] {
+    for folder in ["style", PUBLIC, SCRIPTS] {
         for name in bundle::files_below(Path::new(folder))? {
             all.push(format!("{folder}/{name} {}", hash(&bundle::read(&Path::new(folder).join(&name))?)));
         }
@@ -84,13 +90,13 @@ fn write(options: &Options, site: &Path, work: &Path) -> Result<Manifest> {
     for name in bundle::files_below(Path::new(PUBLIC))? {
         writer.add(&format!("/{name}"), &bundle::read(&Path::new(PUBLIC).join(&name))?, false)?;
     }
+    let shortcuts = scripts(&mut writer)?;
     let bundle = bundle::make(options, work)?;
     let mut javascript = bundle.javascript;
     for (name, bytes) in &bundle.parts {
         let path = writer.hashed(name, "wasm", bytes)?;
         let (asked, named) = (format!("\"./{name}.wasm\""), path.replace("/pkg/", "./"));
-        ensure!(javascript.contains(&asked), "the script does not ask for {name}");
-        javascript = javascript.replace(&asked, &format!("\"{named}\""));
+        javascript = renamed(&javascript, &asked, &format!("\"{named}\""))?;
     }
     let js = writer.hashed(bundle::NAME, "js", javascript.as_bytes())?;
     let wasm = writer.hashed(bundle::NAME, "wasm", &bundle.wasm)?;
@@ -99,7 +105,30 @@ fn write(options: &Options, site: &Path, work: &Path) -> Result<Manifest> {
     }
     let mut files = writer.files;
     files.sort_by(|a, b| a.path.cmp(&b.path));
-    Ok(Manifest { js, wasm, css, files })
+    Ok(Manifest { js, wasm, css, shortcuts, files })
+}
+
+/// Writes what listens to the keyboard, and what it fetches; the path of the former.
+fn scripts(writer: &mut Writer<'_>) -> Result<String> {
+    let read = |name: &str| std::fs::read_to_string(format!("{SCRIPTS}/{name}.js")).with_context(|| format!("cannot read {name}.js"));
+    let palette = writer.hashed(PALETTE, "js", bare(&read(PALETTE)?).as_bytes())?;
+    let (asked, named) = (format!("'./{PALETTE}.js'"), palette.replace("/pkg/", "./"));
+    let shortcuts = renamed(&bare(&read(SHORTCUTS)?), &asked, &format!("'{named}'"))?;
+    writer.hashed(SHORTCUTS, "js", shortcuts.as_bytes())
+}
+
+/// A script without the lines that only people read.
+fn bare(script: &str) -> String {
+    let kept = script
+        .lines()
+        .map(str::trim_start)
+        .filter(|line| !line.is_empty() && !["//", "/*", "* ", "*/"].iter().any(|mark| line.starts_with(mark)));
+    kept.fold(String::new(), |bare, line| bare + line + "\n")
+}
+
+fn renamed(script: &str, asked: &str, named: &str) -> Result<String> {
+    ensure!(script.contains(asked), "the script does not ask for {asked}");
+    Ok(script.replace(asked, named))
 }
 
 struct Writer<'a> {
@@ -151,16 +180,15 @@ impl Writer<'_> {
     }
 }
 
-/// The compressed sizes of the three files that a first visit loads, in the order of [`BUDGET`].
+/// The compressed sizes of what a first visit loads, in the order of [`BUDGET`].
 fn weights(manifest: &Manifest) -> Result<[Option<usize>; 3]> {
-    let mut sizes = [None; 3];
-    for (size, path) in sizes.iter_mut().zip([&manifest.wasm, &manifest.js, &manifest.css]) {
-        let Some(file) = manifest.files.iter().find(|file| &file.path == path) else {
-            bail!("the manifest names {path} but does not list it");
-        };
-        *size = file.br;
-    }
-    Ok(sizes)
+    let weight = |path: &String| {
+        let file = manifest.files.iter().find(|file| &file.path == path);
+        file.map(|file| file.br).with_context(|| format!("the manifest names {path} but does not list it"))
+    };
+    let wasm = weight(&manifest.wasm)?;
+    let scripts = weight(&manifest.js)?.zip(weight(&manifest.shortcuts)?).map(|(main, shortcuts)| main + shortcuts);
+    Ok([wasm, scripts, weight(&manifest.css)?])
 }
 
 fn describe(manifest: &Manifest) -> Result<String> {
@@ -198,7 +226,8 @@ mod tests {
             gz: None,
         };
         let (js, wasm, css) = ("/pkg/a.js".to_owned(), "/pkg/a.wasm".to_owned(), "/pkg/a.css".to_owned());
-        Manifest { files: vec![file(&css), file(&js), file(&wasm)], js, wasm, css }
+        let shortcuts = "/pkg/b.js".to_owned();
+        Manifest { files: vec![file(&css), file(&js), file(&wasm), file(&shortcuts)], js, wasm, css, shortcuts }
     }
 
     #[test]
@@ -230,8 +259,20 @@ mod tests {
 
     #[test]
     fn sizes_are_told_in_kibibytes() {
-        assert_eq!(describe(&manifest_with(Some(1536))).unwrap(), "3 files, brotli WASM 1.5 KiB, JS 1.5 KiB, CSS 1.5 KiB");
-        assert_eq!(describe(&manifest_with(None)).unwrap(), "3 files, uncompressed");
+        assert_eq!(describe(&manifest_with(Some(1536))).unwrap(), "4 files, brotli WASM 1.5 KiB, JS 3.0 KiB, CSS 1.5 KiB");
+        assert_eq!(describe(&manifest_with(None)).unwrap(), "4 files, uncompressed");
+    }
+
+    #[test]
+    fn what_people_read_in_a_script_is_not_sent() {
+        let script = "/** What it is for.\n * More of it.\n */\n\nconst a = 'b'; // stays\n  // goes\n  act(a);\n";
+        assert_eq!(bare(script), "const a = 'b'; // stays\nact(a);\n");
+    }
+
+    #[test]
+    fn a_script_that_asks_for_nothing_is_refused() {
+        assert_eq!(renamed("import('./b.js')", "'./b.js'", "'./b.0.js'").unwrap(), "import('./b.0.js')");
+        assert!(renamed("import('./c.js')", "'./b.js'", "'./b.0.js'").is_err());
     }
 
     #[test]

@@ -461,14 +461,14 @@ mod tests {
     use keyfold_domain::time::Timestamp;
 
     use super::*;
+    use crate::problem::read_json;
 
-    fn patch(json: &str) -> Result<KeyPatch, serde_json::Error> {
-        serde_json::from_str::<KeyPatchBody>(json).map(|body| body.into_patch(None).unwrap())
+    fn patch(json: &str) -> Result<KeyPatch, Problem> {
+        read_json::<KeyPatchBody>(json.as_bytes())?.into_patch(None)
     }
 
-    fn new_key(rest: &str) -> Result<NewKey, serde_json::Error> {
-        serde_json::from_str::<NewKeyBody>(&format!(r#"{{"kind":"secret","scopes":["chat"]{rest}}}"#))
-            .map(|body| NewKey::try_from(body).unwrap())
+    fn new_key(rest: &str) -> Result<NewKey, Problem> {
+        read_json::<NewKeyBody>(format!(r#"{{"kind":"secret","scopes":["chat"]{rest}}}"#).as_bytes())?.try_into()
     }
 
     #[test]
@@ -501,10 +501,10 @@ mod tests {
 
     #[test]
     fn a_null_where_a_value_is_needed_is_refused() {
-        for field in ["name", "scopes", "note", "resources", "override_owner"] {
+        for field in ["name", "scopes", "note", "resources", "override_owner", "ip_allow", "limits"] {
             assert!(patch(&format!(r#"{{"{field}":null}}"#)).is_err(), "{field}");
         }
-        for field in ["name", "note", "owner", "resources", "override_owner"] {
+        for field in ["name", "note", "owner", "resources", "override_owner", "ip_allow", "limits"] {
             assert!(new_key(&format!(r#","{field}":null"#)).is_err(), "{field}");
         }
     }

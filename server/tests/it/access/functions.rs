@@ -82,6 +82,11 @@ pub(super) fn rows() -> Vec<Row> {
         row("/_app/get_home", |_| ask("get_home", &json!({})), everybody),
         row("/_app/get_viewer", |_| ask("get_viewer", &json!({})), everybody),
         row("/_app/set_theme", |_| form("set_theme", &[("theme", "dark")]), everybody),
+        // They concern the browser alone.
+        row("/_app/get_columns", |_| ask("get_columns", &json!({})), everybody),
+        row("/_app/set_columns", |_| form("set_columns", &[("shown[0]", "scopes")]), everybody),
+        row("/_app/set_shortcuts", |_| form("set_shortcuts", &[("shortcuts", "off")]), everybody),
+        row("/_app/find", |_| ask("find", &json!({"text": "a", "here": "acme"})), the_signed_in),
         row("/_app/sign_in", |_| form("sign_in", &[("login", "foreign"), ("password", PASSWORD)]), everybody),
         row("/_app/step_up", |_| form("step_up", &[("password", PASSWORD)]), the_signed_in),
         row("/_app/sign_out", |_| form("sign_out", &[]), everybody),

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{Row, Statuses, Target};
-use crate::support::Call;
+use crate::support::{Actor, Call};
 
 const KEYS: &str = "/v1/workspaces/acme/keys";
 const MEMBERS: &str = "/v1/workspaces/acme/members";
@@ -84,6 +84,9 @@ pub(super) fn rows() -> Vec<Row> {
             [401, 401, 401, 401, 401, 401, 401, 401, 401, 200, 200, 200, 200, 200, 200, 401, 401]),
         row("verify_key", verify,
             [401, 401, 401, 401, 401, 401, 401, 401, 401, 403, 403, 200, 403, 200, 200, 401, 401]),
+        // Nobody of them is a proxy.
+        row("check_request", |_| Call::get("/v1/workspaces/acme/forward-auth"), [403; Actor::ALL.len()]),
+        row("check_any_request", |_| Call::get("/v1/forward-auth"), [403; Actor::ALL.len()]),
         row("list_workspaces", |_| Call::get("/v1/workspaces"),
             [401, 200, 200, 200, 200, 200, 200, 200, 401, 403, 403, 200, 403, 200, 200, 401, 401]),
         row("get_workspace", |_| Call::get("/v1/workspaces/acme"), see_workspace),
@@ -144,7 +147,7 @@ pub(super) fn rows() -> Vec<Row> {
         row("update_member",
             |target| Call::patch(format!("{MEMBERS}/{}", target.person)).json(&json!({"role": "viewer"})), manage_members(200)),
         row("limit_member",
-            |target| Call::put(format!("{MEMBERS}/{}/limits", target.person)).json(&json!({"limits": []})), manage_members(200)),
+            |target| Call::new(axum::http::Method::PUT, format!("{MEMBERS}/{}/limits", target.person)).json(&json!({"limits": []})), manage_members(200)),
         row("remove_member", |target| Call::delete(format!("{MEMBERS}/{}", target.person)), manage_members(204)),
         row("create_invitation", |_| Call::post(INVITATIONS).json(&json!({"role": "member"})), manage_members(201)),
         row("delete_invitation", |target| Call::delete(format!("{INVITATIONS}/{}", target.invitation)), manage_members(204)),

@@ -27,10 +27,6 @@ impl Call {
         Self::new(Method::POST, path)
     }
 
-    pub(crate) fn put(path: impl Into<String>) -> Self {
-        Self::new(Method::PUT, path)
-    }
-
     pub(crate) fn patch(path: impl Into<String>) -> Self {
         Self::new(Method::PATCH, path)
     }

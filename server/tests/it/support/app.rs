@@ -9,7 +9,7 @@ use keyfold_domain::catalogue::NewScope;
 use keyfold_domain::ids::{ResourceId, WorkspaceId};
 use keyfold_domain::key::{Expiry, Inactivity, IssuedKey, NewKey};
 use keyfold_domain::policy::{Principal, RequestInfo};
-use keyfold_domain::resource::NewResource;
+use keyfold_domain::resource::{NewResource, ResourceName};
 use keyfold_domain::route::{RouteMap, RouteSource, presets};
 use keyfold_domain::scope::{KeyKind, ScopeSet};
 use keyfold_domain::time::Timestamp;
@@ -77,8 +77,11 @@ pub(crate) fn new_key(name: &str, kind: KeyKind, names: &[&str]) -> NewKey {
     }
 }
 
+/// The one address that the server takes for a proxy's. No test's client has it.
+pub(crate) const PROXY: Ipv4Addr = Ipv4Addr::LOCALHOST;
+
 fn config(folder: &Path) -> Config {
-    Config::of(&[("data_dir", &folder.display().to_string())]).unwrap()
+    Config::of(&[("data_dir", &folder.display().to_string()), ("trusted_proxies", &PROXY.to_string())]).unwrap()
 }
 
 impl App {
@@ -206,6 +209,23 @@ impl App {
         self.engine.routes.replace(&operator(), &self.acme, map, source, None).await.unwrap().version()
     }
 
+    /// Puts these rules in force in acme.
+    pub(crate) async fn rules(&self, rules: serde_json::Value) {
+        let map = serde_json::from_value(rules).unwrap();
+        self.engine.routes.replace(&operator(), &self.acme, map, RouteSource::Edit, None).await.unwrap();
+    }
+
+    /// A key in acme of that owner's, tied to collections of theirs.
+    pub(crate) async fn tied_key(&self, owner: Actor, names: &[&str], collections: &[&str]) -> IssuedKey {
+        let mut resources = Vec::new();
+        for collection in collections {
+            resources.push(ResourceName::Id(self.resource(owner, collection).await));
+        }
+        let owner = owner.user(self).await;
+        let new = NewKey { owner: Some(owner), resources, ..new_key("a tied key", KeyKind::Secret, names) };
+        self.engine.keys.create(&operator(), &self.acme, new, None).await.unwrap()
+    }
+
     /// A resource and a scope of zeta's own.
     pub(crate) async fn foreign_things(&self) -> (ResourceId, String) {
         let owner = Some(self.engine.users.find_by_username(&operator(), "foreign").await.unwrap().id);
@@ -231,6 +251,11 @@ impl App {
     /// The answer to a request from that address.
     pub(crate) async fn send_from(&self, peer: Ipv4Addr, call: Call) -> Answer {
         Answer::of(self.service.from_peer(peer.into()).answer(call.into_request()).await).await
+    }
+
+    /// The server as it answers connections from that address.
+    pub(super) fn service(&self, peer: Ipv4Addr) -> AppService {
+        self.service.from_peer(peer.into())
     }
 
     /// The answer to a request that comes through a proxy at that address, of a server that trusts 198.18.0.0/15.

@@ -15,7 +15,7 @@ use super::actors::PASSWORD;
 use super::answer::{Answer, Call};
 
 /// How long anything of a real process may take before the test gives up.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Asks again until it is so, or fails with what was seen last.
 pub(crate) async fn eventually<T>(within: Duration, mut look: impl FnMut() -> Result<T, String>) -> T {
@@ -181,8 +181,6 @@ impl Drop for Server {
 
 /// One request by hand. HTTP/1.0, so that the answer ends where the connection does.
 pub(crate) fn send(port: u16, call: &Call) -> Option<Answer> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
-    stream.set_read_timeout(Some(PATIENCE)).ok()?;
     let mut head =
         format!("{} {} HTTP/1.0\r\nhost: 127.0.0.1\r\ncontent-length: {}\r\n", call.method, call.path, call.body.len()).into_bytes();
     for (name, value) in &call.headers {
@@ -190,7 +188,14 @@ pub(crate) fn send(port: u16, call: &Call) -> Option<Answer> {
     }
     head.extend(b"\r\n");
     head.extend(&call.body);
-    stream.write_all(&head).ok()?;
+    exchange(port, &head)
+}
+
+/// The answer to these bytes, after which the server closes the connection.
+pub(crate) fn exchange(port: u16, request: &[u8]) -> Option<Answer> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    stream.set_read_timeout(Some(PATIENCE)).ok()?;
+    stream.write_all(request).ok()?;
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).ok()?;
     let split = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
@@ -198,8 +203,10 @@ pub(crate) fn send(port: u16, call: &Call) -> Option<Answer> {
     let mut lines = head.split("\r\n");
     let status = lines.next()?.split(' ').nth(1)?.parse::<u16>().ok()?;
     let pairs = lines.filter_map(|line| line.split_once(": "));
-    let headers: HeaderMap =
-        pairs.map(|(name, value)| (name.parse::<HeaderName>().unwrap(), value.parse::<HeaderValue>().unwrap())).collect();
+    let mut headers = HeaderMap::new();
+    for (name, value) in pairs {
+        headers.append(name.parse::<HeaderName>().unwrap(), value.parse::<HeaderValue>().unwrap());
+    }
     let body = bytes[split + 4..].to_vec();
     // A connection that broke in the middle of an answer is no answer.
     let whole = headers.get("content-length").is_none_or(|length| length.to_str().is_ok_and(|length| length == body.len().to_string()));

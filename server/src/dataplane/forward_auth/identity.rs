@@ -1,0 +1,86 @@
+//! What an application is told about a request that may pass. Always all of it: a header that were left out would leave one
+//! of the same name standing that the client sent.
+
+use hyper::HeaderMap;
+use hyper::header::{HeaderName, HeaderValue};
+use keyfold_domain::scope::ScopeName;
+use keyfold_domain::verdict::{Key, ResourceRef};
+
+/// The identity headers. One hyphen each, so that there is one other way to spell it that an application could take for it.
+pub(crate) const IDENTITY: [&str; 9] = [
+    "keyfold-key",
+    "keyfold-name",
+    "keyfold-owner",
+    "keyfold-workspace",
+    "keyfold-kind",
+    "keyfold-scopes",
+    "keyfold-resource",
+    "keyfold-resources",
+    "keyfold-code",
+];
+
+/// The identity headers for a key and what the request with it is about.
+pub(super) fn of_key(key: &Key, resource: Option<&ResourceRef>, code: &str) -> HeaderMap {
+    let scopes: Vec<&str> = key.effective.iter().map(ScopeName::as_str).collect();
+    let resources: Vec<String> = key.resources.iter().flatten().map(|tied| escaped(&tied.to_string())).collect();
+    headers([
+        key.id.as_str(),
+        &escaped(&key.name),
+        &escaped(&key.owner.username),
+        &key.workspace,
+        key.kind.as_str(),
+        &scopes.join(" "),
+        &resource.map(|resource| escaped(&resource.to_string())).unwrap_or_default(),
+        &resources.join(" "),
+        code,
+    ])
+}
+
+/// The identity headers of a request that passes without a key.
+pub(super) fn of_nobody(code: &str) -> HeaderMap {
+    headers(["", "", "", "", "", "", "", "", code])
+}
+
+/// The values in the order of [`IDENTITY`].
+fn headers(values: [&str; IDENTITY.len()]) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(IDENTITY.len() + 4);
+    for (name, value) in IDENTITY.into_iter().zip(values) {
+        // Everything that people choose has been escaped; the rest is made of letters, digits and signs.
+        let value = HeaderValue::from_str(value).unwrap_or(const { HeaderValue::from_static("") });
+        headers.insert(HeaderName::from_static(name), value);
+    }
+    headers
+}
+
+/// The text in visible ASCII: everything else, `%`, and what separates values in a header is percent-encoded.
+fn escaped(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_graphic() && !matches!(byte, b'%' | b',' | b';' | b'"' | b'\\') {
+            plain.push(char::from(byte));
+        } else {
+            let digit = |value: u8| char::from_digit(u32::from(value), 16).unwrap_or('0').to_ascii_uppercase();
+            plain.extend(['%', digit(byte >> 4), digit(byte & 15)]);
+        }
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_cannot_break_a_header() {
+        assert_eq!(escaped("Nightly report"), "Nightly%20report");
+        assert_eq!(escaped("Zürich, 100%\r\nKeyfold-Owner: root"), "Z%C3%BCrich%2C%20100%25%0D%0AKeyfold-Owner:%20root");
+        assert_eq!(escaped("collection:a/b"), "collection:a/b");
+    }
+
+    #[test]
+    fn all_headers_are_there_whoever_it_is() {
+        let nobody = of_nobody("public");
+        assert!(IDENTITY.iter().all(|name| nobody.contains_key(*name)));
+        assert_eq!((nobody["keyfold-key"].as_bytes(), nobody["keyfold-code"].as_bytes()), (&b""[..], &b"public"[..]));
+    }
+}
