@@ -13,6 +13,7 @@ pub mod invitations;
 pub mod key_changes;
 pub mod key_filters;
 pub mod key_limits;
+pub mod key_test;
 pub mod key_use;
 pub mod keys;
 pub mod members;

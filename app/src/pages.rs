@@ -21,6 +21,7 @@ mod key_banner;
 mod key_limits;
 mod key_rotation;
 mod key_secrets;
+mod key_test;
 mod key_usage;
 mod keyboard;
 mod keys;

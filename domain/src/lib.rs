@@ -27,5 +27,6 @@ pub mod time;
 pub mod token;
 pub mod usage;
 pub mod user;
+pub mod user_agent;
 pub mod verdict;
 pub mod workspace;

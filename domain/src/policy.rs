@@ -20,6 +20,8 @@ pub struct RequestInfo {
     pub ip: Option<IpAddr>,
     /// The request's id.
     pub id: String,
+    /// The client's program in a few words of ours; see [`crate::user_agent::in_words`].
+    pub client: Option<String>,
 }
 
 /// Who is asking, and from where.

@@ -16,6 +16,8 @@ pub struct SessionSummary {
     pub last_seen_at: Timestamp,
     /// From which address it began, if that is known.
     pub ip: Option<String>,
+    /// With what it began, in a few words like `Firefox on Linux`, if that is known.
+    pub client: Option<String>,
     /// It is the one that asks.
     pub current: bool,
 }

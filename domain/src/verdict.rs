@@ -1,5 +1,7 @@
 //! The verdict: may this key do this? The one place that decides. Total, pure, and it names its reason.
 
+mod explain;
+
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -15,6 +17,8 @@ use crate::scope::{KeyKind, ScopeSet};
 use crate::time::{DAY_MS, Timestamp};
 use crate::user::UserRef;
 use crate::workspace::Role;
+
+pub use explain::{Check, Explanation, RouteHit, explain};
 
 /// The answer to "may this key do this?", with the reason. Checked in this order; the first failure is the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -270,10 +274,10 @@ impl Moment {
 }
 
 /// Does a key pass one check?
-type Check = fn(&Key, &Question<'_>, &Moment) -> bool;
+type Passes = fn(&Key, &Question<'_>, &Moment) -> bool;
 
 /// The checks on a record in their fixed order: each with the code its failure gives.
-const CHECKS: [(Code, Check); 10] = [
+const CHECKS: [(Code, Passes); 10] = [
     (Code::Deleted, |key, _, _| key.deleted_at.is_none()),
     (Code::Deactivated, |key, _, _| key.deactivated_at.is_none()),
     (Code::OwnerDisabled, |key, _, _| key.owner_active && key.owner_role.is_some()),
@@ -294,9 +298,14 @@ const CHECKS: [(Code, Check); 10] = [
 ];
 
 fn is_dormant(key: &Key, moment: &Moment) -> bool {
-    let Some(days) = key.inactivity_days else { return false };
+    dormant_from(key, moment).is_some_and(|from| moment.now.millis_since(from) >= moment.grace_ms)
+}
+
+/// From when on the key is dormant if nobody uses it, without the grace; `None` if it never is.
+fn dormant_from(key: &Key, moment: &Moment) -> Option<Timestamp> {
+    let days = key.inactivity_days?;
     let since = [Some(key.created_at), key.activated_at, moment.last_used_at].into_iter().flatten().max().unwrap_or(key.created_at);
-    moment.now.millis_since(since) >= i64::from(days).saturating_mul(DAY_MS).saturating_add(moment.grace_ms)
+    Some(since.plus_ms(i64::from(days).saturating_mul(DAY_MS)))
 }
 
 /// May `key` do what `question` asks at that `moment`? The code of the first check that fails, or [`Code::Valid`].

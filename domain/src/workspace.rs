@@ -114,6 +114,19 @@ pub struct WorkspaceDetail {
     pub created_at: Timestamp,
 }
 
+/// What the end of a workspace did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkspaceEnd {
+    /// The workspace.
+    pub id: WorkspaceId,
+    /// Its short name, which stays taken.
+    pub slug: String,
+    /// How many keys it stopped.
+    pub stopped_keys: i64,
+    /// How many people lost their place in it.
+    pub members: i64,
+}
+
 /// A workspace to be created.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -25,6 +25,7 @@ export function peopleWrites(slug: string): Write[] {
   return [
     ask('list_members', { workspace: slug, filter }),
     ask('get_member', { workspace: slug, user: NOBODY }),
+    send('add_member', [here, ['user', 'nobody'], ['role', 'admin']]),
     send('update_member', [here, user, ['role', 'viewer']]),
     send('limit_member', [here, user]),
     send('remove_member', [here, user]),
@@ -46,6 +47,7 @@ export function peopleWrites(slug: string): Write[] {
     ask('list_all_workspaces', { filter }),
     send('create_workspace', [['name', 'Forged'], ['slug', `forged-${slug}`], ['owner', ADMIN.username]]),
     send('rename_workspace', [here, ['name', 'Forged']]),
+    send('delete_workspace', [here]),
     ask('get_account', {}),
     send('update_account', [['display_name', 'Forged'], ['email', ADMIN.email]]),
     send('change_password', [['present', 'not the password'], ['password', 'forged and forged again']]),
@@ -68,12 +70,14 @@ export function peopleWrites(slug: string): Write[] {
     rest('POST', '/v1/admin/users/{user}/reset-link'),
     rest('POST', '/v1/admin/workspaces', { slug: 'forged', name: 'Forged', owner: NOBODY }),
     rest('PATCH', '/v1/admin/workspaces/{workspace}', { name: 'Forged' }),
+    rest('DELETE', '/v1/admin/workspaces/{workspace}'),
   ];
 }
 
-/** Those of them that a page of our own is refused, too, since what they name is not there, in their order. */
+/** Those of them that a page of our own is refused, too, since what they name or confirm is not there, in their order. */
 export const PEOPLE_REFUSED: [string, number][] = [
   ['get_member', 404],
+  ['add_member', 400],
   ['update_member', 404],
   ['remove_member', 404],
   ['withdraw_invitation', 404],
@@ -88,6 +92,7 @@ export const PEOPLE_REFUSED: [string, number][] = [
   ['create_reset_link', 404],
   ['disable_user', 404],
   ['enable_user', 404],
+  ['delete_workspace', 400],
   ['change_password', 403],
   ['end_session', 404],
   ['POST /system/users/{user}/reset', 404],
@@ -100,4 +105,5 @@ export const PEOPLE_REFUSED: [string, number][] = [
   ['POST /v1/admin/users/{user}/enable', 404],
   ['POST /v1/admin/users/{user}/reset-link', 404],
   ['POST /v1/admin/workspaces', 400],
+  ['DELETE /v1/admin/workspaces/{workspace}', 400],
 ];

@@ -85,6 +85,8 @@ export function writes({ slug, id, version }: Target): Write[] {
         ['scopes[]', 'chat'],
       ],
     },
+    { name: 'explain_key', method: 'POST', path: '/_app/explain_key', json: { workspace: slug, id, question: {} } },
+    { name: 'POST /v1/workspaces/{workspace}/keys/{key}/explain', method: 'POST', path: `${rest}/${id}/explain`, json: {} },
     { name: 'get_key_use', method: 'POST', path: '/_app/get_key_use', json: { workspace: slug, id } },
     { name: 'get_rotation_form', method: 'POST', path: '/_app/get_rotation_form', json: { workspace: slug, id } },
     { name: 'rotate_key', method: 'POST', path: '/_app/rotate_key', json: { workspace: slug, id, rotation: { grace: '1h', version: null }, idempotency_key: `forged-${id}` } },

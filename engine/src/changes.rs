@@ -181,6 +181,11 @@ async fn apply(conn: &mut Conn<'_>, keyset: &Keyset, rows: &[ChangeRow]) -> Resu
                     last = newest;
                 }
             }
+            // None ever comes back, so that this may be applied again.
+            ("workspace_end", None) => {
+                keyset.remove_of(&crate::store::users::parse_id(&row.object)?);
+                keyset.remove_routes(&row.object);
+            }
             ("user", _) => {
                 for key in live_of_user(conn, &row.object).await? {
                     filling.put(conn, &key).await?;

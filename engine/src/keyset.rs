@@ -422,6 +422,15 @@ impl Keyset {
         }
     }
 
+    /// Forgets every key of a workspace.
+    pub(crate) fn remove_of(&self, workspace: &WorkspaceId) {
+        let of_it = |entry: &&Entry| entry.record.workspace_id == *workspace;
+        let gone: HashSet<KeyId> = self.by_mac.pin().values().filter(of_it).map(|entry| entry.record.id.clone()).collect();
+        for id in gone {
+            self.remove(&id);
+        }
+    }
+
     /// Forgets every key that is not in `seen`.
     pub(crate) fn retain(&self, seen: &HashSet<KeyId>) {
         let gone: Vec<KeyId> = self.by_id.pin().keys().filter(|id| !seen.contains(*id)).cloned().collect();

@@ -5,6 +5,7 @@ pub(crate) mod audit;
 pub(crate) mod audit_chain;
 pub(crate) mod audit_log;
 pub(crate) mod demo;
+mod explain;
 mod idempotency;
 pub(crate) mod invitations;
 mod key_limits;

@@ -25,6 +25,7 @@ pub(crate) mod forward_auth;
 mod reply;
 mod written;
 
+pub(crate) use bodies::address;
 use bodies::{VerdictBody, VerifyBody};
 use forward_auth::Place;
 pub(crate) use forward_auth::{IDENTITY, UNAVAILABLE};
@@ -82,7 +83,8 @@ fn client<'a>(state: &AppState, peer: Option<IpAddr>, headers: &'a HeaderMap) ->
 /// Send the key as `Authorization: Bearer …`. A key that works is described; one that does not is refused with the reason
 /// as `code`: `malformed`, `not_found`, `deactivated`, `owner_disabled`, `expired`, `dormant` (401), `ip_denied` (403),
 /// `rate_limited`, `quota_exceeded` (429, with `Retry-After`). The call takes one unit from each limit of the key, and the
-/// client's address is that of the connection, or what trusted proxies say of it.
+/// client's address is that of the connection, or what trusted proxies say of it. In its last 14 days the answer carries
+/// the moment of its end in the header `Sunset` (RFC 8594).
 #[utoipa::path(
     get,
     path = "/v1/whoami",
@@ -106,6 +108,8 @@ pub(crate) async fn whoami(state: &AppState, reply: Reply, client: &Client<'_>, 
 /// question is always answered with 200; `code` says why a key may not. A key that may takes `cost` from each of its limits,
 /// or from none if one of them has too little left; a refused call takes nothing. 503 means that it cannot be known at the moment:
 /// never take it for a yes.
+///
+/// In the last 14 days of a key the answer carries the moment of its end in the header `Sunset` (RFC 8594).
 #[utoipa::path(
     post,
     path = "/v1/verify",
@@ -152,6 +156,7 @@ fn decide(state: &AppState, caller: &str, asker: &Client<'_>, body: &[u8]) -> Re
         user_agent: question.user_agent.as_deref(),
         cost: question.cost.map_or(Ok(Cost::default()), Cost::new)?,
         asker: *asker,
+        explain: question.explain,
     };
     let answer = state.engine.verifier.verify(caller, &request)?;
     let detail = (answer.code == Code::IpDenied && client_ip.is_none()).then_some(bodies::NO_ADDRESS);

@@ -31,6 +31,7 @@ mod users;
 mod workspaces;
 
 pub(crate) use keys::bodies::{IssuedKeyBody, KeyBody};
+pub(crate) use keys::explanation::CheckBody;
 pub(crate) use keys::rotation::RotatedKeyBody;
 pub use openapi::openapi_document;
 pub(crate) use resources::ResourceBody;
@@ -48,6 +49,7 @@ pub fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(keys::rotation::end_secret))
         .routes(routes!(keys::usage::get_key_usage))
         .routes(routes!(keys::usage::export_key_usage))
+        .routes(routes!(keys::explanation::explain_key))
         .routes(routes!(keys::deactivate_key))
         .routes(routes!(keys::activate_key))
         .routes(routes!(batches::preview_batch))
@@ -81,7 +83,7 @@ pub fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(users::enable_user))
         .routes(routes!(users::create_reset_link))
         .routes(routes!(workspaces::admin::list_all_workspaces, workspaces::admin::create_workspace))
-        .routes(routes!(workspaces::admin::rename_workspace))
+        .routes(routes!(workspaces::admin::rename_workspace, workspaces::admin::delete_workspace))
         .routes(routes!(resources::list_resources, resources::create_resource))
         .routes(routes!(resources::get_resource, resources::update_resource, resources::delete_resource))
         .routes(routes!(scopes::list_scopes, scopes::create_scope))

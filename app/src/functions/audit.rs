@@ -37,7 +37,7 @@ async fn id(request: &RequestContext, actor: &Actor, workspace: &str) -> Result<
     if workspace.is_empty() {
         return Ok(None);
     }
-    context::reply(request.engine.workspaces.get_id(actor, workspace).await).map(Some)
+    context::reply(request.engine.workspaces.find_log(actor, workspace).await).map(|place| Some(place.id))
 }
 
 /// A page of the log of a workspace, or of the instance.
@@ -51,7 +51,7 @@ pub async fn list_audit(workspace: String, filter: AuditFilter) -> Result<AuditV
     let object = id.as_ref().map_or(Object::Instance, Object::Workspace);
     let manages = can(&actor, Action::ExportAudit, &object) == Decision::Allow;
     let place = match &id {
-        Some(id) => Some(context::reply(engine.workspaces.get(&actor, id.as_str()).await)?.into()),
+        Some(id) => Some(context::reply(engine.workspaces.find_log(&actor, id.as_str()).await)?.into()),
         None => None,
     };
     let on_instance = can(&actor, Action::ReadAudit, &Object::Instance) == Decision::Allow;

@@ -80,6 +80,25 @@ pub async fn get_member(workspace: String, user: UserId) -> Result<DepartureView
     Ok(DepartureView { workspace, departure, rank, own })
 }
 
+/// Puts somebody who has an account here into a workspace, by username.
+#[server(endpoint = "add_member", prefix = "/_app")]
+pub async fn add_member(
+    workspace: String,
+    user: String,
+    role: String,
+    #[server(default)] password_again: PasswordInput,
+) -> Result<(), Fault> {
+    let typed = [("user", user.as_str()), ("role", &role)];
+    let (request, actor) = proven(password_again, &typed).await?;
+    let place = context::reply(request.engine.workspaces.find(&actor, &workspace, Action::AddMember).await)?;
+    let wanted = Role::from_name(&role).ok_or_else(|| Problem::invalid("role", "Choose what they shall be."));
+    let wanted = context::reply_to_form(wanted, &typed)?;
+    let found = context::reply_to_form(request.engine.members.find_user(&actor, &place.id, &user).await, &typed)?;
+    context::reply_to_form(request.engine.members.add(&actor, &place.id, &found, wanted).await, &typed)?;
+    context::go_to(&format!("/w/{}/members?done=added", place.slug));
+    Ok(())
+}
+
 /// Gives a member another role.
 #[server(endpoint = "update_member", prefix = "/_app")]
 pub async fn update_member(

@@ -4,7 +4,7 @@ use keyfold_domain::ids::UserId;
 use keyfold_domain::key::Page;
 use keyfold_domain::time::Timestamp;
 use keyfold_domain::user::{PeopleFilter, UserDetail};
-use keyfold_domain::workspace::{WorkspaceDetail, WorkspaceSummary};
+use keyfold_domain::workspace::{WorkspaceDetail, WorkspaceEnd, WorkspaceSummary};
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -164,6 +164,20 @@ pub async fn create_workspace(name: String, slug: String, owner: String) -> Resu
     let made = context::reply_to_form(request.engine.workspaces.create(&actor, new, &owner.id).await, &typed)?;
     context::go_to("/system/workspaces?done=created");
     Ok(made)
+}
+
+/// Ends a workspace for good; `confirmation` is its short name.
+#[server(endpoint = "delete_workspace", prefix = "/_app")]
+pub async fn delete_workspace(
+    workspace: String,
+    #[server(default)] confirmation: String,
+    #[server(default)] password_again: PasswordInput,
+) -> Result<WorkspaceEnd, Fault> {
+    let typed = [("confirmation", confirmation.as_str())];
+    let (request, actor) = proven(password_again, &typed).await?;
+    let ended = context::reply_to_form(request.engine.workspaces.delete(&actor, &workspace, &confirmation).await, &typed)?;
+    context::go_to("/system/workspaces?done=deleted");
+    Ok(ended)
 }
 
 /// Gives a workspace another name.

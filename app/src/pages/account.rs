@@ -301,12 +301,13 @@ fn Sessions(sessions: Vec<SessionSummary>, now: Timestamp, page: Listing) -> imp
     let others = sessions.iter().any(|session| !session.current);
     let rows = sessions.into_iter().map(|session| {
         let ip = session.ip.unwrap_or_else(|| "an unknown address".to_owned());
+        let client = session.client.unwrap_or_else(|| "An unknown browser".to_owned());
+        let named = format!("Sign out {client} at {ip}");
         view! {
             <li class="line">
                 <span class="two-lines">
                     <span>
-                        "From "
-                        <span class="mono">{ip.clone()}</span>
+                        {client} " · " <span class="mono">{ip}</span>
                         {session.current.then(|| view! { <span class="chip this-one">"This one"</span> })}
                     </span>
                     <span>
@@ -321,7 +322,7 @@ fn Sessions(sessions: Vec<SessionSummary>, now: Timestamp, page: Listing) -> imp
                         view! {
                             <SendForm to=end>
                                 <input type="hidden" name="session" value=session.id.to_string() />
-                                <button class="button button-small button-quiet" aria-label=format!("Sign out the session from {ip}")>
+                                <button class="button button-small button-quiet" aria-label=named>
                                     "Sign out"
                                 </button>
                             </SendForm>

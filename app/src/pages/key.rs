@@ -146,6 +146,10 @@ fn Head(view: KeyView, page: KeysPageContext) -> impl IntoView {
                 </p>
             </div>
             <div class="row key-head-acts">
+                <a class="button" id="act-test" href=to_act(page, "test") data-noscroll="">
+                    <Icon name="shield-check" />
+                    "Test access"
+                </a>
                 {may_copy
                     .then(|| {
                         view! {

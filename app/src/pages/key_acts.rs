@@ -33,6 +33,7 @@ pub(super) fn KeyAct(act: String, view: KeyView, page: KeysPageContext) -> impl 
         "resources" => view! { <ChangeResourcesDialog view page /> }.into_any(),
         "expiry" => view! { <ChangeExpiryDialog view page /> }.into_any(),
         "interval" => view! { <ChangeIntervalDialog view page /> }.into_any(),
+        "test" => view! { <super::key_test::TestKeyDialog view page /> }.into_any(),
         "addresses" => view! { <ChangeKeyLimits addresses=true view page /> }.into_any(),
         "limits" => view! { <ChangeKeyLimits addresses=false view page /> }.into_any(),
         "rotate" => view! { <super::key_rotation::RotateDialog view page /> }.into_any(),

@@ -40,7 +40,7 @@ pub(super) fn KeyUsePanels(view: KeyView, used: Result<KeyUse, Fault>, page: Key
 }
 
 /// A verdict in words.
-const fn code_words(code: Code) -> &'static str {
+pub(super) const fn code_words(code: Code) -> &'static str {
     match code {
         Code::Malformed => "Not a key",
         Code::NotFound => "Not found",

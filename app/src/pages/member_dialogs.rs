@@ -15,7 +15,7 @@ use crate::components::{
 };
 use crate::format;
 use crate::functions::fault::Fault;
-use crate::functions::members::{DepartureView, InviteMember, MembersView, RemoveMember, UpdateMember, get_member};
+use crate::functions::members::{AddMember, DepartureView, InviteMember, MembersView, RemoveMember, UpdateMember, get_member};
 
 /// The roles to choose from, up to one's own.
 #[component]
@@ -107,6 +107,39 @@ fn InviteDialog(workspace: String, rank: Role, page: Listing) -> impl IntoView {
                 None => form().into_any(),
             }}
         </Dialog>
+    }
+}
+
+/// Somebody who has an account on this server already.
+#[component]
+pub(super) fn Add(workspace: String, page: Listing, members: Resource<Result<MembersView, Fault>>) -> impl IntoView {
+    view! {
+        <Suspense>
+            {move || {
+                let workspace = workspace.clone();
+                Suspend::new(async move {
+                    match members.await {
+                        Ok(view) => view! { <AddDialog workspace rank=view.rank page /> }.into_any(),
+                        Err(fault) => view! { <Trouble fault /> }.into_any(),
+                    }
+                })
+            }}
+        </Suspense>
+    }
+}
+
+#[component]
+fn AddDialog(workspace: String, rank: Role, page: Listing) -> impl IntoView {
+    let action = Sending::to::<AddMember>();
+    let words = Words { title: "Add somebody by name", button: "Add", danger: false, done: "They were added." };
+    let (chosen, user) = (typed_or(action, "role", "member"), typed_or(action, "user", ""));
+    let about = "For people who have an account here and share a workspace with you. Others you invite by a link.";
+    view! {
+        <ActDialog words about action page fields=&["user", "role", "password_again"]>
+            <input type="hidden" name="workspace" value=workspace />
+            <Field name="user" label="Username" value=user required=true maxlength=60 autofocus=true autocomplete="off" error=error(action, "user") />
+            <Roles chosen most=rank error=error(action, "role") />
+        </ActDialog>
     }
 }
 

@@ -6,7 +6,7 @@ use leptos::prelude::*;
 use leptos_router::hooks::use_query_map;
 
 use super::left_key_dialog::Decide;
-use super::member_dialogs::{ChangeRole, Invite, Remove};
+use super::member_dialogs::{Add, ChangeRole, Invite, Remove};
 use super::member_limits::LimitMember;
 use super::not_found::Trouble;
 use super::open_invitations::Invitations;
@@ -17,6 +17,7 @@ use crate::format;
 use crate::functions::members::{MembersView, list_members};
 
 const DONE: &[(&str, &str)] = &[
+    ("added", "They were added. They may enter from the next request on."),
     ("role", "The role was changed. It holds from the next request on."),
     ("limits", "The limits were saved. They hold from the next call on."),
     ("removed", "The member was removed."),
@@ -52,6 +53,7 @@ pub(super) fn MembersPage() -> impl IntoView {
     let dialog = move || match (place.id.get(), place.act.get().as_str()) {
         (id, "") if id.is_empty() => ().into_any(),
         (id, "") if id == "invite" => view! { <Invite workspace=workspace() page members /> }.into_any(),
+        (id, "") if id == "add" => view! { <Add workspace=workspace() page members /> }.into_any(),
         (id, "role") => view! { <ChangeRole workspace=workspace() id page /> }.into_any(),
         (id, "limits") => view! { <LimitMember workspace=workspace() id page /> }.into_any(),
         (id, "remove") => view! { <Remove workspace=workspace() id page /> }.into_any(),
@@ -95,10 +97,16 @@ fn Members(view: MembersView, filter: keyfold_domain::user::PeopleFilter, page: 
                 </h1>
                 <p>"Who may enter " <span class="break">{view.workspace.name.clone()}</span> ", and as what. A changed role holds from the next request on."</p>
             </div>
-            <a class="button button-primary" id="invite" href=move || page.dialog("invite") data-noscroll="">
-                <Icon name="plus" />
-                "Invite somebody"
-            </a>
+            <div class="row">
+                <a class="button" id="add-member" href=move || page.dialog("add") data-noscroll="">
+                    <Icon name="user" />
+                    "Add by name"
+                </a>
+                <a class="button button-primary" id="invite" href=move || page.dialog("invite") data-noscroll="">
+                    <Icon name="plus" />
+                    "Invite somebody"
+                </a>
+            </div>
         </div>
         <DoneNotice words=DONE />
         {(!left.items.is_empty()).then(|| view! { <LeftQueue left=left.items more=left.next.is_some() page now /> })}

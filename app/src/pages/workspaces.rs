@@ -8,13 +8,17 @@ use leptos_router::hooks::use_query_map;
 use super::not_found::Trouble;
 use super::people::{ActDialog, DoneNotice, Listing, Pager, SearchBar, Words, error, filter, query, typed_or};
 use super::system::SystemContext;
-use crate::components::{EmptyState, Field, Icon, Moment, Precision, Sending, Title};
+use crate::components::{EmptyState, Field, Icon, Moment, Notice, Precision, Sending, Title, Tone};
 use crate::format;
 use crate::functions::fault::Fault;
-use crate::functions::users::{CreateWorkspace, RenameWorkspace, WorkspacesView, list_all_workspaces};
+use crate::functions::users::{CreateWorkspace, DeleteWorkspace, RenameWorkspace, WorkspacesView, list_all_workspaces};
 
 const BASE: &str = "/system/workspaces";
-const DONE: &[(&str, &str)] = &[("created", "The workspace was made."), ("renamed", "The workspace was renamed.")];
+const DONE: &[(&str, &str)] = &[
+    ("created", "The workspace was made."),
+    ("renamed", "The workspace was renamed."),
+    ("deleted", "The workspace was deleted. Its keys stopped."),
+];
 
 #[component]
 pub(super) fn WorkspacesPage() -> impl IntoView {
@@ -26,7 +30,7 @@ pub(super) fn WorkspacesPage() -> impl IntoView {
     let dialog = move || match (place.id.get(), place.act.get()) {
         (id, _) if id.is_empty() => ().into_any(),
         (id, act) if id == "new" && act.is_empty() => view! { <NewWorkspace page /> }.into_any(),
-        (id, act) if act == "rename" => view! { <Rename slug=id page workspaces /> }.into_any(),
+        (slug, act) if act == "rename" || act == "delete" => view! { <Act slug act page workspaces /> }.into_any(),
         _ => view! { <Trouble fault=keyfold_domain::problem::Problem::not_found().into() /> }.into_any(),
     };
     view! {
@@ -120,7 +124,7 @@ fn Workspaces(view: WorkspacesView, filter: PeopleFilter, page: Listing) -> impl
 #[component]
 fn Row(detail: WorkspaceDetail, page: Listing) -> impl IntoView {
     let name = detail.name.clone();
-    let rename = format!("{}/rename", detail.slug);
+    let (rename, delete) = (format!("{}/rename", detail.slug), format!("{}/delete", detail.slug));
     view! {
         <tr role="row">
             <th scope="row" role="rowheader">
@@ -153,8 +157,16 @@ fn Row(detail: WorkspaceDetail, page: Listing) -> impl IntoView {
                     >
                         "Members"
                     </a>
-                    <a class="button button-small button-quiet" href=move || page.dialog(&rename) aria-label=format!("Rename {name}") data-noscroll="">
+                    <a class="button button-small button-quiet" href=move || page.dialog(&rename) aria-label=format!("Rename {}", name.clone()) data-noscroll="">
                         "Rename"
+                    </a>
+                    <a
+                        class="button button-small button-quiet button-removes"
+                        href=move || page.dialog(&delete)
+                        aria-label=format!("Delete {name}")
+                        data-noscroll=""
+                    >
+                        "Delete"
                     </a>
                 </span>
             </td>
@@ -176,15 +188,17 @@ fn NewWorkspace(page: Listing) -> impl IntoView {
     }
 }
 
+/// An act on one workspace of the list.
 #[component]
-fn Rename(slug: String, page: Listing, workspaces: Resource<Result<WorkspacesView, Fault>>) -> impl IntoView {
+fn Act(slug: String, act: String, page: Listing, workspaces: Resource<Result<WorkspacesView, Fault>>) -> impl IntoView {
     view! {
         <Suspense>
             {move || {
-                let slug = slug.clone();
+                let (slug, act) = (slug.clone(), act.clone());
                 Suspend::new(async move {
                     let present = workspaces.await.ok().and_then(|view| view.workspaces.items.into_iter().find(|row| row.slug == slug));
                     match present {
+                        Some(detail) if act == "delete" => view! { <DeleteDialog detail page /> }.into_any(),
                         Some(detail) => view! { <RenameDialog detail page /> }.into_any(),
                         None => view! { <Trouble fault=keyfold_domain::problem::Problem::not_found().into() /> }.into_any(),
                     }
@@ -203,6 +217,38 @@ fn RenameDialog(detail: WorkspaceDetail, page: Listing) -> impl IntoView {
         <ActDialog words about=format!("/w/{}", detail.slug) action page fields=&["name"]>
             <input type="hidden" name="workspace" value=detail.slug />
             <Field name="name" label="Name" value=name required=true maxlength=100 autofocus=true autocomplete="off" error=error(action, "name") />
+        </ActDialog>
+    }
+}
+
+#[component]
+fn DeleteDialog(detail: WorkspaceDetail, page: Listing) -> impl IntoView {
+    let action = Sending::to::<DeleteWorkspace>();
+    let words = Words {
+        title: "Delete this workspace?",
+        button: "Delete workspace",
+        danger: true,
+        done: "The workspace was deleted. Its keys stopped.",
+    };
+    let WorkspaceDetail { name, slug, live_keys, members, .. } = detail;
+    let stops = match live_keys {
+        0 => "It has no keys.".to_owned(),
+        1 => "1 key stops at once.".to_owned(),
+        keys => format!("{} keys stop at once.", format::number(keys)),
+    };
+    let loses = format!("{} can no longer enter it.", format::counted(members, "member"));
+    let typed = typed_or(action, "confirmation", "");
+    view! {
+        <ActDialog words about=name action page fields=&["confirmation", "password_again"]>
+            <input type="hidden" name="workspace" value=slug.clone() />
+            <Notice tone=Tone::Warn quiet=true>
+                <strong>{stops}</strong>
+                " "
+                {loses}
+                " This cannot be undone. The record of its keys and its audit log stay for administrators of this server, and its short name stays taken."
+            </Notice>
+            <p>"Type " <code class="break" translate="no">{slug}</code> " to be sure."</p>
+            <Field name="confirmation" label="Short name" value=typed required=true maxlength=40 autocomplete="off" error=error(action, "confirmation") />
         </ActDialog>
     }
 }

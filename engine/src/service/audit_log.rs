@@ -122,7 +122,7 @@ impl Audit {
             return Ok(store::users::find(conn, &id).await?.map(|user| user.username));
         }
         if id.parse::<WorkspaceId>().is_ok() {
-            let row = store::workspaces::find(conn, id).await?;
+            let row = store::workspaces::find_record(conn, id).await?;
             return Ok(row.map(|row| row.summary(None)).transpose()?.map(|summary| summary.name));
         }
         Ok(None)

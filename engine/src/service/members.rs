@@ -93,6 +93,9 @@ impl Placing {
 
     async fn set(&self, conn: &mut Conn<'_>, macs: &crate::mac::Macs, role: Role) -> Result<i64, Error> {
         self.begin(conn, macs).await?;
+        if store::workspaces::find(conn, self.workspace.as_str()).await?.is_none() {
+            return Err(Error::not_found());
+        }
         store::workspaces::set_membership(conn, &self.workspace, &self.user, role, self.now).await?;
         store::left_keys::forget_owner(conn, &self.workspace, &self.user).await?;
         Ok(store::changes::append(conn, &Change::Membership(&self.workspace, &self.user), self.now).await?)
@@ -129,6 +132,10 @@ impl Members {
 
     /// Puts a person into a workspace, or gives a member another role. Somebody who comes back gets their keys back: those
     /// that nobody gave away or deleted work again. Making an administrator or owner needs a fresh password.
+    ///
+    /// Administrators of the instance add anybody; a workspace's own only people with whom they share a workspace, or whose keys
+    /// they see there because those people left it. Everybody else is refused to them in the words for a user that there is not, so that nobody finds out by trying who
+    /// has an account here. They can be invited by a link.
     pub async fn add(&self, actor: &Actor, workspace: &WorkspaceId, user: &UserId, role: Role) -> Result<(), Error> {
         self.core.authorize(actor, Action::AddMember, &Object::Workspace(workspace)).await?;
         within_own_role(actor, workspace, None, Some(role))?;
@@ -138,22 +145,22 @@ impl Members {
         if store::workspaces::find(&mut conn, workspace.as_str()).await?.is_none() {
             return Err(Error::not_found());
         }
-        if store::users::find(&mut conn, user).await?.is_none() {
-            return Err(Problem::invalid("user", "There is no such user.").into());
+        if store::users::find(&mut conn, user).await?.is_none() || !knows(&mut conn, actor, workspace, user).await? {
+            return Err(nobody(actor));
         }
         drop(reader);
         self.place(actor, workspace, user, (false, role), "member.add").await
     }
 
-    /// Whose username that is, for whoever may let people in.
+    /// Whose username that is, for whoever may let people in; see [`Self::add`] for whom they find.
     pub async fn find_user(&self, actor: &Actor, workspace: &WorkspaceId, username: &str) -> Result<UserId, Error> {
         self.core.authorize(actor, Action::AddMember, &Object::Workspace(workspace)).await?;
         let mut reader = self.core.db.reader().await?;
-        let row = store::users::find_by_username(&mut reader.conn(), &username.trim().to_ascii_lowercase()).await?;
-        match row {
-            Some(row) => Ok(row.reference()?.id),
-            None => Err(Problem::invalid("user", "There is no such user.").into()),
-        }
+        let mut conn = reader.conn();
+        let row = store::users::find_by_username(&mut conn, &username.trim().to_ascii_lowercase()).await?;
+        let Some(row) = row else { return Err(nobody(actor)) };
+        let user = row.reference()?.id;
+        if knows(&mut conn, actor, workspace, &user).await? { Ok(user) } else { Err(nobody(actor)) }
     }
 
     /// Gives a member another role. Making an administrator or owner needs a fresh password.
@@ -216,6 +223,25 @@ impl Members {
         let event = Event::done(now, actor, Some(workspace.as_str()), action, user.as_str());
         Placing { actor: actor.clone(), workspace: workspace.clone(), user: user.clone(), known, to, now, event }
     }
+}
+
+/// May the actor know that this person has an account here?
+async fn knows(conn: &mut Conn<'_>, actor: &Actor, workspace: &WorkspaceId, user: &UserId) -> Result<bool, Error> {
+    match actor.user() {
+        _ if reigns(actor) => Ok(true),
+        Some(own) => Ok(store::members::is_known_to(conn, user, &own.id, workspace).await?),
+        None => Ok(false),
+    }
+}
+
+/// The refusal for a user that there is not, and for one that the actor may not know of.
+fn nobody(actor: &Actor) -> Error {
+    let text = if reigns(actor) {
+        "There is no such user."
+    } else {
+        "There is nobody of that name in your workspaces. Invite them by a link instead."
+    };
+    Problem::invalid("user", text).into()
 }
 
 /// Going oneself needs less than making somebody else go.

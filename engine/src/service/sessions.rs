@@ -68,6 +68,7 @@ pub(crate) struct Stored {
     now: Timestamp,
     expires_at: Timestamp,
     ip: Option<String>,
+    client: Option<String>,
     /// The only workspace it opens; see [`Sessions::sign_in_to`].
     workspace: Option<WorkspaceId>,
 }
@@ -83,6 +84,7 @@ impl Opening {
             now,
             expires_at: now.plus_ms(ABSOLUTE_MS),
             ip: request.ip.map(|ip| ip.to_canonical().to_string()),
+            client: request.client.clone(),
             workspace: None,
         };
         Self { token, stored }
@@ -121,6 +123,7 @@ impl Stored {
             now: self.now,
             expires_at: self.expires_at,
             ip: self.ip.clone(),
+            client: self.client.clone(),
             workspace: self.workspace.as_ref(),
         };
         store::sessions::insert(conn, &session).await?;

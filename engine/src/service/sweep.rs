@@ -1,4 +1,5 @@
-//! What time alone brings about, put into the audit log once: a key's end, and its falling dormant. Whether a key works is
+//! What time alone brings about, put into the audit log once: that a key's end comes near, its
+//! end, and its falling dormant. Whether a key works is
 //! derived from the time at every check and never depends on this.
 
 use std::collections::BTreeMap;
@@ -21,6 +22,8 @@ pub(crate) const SWEEP_EVERY: Duration = Duration::from_mins(1);
 const BATCH: i64 = 100;
 /// Transactions of one sweep and sort; what is left comes the next time.
 const ROUNDS: usize = 50;
+/// So many days before a key's end it is told, the nearest first.
+const ENDING_DAYS: [i64; 3] = [1, 7, 14];
 /// Keys with an interval that are looked at with one statement.
 const WINDOW: i64 = 20_000;
 
@@ -31,17 +34,41 @@ pub struct Swept {
     pub expired: usize,
     /// So many have fallen dormant.
     pub dormant: usize,
+    /// Of so many the end comes near, told 14, 7 and 1 days before it.
+    pub expiring: usize,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Passed {
     Expired,
     Dormant,
+    /// The end is at most so many days away.
+    Expiring(i64),
 }
 
 /// Records what has come to pass since the last time. Several nodes may do so at once: each key is recorded by one of them.
 pub(crate) async fn sweep(core: &Core) -> Result<Swept, Error> {
-    Ok(Swept { expired: expired(core).await?, dormant: dormant(core).await? })
+    Ok(Swept { expired: expired(core).await?, dormant: dormant(core).await?, expiring: expiring(core).await? })
+}
+
+/// Tells of each key whose end came near only the nearest mark that it has passed, so that a server that was down for a week
+/// does not tell everything at once.
+async fn expiring(core: &Core) -> Result<usize, Error> {
+    let (now, mut recorded, mut nearer) = (core.now(), 0, 0);
+    for days in ENDING_DAYS {
+        let between = (now.plus_days(nearer), now.plus_days(days));
+        for _ in 0..ROUNDS {
+            let mut reader = core.db.reader().await?;
+            let due = store::sweep::ending(&mut reader.conn(), days, between, BATCH).await?;
+            drop(reader);
+            if due.is_empty() {
+                break;
+            }
+            recorded += record(core, due, Passed::Expiring(days)).await?;
+        }
+        nearer = days;
+    }
+    Ok(recorded)
 }
 
 async fn expired(core: &Core) -> Result<usize, Error> {
@@ -103,6 +130,7 @@ async fn record(core: &Core, due: Vec<DueRow>, what: Passed) -> Result<usize, Er
                         let marked = match what {
                             Passed::Expired => store::sweep::mark_expired(&mut conn, key).await?,
                             Passed::Dormant => store::sweep::mark_dormant(&mut conn, key).await?,
+                            Passed::Expiring(days) => store::sweep::mark_ending(&mut conn, key, days).await?,
                         };
                         if marked {
                             event(workspace, key, what, now).append(&mut conn, &macs).await?;
@@ -118,9 +146,10 @@ async fn record(core: &Core, due: Vec<DueRow>, what: Passed) -> Result<usize, Er
 }
 
 fn event(workspace: &str, key: &DueRow, what: Passed, now: Timestamp) -> Event {
-    let (action, field) = match what {
-        Passed::Expired => ("key.expired", "expired_at"),
-        Passed::Dormant => ("key.dormant", "dormant_at"),
+    let (action, after) = match what {
+        Passed::Expired => ("key.expired", json!({ "expired_at": key.at })),
+        Passed::Dormant => ("key.dormant", json!({ "dormant_at": key.at })),
+        Passed::Expiring(days) => ("key.expiring", json!({ "expires_at": key.at, "days_before": days })),
     };
-    Event::noticed(now, workspace, action, &key.id).change(None, Some(json!({ field: key.at })))
+    Event::noticed(now, workspace, action, &key.id).change(None, Some(after))
 }

@@ -11,7 +11,7 @@ use keyfold_domain::problem::{Problem, ProblemCode};
 use keyfold_domain::scope::KeyKind;
 use keyfold_domain::time::Timestamp;
 use keyfold_domain::token;
-use keyfold_domain::verdict::{Code, Key, Moment, Question, ResourceRef, judge};
+use keyfold_domain::verdict::{Check, Code, Key, Moment, Question, ResourceRef, judge};
 use keyfold_domain::workspace::Role;
 
 use super::Core;
@@ -39,6 +39,8 @@ pub struct VerifyRequest<'a> {
     pub cost: Cost,
     /// Who asks: the client that presents the caller's own key.
     pub asker: Client<'a>,
+    /// Take the verdict apart instead of counting a use.
+    pub explain: bool,
 }
 
 /// The verdict, and the key it is about.
@@ -53,6 +55,8 @@ pub struct Answer {
     pub standings: Vec<Standing>,
     /// Seconds until the call will fit into the limits; `None` if it did, or never will.
     pub retry_after: Option<u32>,
+    /// Every check, for who asked for an explanation of a key that they may know of.
+    pub checks: Option<Vec<Check>>,
     /// When it was decided.
     pub at: Timestamp,
 }
@@ -60,7 +64,7 @@ pub struct Answer {
 impl Answer {
     /// That there is no key, or none that the asker may know of.
     const fn nothing(code: Code, at: Timestamp) -> Self {
-        Self { code, key: None, standings: Vec::new(), retry_after: None, at }
+        Self { code, key: None, standings: Vec::new(), retry_after: None, checks: None, at }
     }
 
     /// How each limit stands after the call, the key's own first; nothing if it is not limited or failed an earlier check.
@@ -71,7 +75,7 @@ impl Answer {
 }
 
 /// Seconds until that moment, at least one.
-fn seconds_until(at: Timestamp, now: Timestamp) -> u32 {
+pub(super) fn seconds_until(at: Timestamp, now: Timestamp) -> u32 {
     u32::try_from((at.millis_since(now).saturating_add(999) / 1000).max(1)).unwrap_or(u32::MAX)
 }
 
@@ -128,6 +132,7 @@ impl Verifier {
             Err(code) => Answer::nothing(code, now),
             // The same answer as for a key that was never there.
             Ok(entry) if entry.record.workspace_id != *workspace => Answer::nothing(Code::NotFound, now),
+            Ok(entry) if request.explain => self.explained(entry, &question, request.cost, now),
             Ok(entry) => self.answer(entry, &question, request.cost, &client, now),
         })
     }
@@ -235,7 +240,7 @@ impl Verifier {
         } else {
             self.core.keyset.count_denial(&entry, code, now);
         }
-        Answer { code, key: Some(entry.record), standings, retry_after, at: now }
+        Answer { code, key: Some(entry.record), standings, retry_after, checks: None, at: now }
     }
 
     fn judge(&self, entry: &Entry, question: &Question<'_>, now: Timestamp) -> Code {

@@ -10,14 +10,18 @@ use keyfold_domain::policy_limits::KeyPolicy;
 use keyfold_domain::problem::Problem;
 use keyfold_domain::time::Timestamp;
 use keyfold_domain::user::PeopleFilter;
-use keyfold_domain::workspace::{NewWorkspace, Role, WorkspaceDetail, WorkspaceSummary};
+use keyfold_domain::workspace::{NewWorkspace, Role, WorkspaceDetail, WorkspaceEnd, WorkspaceSummary};
 use serde_json::json;
 
 use super::Core;
 use super::audit::Event;
+use super::keys_write::name_of;
+use super::members::reigns;
 use super::pages::Asked;
+use super::sessions::require_proof;
 use crate::error::{Error, is_unique_violation};
 use crate::store;
+use crate::store::changes::Change;
 use crate::store::db::Conn;
 
 /// The most workspaces listed.
@@ -160,6 +164,61 @@ impl Workspaces {
             })
             .await?;
         Ok(summary)
+    }
+
+    /// Ends a workspace for good: its keys stop at once, nobody belongs to it any more, and it is found by nobody. Its record
+    /// and its audit log stay, and so its short name stays taken. For instance administrators with a fresh password, who
+    /// type that short name as `confirmation`; whoever does not is told what it would stop.
+    pub async fn delete(&self, actor: &Actor, slug_or_id: &str, confirmation: &str) -> Result<WorkspaceEnd, Error> {
+        let core = &self.core;
+        core.authorize(actor, Action::ManageWorkspaces, &Object::Instance).await?;
+        let summary = self.find(actor, slug_or_id, Action::ReadWorkspace).await?;
+        if confirmation.trim() != summary.slug {
+            let mut reader = core.db.reader().await?;
+            let (_, keys) = store::workspaces::holdings(&mut reader.conn(), &summary.id).await?;
+            let keys = if keys == 1 { "1 key".to_owned() } else { format!("{keys} keys") };
+            let text = format!("This stops {keys} at once and cannot be undone. Give the short name, {}, to be sure.", summary.slug);
+            return Err(Problem::invalid("confirmation", text).into());
+        }
+        require_proof(core, actor)?;
+        let (now, by) = (core.now(), name_of(actor));
+        let event = |chain| Event::done(now, actor, chain, "workspace.delete", summary.id.as_str());
+        let input = Arc::new((summary.clone(), by, event(Some(summary.id.as_str())), event(None), now));
+        let macs = Arc::clone(&core.macs);
+        let (members, keys, seq) = core
+            .db
+            .write(move |mut conn| {
+                let (input, macs) = (Arc::clone(&input), Arc::clone(&macs));
+                Box::pin(async move {
+                    let (workspace, by, there, here, now) = &*input;
+                    let id = &workspace.id;
+                    // The chain's row first, as whoever changes anything in the workspace does: what is counted then holds.
+                    store::audit::lock(&mut conn, id.as_str()).await?;
+                    let (members, keys) = store::workspaces::holdings(&mut conn, id).await?;
+                    let before = json!({"slug": workspace.slug, "name": workspace.name, "members": members, "live_keys": keys});
+                    for event in [there, here] {
+                        event.clone().change(Some(before.clone()), None).append(&mut conn, &macs).await?;
+                    }
+                    if !store::workspaces::delete(&mut conn, id, by, *now).await? {
+                        return Err(Error::not_found());
+                    }
+                    Ok((members, keys, store::changes::append(&mut conn, &Change::WorkspaceEnd(id), *now).await?))
+                })
+            })
+            .await?;
+        core.reach(seq).await?;
+        Ok(WorkspaceEnd { id: summary.id, slug: summary.slug, stopped_keys: keys, members })
+    }
+
+    /// The workspace whose audit log is asked for. Instance administrators find deleted ones as well.
+    pub async fn find_log(&self, actor: &Actor, slug_or_id: &str) -> Result<WorkspaceSummary, Error> {
+        let id = match self.get_id(actor, slug_or_id).await {
+            Err(error) if reigns(actor) && error.is(keyfold_domain::problem::ProblemCode::NotFound) => slug_or_id.to_owned(),
+            found => found?.to_string(),
+        };
+        let mut reader = self.core.db.reader().await?;
+        let row = store::workspaces::find_record(&mut reader.conn(), &id).await?.ok_or_else(Error::not_found)?;
+        Ok(with_role(actor, row.summary(None)?))
     }
 
     /// The workspace with that short name or id, if the actor may know of it.

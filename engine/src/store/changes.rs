@@ -19,6 +19,8 @@ pub(crate) enum Change<'a> {
     Routes(&'a WorkspaceId),
     /// A resource, for the keys that are tied to it.
     Resource(&'a WorkspaceId, &'a ResourceId),
+    /// The end of a workspace, and of all keys in it.
+    WorkspaceEnd(&'a WorkspaceId),
 }
 
 /// A line of the log.
@@ -37,6 +39,7 @@ pub(crate) async fn append(conn: &mut Conn<'_>, change: &Change<'_>, now: Timest
         Change::User(id) => ("user", id.to_string()),
         Change::Scopes(workspace) => ("scopes", workspace.to_string()),
         Change::Routes(workspace) => ("routes", workspace.to_string()),
+        Change::WorkspaceEnd(workspace) => ("workspace_end", workspace.to_string()),
         Change::Resource(workspace, resource) => ("resource", format!("{workspace} {resource}")),
     };
     // In one statement where that is possible: from here on every other writer waits for this transaction.

@@ -124,6 +124,23 @@ pub(crate) async fn has_other_owner(conn: &mut Conn<'_>, workspace: &WorkspaceId
     Ok(others > 0)
 }
 
+/// Does a person share a workspace with another one, or see them as the owner of a key in that workspace?
+pub(crate) async fn is_known_to(conn: &mut Conn<'_>, user: &UserId, to: &UserId, workspace: &WorkspaceId) -> Result<bool, sqlx::Error> {
+    let sql = "SELECT COUNT(*) FROM (
+        SELECT 1 FROM memberships own JOIN memberships theirs ON theirs.workspace_id = own.workspace_id
+            WHERE own.user_id = $1 AND theirs.user_id = $2
+        UNION ALL SELECT 1 FROM keys WHERE owner_id = $2 AND workspace_id = $3 AND deleted_at IS NULL
+        UNION ALL SELECT 1 FROM keys WHERE owner_id = $2 AND workspace_id = $3 AND deleted_at IS NOT NULL
+        LIMIT 1) t";
+    let found: i64 = on!(conn, raw => sqlx::query_scalar(sql)
+        .bind(to.as_str())
+        .bind(user.as_str())
+        .bind(workspace.as_str())
+        .fetch_one(&mut **raw)
+        .await?);
+    Ok(found > 0)
+}
+
 /// How many of a member's keys, not deleted, were used at or after that moment.
 pub(crate) async fn keys_used_since(
     conn: &mut Conn<'_>,

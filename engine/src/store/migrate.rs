@@ -18,6 +18,8 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (8, "route maps", include_str!("../../migrations/0008_route_maps.sql")),
     (9, "other clients", include_str!("../../migrations/0009_other_clients.sql")),
     (10, "limits", include_str!("../../migrations/0010_limits.sql")),
+    (11, "ends", include_str!("../../migrations/0011_ends.sql")),
+    (12, "everybody's lists", include_str!("../../migrations/0012_everybodys_lists.sql")),
 ];
 
 /// The newest schema this binary knows.

@@ -92,15 +92,21 @@ macro_rules! of_instance {
 
 /// The workspace's rules beside the instance's.
 pub(crate) async fn find(conn: &mut Conn<'_>, workspace: &WorkspaceId) -> Result<Option<RulesRow>, sqlx::Error> {
-    const SQL: &str = concat!("SELECT ", rules!(), " FROM workspaces w CROSS JOIN instance_policy i WHERE w.id = $1");
+    const SQL: &str =
+        concat!("SELECT ", rules!(), " FROM workspaces w CROSS JOIN instance_policy i WHERE w.id = $1 AND w.deleted_at IS NULL");
     on!(conn, raw => sqlx::query_as(SQL).bind(workspace.as_str()).fetch_optional(&mut **raw).await)
 }
 
 /// The rules that hold in a workspace, which stay so until the transaction ends: for whoever is about to give a key an end.
 pub(crate) async fn held(conn: &mut Conn<'_>, workspace: &WorkspaceId) -> Result<KeyPolicy, Error> {
-    const SQL: &str = concat!("SELECT ", rules!(), " FROM workspaces w CROSS JOIN instance_policy i WHERE w.id = $1");
+    const SQL: &str =
+        concat!("SELECT ", rules!(), " FROM workspaces w CROSS JOIN instance_policy i WHERE w.id = $1 AND w.deleted_at IS NULL");
     // SQLite has one writer at a time, and nothing to hold.
-    const LOCKING: &str = concat!("SELECT ", rules!(), " FROM workspaces w CROSS JOIN instance_policy i WHERE w.id = $1 FOR SHARE OF w, i");
+    const LOCKING: &str = concat!(
+        "SELECT ",
+        rules!(),
+        " FROM workspaces w CROSS JOIN instance_policy i WHERE w.id = $1 AND w.deleted_at IS NULL FOR SHARE OF w, i"
+    );
     let row: Option<RulesRow> = match conn {
         Conn::Sqlite(raw) => sqlx::query_as(SQL).bind(workspace.as_str()).fetch_optional(&mut **raw).await?,
         Conn::Postgres(raw) => sqlx::query_as(LOCKING).bind(workspace.as_str()).fetch_optional(&mut **raw).await?,

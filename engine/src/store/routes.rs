@@ -49,7 +49,7 @@ macro_rules! select_maps {
         concat!(
             "SELECT r.workspace_id, w.slug, r.version, ",
             $rules,
-            " AS rules, r.rule_count, r.source, r.saved_at, r.saved_by FROM route_maps r JOIN workspaces w ON w.id = r.workspace_id ",
+            " AS rules, r.rule_count, r.source, r.saved_at, r.saved_by FROM route_maps r JOIN workspaces w ON w.id = r.workspace_id AND w.deleted_at IS NULL ",
             $rest
         )
     };

@@ -17,6 +17,7 @@ pub(crate) struct NewSession<'a> {
     pub(crate) now: Timestamp,
     pub(crate) expires_at: Timestamp,
     pub(crate) ip: Option<String>,
+    pub(crate) client: Option<String>,
     /// The only workspace it opens, for another product's page.
     pub(crate) workspace: Option<&'a WorkspaceId>,
 }
@@ -38,6 +39,7 @@ pub(crate) struct OpenSessionRow {
     created_at: i64,
     last_seen_at: i64,
     ip: Option<String>,
+    client: Option<String>,
 }
 
 impl OpenSessionRow {
@@ -48,13 +50,14 @@ impl OpenSessionRow {
             created_at: Timestamp::from_millis(self.created_at),
             last_seen_at: Timestamp::from_millis(self.last_seen_at),
             ip: self.ip,
+            client: self.client,
         })
     }
 }
 
 pub(crate) async fn insert(conn: &mut Conn<'_>, session: &NewSession<'_>) -> Result<(), sqlx::Error> {
-    let sql = "INSERT INTO sessions (id, mac, user_id, created_at, last_seen_at, proven_at, expires_at, ip, workspace_id)
-        VALUES ($1, $2, $3, $4, $4, $4, $5, $6, $7)";
+    let sql = "INSERT INTO sessions (id, mac, user_id, created_at, last_seen_at, proven_at, expires_at, ip, client, workspace_id)
+        VALUES ($1, $2, $3, $4, $4, $4, $5, $6, $7, $8)";
     on!(conn, raw => sqlx::query(sql)
         .bind(session.id.as_str())
         .bind(&session.mac[..])
@@ -62,6 +65,7 @@ pub(crate) async fn insert(conn: &mut Conn<'_>, session: &NewSession<'_>) -> Res
         .bind(session.now.as_millis())
         .bind(session.expires_at.as_millis())
         .bind(session.ip.as_deref())
+        .bind(session.client.as_deref())
         .bind(session.workspace.map(WorkspaceId::as_str))
         .execute(&mut **raw)
         .await
@@ -104,7 +108,7 @@ pub(crate) async fn list(
     seen_since: Timestamp,
     limit: i64,
 ) -> Result<Vec<OpenSessionRow>, sqlx::Error> {
-    let sql = "SELECT id, created_at, last_seen_at, ip FROM sessions
+    let sql = "SELECT id, created_at, last_seen_at, ip, client FROM sessions
         WHERE user_id = $1 AND expires_at > $2 AND last_seen_at >= $3 ORDER BY last_seen_at DESC, id DESC LIMIT $4";
     on!(conn, raw => sqlx::query_as(sql)
         .bind(user.as_str())

@@ -29,6 +29,42 @@ pub(crate) async fn mark_expired(conn: &mut Conn<'_>, key: &DueRow) -> Result<bo
     on!(conn, raw => sqlx::query(sql).bind(&key.id).bind(key.at).execute(&mut **raw).await.map(|done| done.rows_affected() == 1))
 }
 
+/// Up to `limit` keys that end after `from` and by `until`, lived already so many days before their end, and of which that was
+/// not told yet, nor anything nearer to the end. A key that was stopped is left out: whoever starts it again looks at it.
+pub(crate) async fn ending(
+    conn: &mut Conn<'_>,
+    days: i64,
+    (from, until): (Timestamp, Timestamp),
+    limit: i64,
+) -> Result<Vec<DueRow>, sqlx::Error> {
+    // The conditions of the index `keys_by_coming_end`, word for word.
+    let sql = "SELECT id, workspace_id, expires_at AS at FROM keys
+        WHERE deleted_at IS NULL AND deactivated_at IS NULL AND expires_at IS NOT NULL AND expires_at > $1 AND expires_at <= $2
+        AND created_at <= expires_at - $3 * 86400000
+        AND (ending_recorded IS NULL OR ending_recorded <> expires_at OR ending_days > $3) ORDER BY expires_at, id LIMIT $4";
+    on!(conn, raw => sqlx::query_as(sql)
+        .bind(from.as_millis())
+        .bind(until.as_millis())
+        .bind(days)
+        .bind(limit)
+        .fetch_all(&mut **raw)
+        .await)
+}
+
+/// Marks that it was told so many days before; says whether nobody had done so.
+pub(crate) async fn mark_ending(conn: &mut Conn<'_>, key: &DueRow, days: i64) -> Result<bool, sqlx::Error> {
+    let sql = "UPDATE keys SET ending_recorded = expires_at, ending_days = $3
+        WHERE id = $1 AND expires_at = $2 AND deleted_at IS NULL AND deactivated_at IS NULL
+        AND (ending_recorded IS NULL OR ending_recorded <> expires_at OR ending_days > $3)";
+    on!(conn, raw => sqlx::query(sql)
+        .bind(&key.id)
+        .bind(key.at)
+        .bind(days)
+        .execute(&mut **raw)
+        .await
+        .map(|done| done.rows_affected() == 1))
+}
+
 /// The moment from which on a key without another use is dormant.
 macro_rules! dormant_at {
     () => {

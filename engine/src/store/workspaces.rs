@@ -64,8 +64,19 @@ pub(crate) async fn insert(
         .map(|_| ()))
 }
 
-/// The workspace with that id or slug. The two cannot be confused: an id has an underscore, a slug cannot.
+/// The workspace with that id or slug that was not deleted. The two cannot be confused: an id has an underscore, a slug
+/// cannot.
 pub(crate) async fn find(conn: &mut Conn<'_>, slug_or_id: &str) -> Result<Option<WorkspaceRow>, sqlx::Error> {
+    const SQL: &str = select_workspaces!("WHERE (w.id = $1 OR w.slug = $1) AND w.deleted_at IS NULL");
+    // PostgreSQL refuses texts with this character, so nothing is called that.
+    if slug_or_id.contains('\0') {
+        return Ok(None);
+    }
+    on!(conn, raw => sqlx::query_as(SQL).bind(slug_or_id).fetch_optional(&mut **raw).await)
+}
+
+/// The same, also of one that was deleted: for what was recorded of it.
+pub(crate) async fn find_record(conn: &mut Conn<'_>, slug_or_id: &str) -> Result<Option<WorkspaceRow>, sqlx::Error> {
     const SQL: &str = select_workspaces!("WHERE w.id = $1 OR w.slug = $1");
     // PostgreSQL refuses texts with this character, so nothing is called that.
     if slug_or_id.contains('\0') {
@@ -76,9 +87,10 @@ pub(crate) async fn find(conn: &mut Conn<'_>, slug_or_id: &str) -> Result<Option
 
 /// Up to `limit` workspaces by name: all of them, or those the user is a member of.
 pub(crate) async fn list(conn: &mut Conn<'_>, member: Option<&UserId>, limit: i64) -> Result<Vec<WorkspaceRow>, sqlx::Error> {
-    const ALL: &str = select_workspaces!("ORDER BY w.name, w.id LIMIT $1");
-    const OF_MEMBER: &str =
-        select_workspaces!("JOIN memberships m ON m.workspace_id = w.id WHERE m.user_id = $2 ORDER BY w.name, w.id LIMIT $1");
+    const ALL: &str = select_workspaces!("WHERE w.deleted_at IS NULL ORDER BY w.name, w.id LIMIT $1");
+    const OF_MEMBER: &str = select_workspaces!(
+        "JOIN memberships m ON m.workspace_id = w.id WHERE m.user_id = $2 AND w.deleted_at IS NULL ORDER BY w.name, w.id LIMIT $1"
+    );
     on!(conn, raw => match member {
         None => sqlx::query_as(ALL).bind(limit).fetch_all(&mut **raw).await,
         Some(user) => sqlx::query_as(OF_MEMBER).bind(limit).bind(user.as_str()).fetch_all(&mut **raw).await,
@@ -125,7 +137,7 @@ pub(crate) async fn page(conn: &mut Conn<'_>, search: &Pattern, after: &str, lim
             u.id AS owner_id, u.username AS owner_username, u.display_name AS owner_display_name
         FROM workspaces w LEFT JOIN users u ON u.id =
             (SELECT m.user_id FROM memberships m WHERE m.workspace_id = w.id AND m.role = 'owner' ORDER BY m.created_at, m.user_id LIMIT 1)
-        WHERE w.slug > $1 AND (w.slug LIKE $2 ESCAPE '!' OR LOWER(w.name) LIKE $2 ESCAPE '!' OR w.name LIKE $3 ESCAPE '!')
+        WHERE w.slug > $1 AND w.deleted_at IS NULL AND (w.slug LIKE $2 ESCAPE '!' OR LOWER(w.name) LIKE $2 ESCAPE '!' OR w.name LIKE $3 ESCAPE '!')
         ORDER BY w.slug LIMIT $4";
     on!(conn, raw => sqlx::query_as(sql).bind(after).bind(&search.folded).bind(&search.plain).bind(limit).fetch_all(&mut **raw).await)
 }
@@ -139,6 +151,37 @@ pub(crate) async fn rename(conn: &mut Conn<'_>, workspace: &WorkspaceId, name: &
         .execute(&mut **raw)
         .await
         .map(|done| done.rows_affected() == 1))
+}
+
+/// How many members and keys, not deleted, a workspace has.
+pub(crate) async fn holdings(conn: &mut Conn<'_>, workspace: &WorkspaceId) -> Result<(i64, i64), sqlx::Error> {
+    let sql = "SELECT (SELECT COUNT(*) FROM memberships WHERE workspace_id = $1),
+        (SELECT COUNT(*) FROM keys WHERE workspace_id = $1 AND deleted_at IS NULL)";
+    on!(conn, raw => sqlx::query_as(sql).bind(workspace.as_str()).fetch_one(&mut **raw).await)
+}
+
+/// Marks a workspace as deleted, deletes its keys in `by`'s name and ends every place in it and every way into it. The records
+/// of the workspace and its keys stay. Says whether it was there.
+pub(crate) async fn delete(conn: &mut Conn<'_>, workspace: &WorkspaceId, by: &str, now: Timestamp) -> Result<bool, sqlx::Error> {
+    let marked = "UPDATE workspaces SET deleted_at = $2 WHERE id = $1 AND deleted_at IS NULL";
+    let keys = "UPDATE keys SET deleted_at = $2, stopped_by = $3, version = version + 1 WHERE workspace_id = $1 AND deleted_at IS NULL";
+    let rest = [
+        // Of other products' pages, which open this workspace alone.
+        "DELETE FROM sessions WHERE workspace_id = $1",
+        "DELETE FROM left_keys WHERE workspace_id = $1",
+        "DELETE FROM invitations WHERE workspace_id = $1",
+        "DELETE FROM memberships WHERE workspace_id = $1",
+    ];
+    on!(conn, raw => {
+        if sqlx::query(marked).bind(workspace.as_str()).bind(now.as_millis()).execute(&mut **raw).await?.rows_affected() == 0 {
+            return Ok(false);
+        }
+        sqlx::query(keys).bind(workspace.as_str()).bind(now.as_millis()).bind(by).execute(&mut **raw).await?;
+        for sql in rest {
+            sqlx::query(sql).bind(workspace.as_str()).execute(&mut **raw).await?;
+        }
+    });
+    Ok(true)
 }
 
 /// Puts a person into a workspace, or gives a member another role.

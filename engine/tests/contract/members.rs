@@ -135,6 +135,37 @@ on_both! {
         assert_eq!(roles(&instance, &acme.id).await.len(), 1);
     }
 
+    async fn who_has_an_account_is_not_found_out_by_adding_people(instance) {
+        let (acme, ada) = instance.workspace("acme", "ada").await;
+        let (zeta, eve) = instance.workspace("zeta", "eve").await;
+        let root = instance.user("root", true).await;
+        let root = instance.sign_in(&root.username).await;
+        let (alone, linus) = (instance.user("alone", false).await.id, instance.member(&zeta.id, "linus", Role::Member).await);
+        let members = &instance.engine.members;
+        let absent = refusal(members.find_user(&ada, &acme.id, "nobody").await);
+        for name in ["alone", "linus", "eve", "root"] {
+            assert_eq!(refusal(members.find_user(&ada, &acme.id, name).await), absent, "{name}");
+        }
+        let unknown = "usr_0000000000000000000000".parse().unwrap();
+        for user in [&alone, &id_of(&linus), &id_of(&eve), &unknown] {
+            assert_eq!(refusal(members.add(&ada, &acme.id, user, Role::Member).await), absent);
+        }
+        assert_eq!(roles(&instance, &acme.id).await.len(), 1);
+        // Whom they share a workspace with they know already.
+        members.add(&operator(), &zeta.id, &id_of(&ada), Role::Admin).await.unwrap();
+        let ada = again(&instance, &ada).await;
+        assert_eq!(members.find_user(&ada, &acme.id, " Linus ").await.unwrap(), id_of(&linus));
+        members.add(&ada, &acme.id, &id_of(&linus), Role::Member).await.unwrap();
+        // And whoever left a key behind comes back by name.
+        instance.key(&again(&instance, &linus).await, &acme.id, "left").await;
+        members.remove(&operator(), &zeta.id, &id_of(&linus)).await.unwrap();
+        members.remove(&ada, &acme.id, &id_of(&linus)).await.unwrap();
+        members.add(&ada, &acme.id, &id_of(&linus), Role::Member).await.unwrap();
+        assert_eq!(members.find_user(&root, &acme.id, "alone").await.unwrap(), alone);
+        members.add(&root, &acme.id, &alone, Role::Viewer).await.unwrap();
+        assert_eq!(roles(&instance, &acme.id).await.len(), 3);
+    }
+
     async fn making_an_administrator_wants_a_fresh_password(instance) {
         let (acme, ada) = instance.workspace("acme", "ada").await;
         let linus = instance.member(&acme.id, "linus", Role::Member).await;

@@ -187,7 +187,7 @@ on_both! {
         let user = instance.user("linus", false).await;
         assert_eq!(code(engine.members.add(&stranger, &acme.id, &user.id, Role::Member).await), ProblemCode::NotFound);
         assert_eq!(code(engine.members.add(&admin, &acme.id, &user.id, Role::Owner).await), ProblemCode::Forbidden);
-        engine.members.add(&admin, &acme.id, &user.id, Role::Member).await.unwrap();
+        engine.members.add(&operator(), &acme.id, &user.id, Role::Member).await.unwrap();
         let member = instance.sign_in("linus").await;
         assert_eq!(engine.workspaces.get(&member, "acme").await.unwrap().role, Some(Role::Member));
         assert_eq!(code(engine.members.add(&member, &acme.id, &user.id, Role::Viewer).await), ProblemCode::Forbidden);

@@ -166,11 +166,11 @@ fn postgres_url() -> Option<String> {
 }
 
 pub(crate) fn operator() -> Actor {
-    Actor { principal: Principal::Operator, request: RequestInfo { ip: None, id: "test".into() } }
+    Actor { principal: Principal::Operator, request: RequestInfo { id: "test".into(), ..RequestInfo::default() } }
 }
 
 pub(crate) fn from(ip: [u8; 4]) -> RequestInfo {
-    RequestInfo { ip: Some(ip.into()), id: "req_test".into() }
+    RequestInfo { ip: Some(ip.into()), id: "req_test".into(), client: None }
 }
 
 pub(crate) fn scopes(names: &[&str]) -> ScopeSet {

@@ -17,10 +17,62 @@ async fn events(instance: &Instance, workspace: &WorkspaceId, action: &str) -> V
 }
 
 fn swept(expired: usize, dormant: usize) -> Swept {
-    Swept { expired, dormant }
+    Swept { expired, dormant, expiring: 0 }
+}
+
+fn told(expiring: usize) -> Swept {
+    Swept { expiring, ..swept(0, 0) }
+}
+
+/// How many days before the end the events tell of it, the newest first.
+async fn marks(instance: &Instance, workspace: &WorkspaceId) -> Vec<String> {
+    let days = |event: AuditEvent| match event.changes.into_iter().find(|change| change.field == "days_before")?.after {
+        Some(Shown::Text(days)) => Some(days),
+        _ => None,
+    };
+    events(instance, workspace, "key.expiring").await.into_iter().filter_map(days).collect()
 }
 
 on_both! {
+    async fn that_an_end_comes_near_is_told_once_at_each_mark(instance) {
+        let (acme, ada) = instance.workspace("acme", "ada").await;
+        let engine = &instance.engine;
+        let make = async |name: &str, days: u32| {
+            let new = NewKey { expires_at: Expiry::InDays(days), ..new_key(name, &["chat"]) };
+            engine.keys.create(&ada, &acme.id, new, None).await.unwrap().key
+        };
+        let key = make("long", 30).await;
+        let (_short, stopped, gone) = (make("short", 3).await, make("stopped", 30).await, make("gone", 30).await);
+        engine.keys.deactivate(&ada, &acme.id, &stopped.id, "").await.unwrap();
+        engine.keys.delete(&ada, &acme.id, &gone.id).await.unwrap();
+        instance.clock.advance_ms(2 * DAY - 1);
+        assert_eq!(engine.sweep().await.unwrap(), told(0), "a key made for three days is not told of fourteen days before its end");
+        instance.clock.advance_ms(1);
+        assert_eq!(engine.sweep().await.unwrap(), told(1));
+        instance.clock.advance_ms(14 * DAY - 1);
+        assert_eq!(engine.sweep().await.unwrap(), swept(1, 0));
+        instance.clock.advance_ms(1);
+        assert_eq!(engine.sweep().await.unwrap(), told(1));
+        assert_eq!(engine.sweep().await.unwrap(), told(0));
+        let told_of = events(&instance, &acme.id, "key.expiring").await;
+        assert_eq!(told_of[0].object, key.id.as_str());
+        assert_eq!(told_of[0].changes[1].after, Some(Shown::Moment(NOW.plus_days(30))));
+        // Nobody looked for ten days: only the nearest mark is told.
+        instance.clock.advance_ms(13 * DAY);
+        assert_eq!(engine.sweep().await.unwrap(), told(1));
+        assert_eq!(marks(&instance, &acme.id).await, ["1", "14", "1"]);
+        // Another end is another coming end.
+        let longer = KeyPatch { expires_at: Some(Expiry::InDays(6)), ..KeyPatch::default() };
+        engine.keys.update(&ada, &acme.id, &key.id, longer).await.unwrap();
+        assert_eq!(engine.sweep().await.unwrap(), told(1));
+        assert_eq!(engine.sweep().await.unwrap(), told(0));
+        assert_eq!(marks(&instance, &acme.id).await, ["7", "1", "14", "1"]);
+        // Somebody who starts a stopped key again is told as well.
+        engine.keys.activate(&ada, &acme.id, &stopped.id).await.unwrap();
+        assert_eq!(engine.sweep().await.unwrap(), told(1));
+        assert_eq!(engine.audit.verify_chains(&operator()).await.unwrap().broken, None);
+    }
+
     async fn an_end_is_recorded_once_and_again_after_the_key_was_extended(instance) {
         let (acme, ada) = instance.workspace("acme", "ada").await;
         let engine = &instance.engine;

@@ -127,7 +127,11 @@ mod tests {
         for workspace in story::WORKSPACES {
             assert!(name::slug("slug", workspace.slug).is_ok());
         }
+        for thing in &story::THINGS {
+            assert!(thing.place < story::WORKSPACES.len() && name::optional_name("name", thing.name).is_ok());
+        }
         for key in story::keys() {
+            assert!(key.ties.iter().all(|tie| tie.parse::<keyfold_domain::verdict::ResourceRef>().is_ok()), "{}", key.name);
             assert!(name::optional_name("name", key.name).is_ok() && key.made >= 0 && key.made < DAYS, "{}", key.name);
         }
     }

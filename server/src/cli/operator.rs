@@ -14,7 +14,7 @@ const LONGEST_LINE: u64 = 4096;
 
 /// Whoever may run this command on this machine has the database anyway, and acts without a role.
 pub(crate) fn operator() -> Actor {
-    Actor { principal: Principal::Operator, request: RequestInfo { ip: None, id: RequestId::generate().to_string() } }
+    Actor { principal: Principal::Operator, request: RequestInfo { id: RequestId::generate().to_string(), ..RequestInfo::default() } }
 }
 
 /// What was looked up by a name; if there is none, the refusal says which name that was.

@@ -12,6 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use utoipa::ToSchema;
 
 use crate::problem::read_json;
+use crate::rest::CheckBody;
 use crate::rest::moments::Moment;
 use crate::rest::schemas;
 
@@ -46,6 +47,10 @@ pub(crate) struct VerifyBody<'a> {
     #[serde(default, deserialize_with = "given_units")]
     #[schema(value_type = Option<u32>, nullable = false, minimum = 0, maximum = 1_000_000_000, default = 1, example = 1)]
     pub(super) cost: Option<u64>,
+    /// Take the verdict apart into its checks, in `explain`. Nothing is counted then: no use, no denial, no limit. So never
+    /// let a key pass on the answer to such a question alone.
+    #[serde(default)]
+    pub(super) explain: bool,
 }
 
 /// A question is asked with a value or not at all: a `null` from a program's unset variable must not drop a check.
@@ -72,7 +77,7 @@ pub(super) fn read(body: &[u8]) -> Result<VerifyBody<'_>, Problem> {
 }
 
 /// Reads an address: IPv4 or IPv6, without port, brackets or zone.
-pub(super) fn address(text: &str) -> Result<IpAddr, Problem> {
+pub(crate) fn address(text: &str) -> Result<IpAddr, Problem> {
     text.parse().map_err(|_| Problem::invalid("client_ip", "Send an IPv4 or IPv6 address without a port, like 203.0.113.7."))
 }
 
@@ -159,6 +164,10 @@ pub(crate) struct VerdictBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = json!(null))]
     detail: Option<&'static str>,
+    /// Every check, in the order in which they are made; only if it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    explain: Option<Vec<CheckBody>>,
     /// Under which id the request is logged.
     #[schema(example = "req_7zT0Qk3mWn5Xy1Jc9Lb2Vd")]
     request_id: &'a str,
@@ -230,6 +239,7 @@ impl<'a> VerdictBody<'a> {
             limits: (!answer.standings.is_empty()).then(|| answer.limits().map(LimitBody::from).collect()),
             retry_after: answer.retry_after,
             detail,
+            explain: answer.checks.as_deref().map(|checks| checks.iter().cloned().map(CheckBody::from).collect()),
             request_id,
         }
     }
@@ -257,14 +267,16 @@ mod tests {
 
     #[test]
     fn a_question_is_read_strictly() {
-        let full = br#"{"key":"k\u0041","scope":"chat","resource":"project:1","client_ip":"::1","user_agent":"curl","cost":0}"#;
+        let full =
+            br#"{"key":"k\u0041","scope":"chat","resource":"project:1","client_ip":"::1","user_agent":"curl","cost":0,"explain":true}"#;
         assert!(read(full).is_ok_and(|body| body.key == "kA"));
         let cases = [
             (r#"{"scope":"chat"}"#, "key"),
             (r#"{"key":"a","key":"b"}"#, "key"),
             (r#"{"key":1}"#, "key"),
             (r#"{"key":null}"#, "key"),
-            (r#"{"key":"a","explain":true}"#, "explain"),
+            (r#"{"key":"a","explain":null}"#, "explain"),
+            (r#"{"key":"a","explain":1}"#, "explain"),
             (r#"{"key":"a","cost":-1}"#, "cost"),
             (r#"{"key":"a","cost":1.5}"#, "cost"),
             (r#"{"key":"a","cost":"1"}"#, "cost"),

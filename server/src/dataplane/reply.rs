@@ -9,6 +9,7 @@ use http_body_util::Full;
 use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS};
 use hyper::{Response, StatusCode};
 use keyfold_domain::problem::{Problem, ProblemCode};
+use keyfold_domain::time::{DAY_MS, Timestamp};
 use keyfold_domain::verdict::Code;
 use keyfold_engine::Answer;
 
@@ -16,6 +17,7 @@ use super::bodies::VerdictBody;
 use super::forward_auth::{Dialect, Refusal};
 use super::written;
 use crate::problem::{ProblemResponse, logged, stamp};
+use crate::rest::moments;
 use crate::router::{AnswerBody, NO_SNIFF, NO_STORE};
 use crate::telemetry::RequestId;
 
@@ -31,6 +33,16 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const USUAL_BODY: usize = 640;
 /// Room for all headers of an answer.
 const HEADERS: usize = 6;
+/// When a thing ends: RFC 8594.
+const SUNSET: HeaderName = HeaderName::from_static("sunset");
+/// From how near an end on a key's answers tell it, in milliseconds: 14 days, as the pages do.
+const SOON_MS: i64 = 14 * DAY_MS;
+
+/// Does the end lie ahead, and near?
+const fn is_near(end: Timestamp, now: Timestamp) -> bool {
+    let left = end.millis_since(now);
+    0 < left && left <= SOON_MS
+}
 
 /// One answer in the making.
 pub(crate) struct Reply {
@@ -46,8 +58,8 @@ impl Reply {
     /// A decided question. `detail`: what was missing in it.
     pub(super) fn verdict(self, answer: &Answer, detail: Option<&'static str>) -> Response<AnswerBody> {
         let mut bytes = Vec::with_capacity(USUAL_BODY);
-        let id = self.id.as_str();
-        if !(detail.is_none() && written::write(&mut bytes, answer, id))
+        let (key, id) = (answer.key.as_deref(), self.id.as_str());
+        if !(detail.is_none() && answer.checks.is_none() && written::write(&mut bytes, answer, id))
             && let Err(error) = serde_json::to_writer(&mut bytes, &VerdictBody::new(answer, detail, id))
         {
             tracing::error!(request_id = %self.id, %error, "a verdict could not be written");
@@ -55,6 +67,11 @@ impl Reply {
         }
         let mut headers = HeaderMap::with_capacity(HEADERS);
         headers.insert(CONTENT_TYPE, JSON);
+        if let Some(end) = key.and_then(|key| key.expires_at).filter(|end| is_near(*end, answer.at))
+            && let Some(date) = moments::http_date(end)
+        {
+            headers.insert(SUNSET, date);
+        }
         let mut response = Response::new(AnswerBody::Whole(Full::new(Bytes::from(bytes))));
         *response.headers_mut() = headers;
         self.finished(response)

@@ -152,7 +152,7 @@ mod tests {
     }
 
     fn answer(key: Key, code: Code) -> Answer {
-        Answer { code, key: Some(Arc::new(key)), standings: Vec::new(), retry_after: None, at: Timestamp::from_millis(0) }
+        Answer { code, key: Some(Arc::new(key)), standings: Vec::new(), retry_after: None, checks: None, at: Timestamp::from_millis(0) }
     }
 
     fn both(answer: &Answer) -> (Option<String>, String) {

@@ -305,7 +305,7 @@ pub(crate) async fn list_audit(
     State(state): State<AppState>,
 ) -> Result<Reply<EventPageBody>, ProblemResponse> {
     let filter = query.filter()?;
-    let workspace = state.engine.workspaces.get_id(&actor, &name).await?;
+    let workspace = state.engine.workspaces.find_log(&actor, &name).await?.id;
     Ok(Reply(state.engine.audit.list(&actor, Some(&workspace), &filter).await?.into()))
 }
 
@@ -327,7 +327,7 @@ pub(crate) async fn export_audit(
     Query(query): Query<EventsQuery>,
     State(state): State<AppState>,
 ) -> Result<Response, ProblemResponse> {
-    let workspace = state.engine.workspaces.get_id(&actor, &name).await?;
+    let workspace = state.engine.workspaces.find_log(&actor, &name).await?.id;
     file(&state, &actor, Some(&workspace), &name, query).await
 }
 
@@ -349,7 +349,7 @@ pub(crate) async fn verify_audit(
     _: Query<NoQuery>,
     State(state): State<AppState>,
 ) -> Result<Reply<CheckBody>, ProblemResponse> {
-    let workspace = state.engine.workspaces.get_id(&actor, &name).await?;
+    let workspace = state.engine.workspaces.find_log(&actor, &name).await?.id;
     Ok(Reply(state.engine.audit.verify_chain(&actor, &workspace).await?.into()))
 }
 

@@ -24,6 +24,7 @@ use crate::rest::workspaces::NoQuery;
 use crate::state::AppState;
 
 pub(crate) mod bodies;
+pub(crate) mod explanation;
 pub(crate) mod limits;
 pub(crate) mod rotation;
 pub(crate) mod usage;

@@ -187,6 +187,9 @@ pub(crate) async fn list_members(
 /// For a session only: no key changes members. Somebody who is a member already gets the role. Nobody gives a role above
 /// their own; making an administrator or owner needs a password given within the last ten minutes, `step_up_required`
 /// otherwise.
+///
+/// Administrators of the instance add anybody. Those of a workspace add people with whom they share one, and people whose
+/// keys they see in this one; everybody else is refused like a user that there is not, and can be invited by a link.
 #[utoipa::path(
     post,
     path = "/v1/workspaces/{workspace}/members",

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use axum::http::HeaderValue;
 use jiff::SignedDuration;
 use jiff::civil::{self, DateTime};
 use keyfold_domain::time::Timestamp;
@@ -77,6 +78,13 @@ impl Serialize for Moment {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
+}
+
+/// A moment as headers write it, to the second before it: `Sat, 21 Nov 2026 09:30:00 GMT`. `None` beyond the year 9999.
+pub(crate) fn http_date(at: Timestamp) -> Option<HeaderValue> {
+    let instant = jiff::Timestamp::from_second(at.as_millis().div_euclid(1000)).ok()?;
+    let text = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&instant).ok()?;
+    HeaderValue::try_from(text).ok()
 }
 
 /// Reads `2026-11-21T09:30:00Z`, with any offset in place of `Z` and any number of decimals to the second. What is finer
@@ -176,6 +184,13 @@ mod tests {
         assert_eq!(Moment(Timestamp::from_millis(YEAR_0 - 1)).text(), None);
         assert_eq!(Moment(Timestamp::MAX).text(), Some(*b"9999-12-31T23:59:59.999Z"));
         assert_eq!(Moment(Timestamp::MAX.plus_ms(1)).text(), None);
+    }
+
+    #[test]
+    fn a_header_tells_a_moment_in_the_form_of_the_web() {
+        let date = |millis| http_date(Timestamp::from_millis(millis)).map(|value| value.to_str().unwrap().to_owned());
+        assert_eq!(date(784_111_777_999).as_deref(), Some("Sun, 06 Nov 1994 08:49:37 GMT"));
+        assert_eq!(date(i64::MAX), None);
     }
 
     #[test]

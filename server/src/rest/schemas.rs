@@ -55,6 +55,12 @@ pub(crate) fn last_used_at() -> Schema {
     optional_date_time().description(Some("When it was last used with success; `null` if never.")).into()
 }
 
+/// When what a check looks at comes to pass.
+pub(crate) fn passing_at() -> Schema {
+    let text = "When what it looks at came or will come to pass; `null` where time has no part in it.";
+    optional_date_time().description(Some(text)).into()
+}
+
 /// When a limit is whole again.
 pub(crate) fn resets_at() -> Schema {
     date_time().description(Some("When all of its units will be there again if nobody spends any meanwhile.")).into()

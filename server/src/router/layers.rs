@@ -14,11 +14,12 @@ use futures_util::FutureExt as _;
 use http_body_util::BodyExt as _;
 use keyfold_domain::policy::RequestInfo;
 use keyfold_domain::problem::{Problem, ProblemCode};
+use keyfold_domain::user_agent::in_words;
 use tokio::time::{Instant, timeout};
 use tracing::Instrument as _;
 
 use super::{Area, body_limit, harden, refuse};
-use crate::auth::client_ip;
+use crate::auth::{client_ip, user_agent};
 use crate::problem::{too_large, whole_body_up_to};
 use crate::state::AppState;
 use crate::telemetry::RequestId;
@@ -47,7 +48,8 @@ pub(super) async fn accompany(State(state): State<AppState>, mut request: Reques
     let ip_text = ip.map(|ip| ip.to_string()).unwrap_or_default();
     let span = tracing::info_span!("request", id = id.as_str(), %method, path = loggable(request.uri().path()), ip = ip_text);
     request.extensions_mut().insert(id);
-    request.extensions_mut().insert(RequestInfo { ip, id: id.as_str().to_owned() });
+    let client = user_agent(request.headers()).and_then(in_words);
+    request.extensions_mut().insert(RequestInfo { ip, id: id.as_str().to_owned(), client });
     let work = async {
         let started = Instant::now();
         let mut response = guarded(area, next.run(request)).await;

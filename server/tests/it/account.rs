@@ -46,6 +46,21 @@ async fn a_changed_password_makes_every_other_cookie_worthless_and_begins_a_new_
 }
 
 #[tokio::test]
+async fn the_list_of_sessions_names_the_browser_and_keeps_nothing_that_it_sent() {
+    for app in App::on_each().await {
+        Actor::Member.user(&app).await;
+        let here = app.sign_in("member").await;
+        for agent in ["Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0 canary", "canary<script>"] {
+            let form = [("login", "member"), ("password", PASSWORD)];
+            let sign_in = Call::post("/_app/sign_in").header("sec-fetch-site", "same-origin").header("user-agent", agent).form(&form);
+            app.send(sign_in).await.expect(200);
+        }
+        let page = app.send(with_cookie(Call::get("/account").header("accept", "text/html"), &here)).await.expect(200).text();
+        assert!(page.contains("Firefox on Linux") && page.contains("An unknown browser") && !page.contains("canary"));
+    }
+}
+
+#[tokio::test]
 async fn another_address_asks_for_the_password_in_the_same_form_and_another_name_does_not() {
     let app = App::new().await;
     Actor::Member.user(&app).await;

@@ -62,7 +62,12 @@ async fn a_decision_that_says_too_little_or_too_much_names_its_field() {
 async fn a_member_is_added_by_id_or_username_and_a_role_is_one_of_four() {
     let app = App::new().await;
     let user = app.user("Newcomer", false).await;
-    let added = app.as_(Actor::Admin, Call::post(MEMBERS).json(&json!({"user": "newcomer", "role": "viewer"}))).await.expect(201).json();
+    let add = || Call::post(MEMBERS).json(&json!({"user": "newcomer", "role": "viewer"}));
+    // A workspace's own administrators do not find out by trying who has an account.
+    let hidden = app.as_(Actor::Admin, add()).await.expect(400).json();
+    let absent = app.as_(Actor::Admin, Call::post(MEMBERS).json(&json!({"user": "nobody", "role": "viewer"}))).await.expect(400).json();
+    assert_eq!((&hidden["detail"], &hidden["field"]), (&absent["detail"], &absent["field"]));
+    let added = app.as_(Actor::InstanceAdmin, add()).await.expect(201).json();
     assert_eq!((&added["user"]["id"], &added["role"], &added["live_keys"]), (&json!(user), &json!("viewer"), &json!(0)));
     let again = app.as_(Actor::Admin, Call::post(MEMBERS).json(&json!({"user": user, "role": "member"}))).await.expect(201).json();
     assert_eq!(again["role"], "member");

@@ -129,8 +129,8 @@ async fn unknown_deleted_and_foreign_keys_get_the_same_bytes() {
         let unknown = unknown.as_str();
         let mut seen = Vec::new();
         for secret in [unknown, deleted.secret.expose(), foreign.secret.expose()] {
-            for scope in [None, Some("chat"), Some("keys:write")] {
-                let mut body = json!({ "key": secret });
+            for (scope, explain) in [(None, false), (Some("chat"), true), (Some("keys:write"), false), (None, true)] {
+                let mut body = json!({ "key": secret, "explain": explain });
                 if let Some(scope) = scope {
                     body["scope"] = scope.into();
                 }
@@ -256,12 +256,13 @@ async fn a_question_is_read_strictly() {
         (r#"{"key":"a","resource":"contracts"}"#, Some("resource")),
         (r#"{"key":"a","client_ip":"10.0.0.1:80"}"#, Some("client_ip")),
         (r#"{"key":"a","cost":-1}"#, Some("cost")),
+        (r#"{"key":"a","explain":null}"#, Some("explain")),
+        (r#"{"key":"a","explain":"yes"}"#, Some("explain")),
         (r#"{"key":"a","cost":0.5}"#, Some("cost")),
         (r#"{"key":"a","cost":null}"#, Some("cost")),
         (r#"{"key":"a","cost":"1"}"#, Some("cost")),
         (r#"{"key":"a","cost":1000000001}"#, Some("cost")),
         (r#"{"key":"a","cost":18446744073709551616}"#, Some("cost")),
-        (r#"{"key":"a","explain":true}"#, Some("explain")),
         (r#"{"key":"a","workspace":"zeta"}"#, Some("workspace")),
         ("", None),
         ("[]", None),

@@ -101,7 +101,7 @@ struct Filler {
 
 impl Filler {
     async fn new(engine: Engine) -> Result<Self> {
-        let operator = Actor { principal: Principal::Operator, request: RequestInfo { ip: None, id: "bench".into() } };
+        let operator = Actor { principal: Principal::Operator, request: RequestInfo { id: "bench".into(), ..RequestInfo::default() } };
         let owners = [user(&engine, &operator, "ada").await?, user(&engine, &operator, "grace").await?];
         Ok(Self { engine, operator, owners, workspaces: std::cell::Cell::default() })
     }

@@ -110,7 +110,7 @@ async fn combinations(folder: &Path, database: DatabaseUrl, all: bool, label: &i
         role: OpenRole::Beside,
     };
     let engine = Box::pin(Engine::open(options)).await?;
-    let operator = Actor { principal: Principal::Operator, request: RequestInfo { ip: None, id: "bench".into() } };
+    let operator = Actor { principal: Principal::Operator, request: RequestInfo { id: "bench".into(), ..RequestInfo::default() } };
     let place = engine.workspaces.get(&operator, CROWDED).await?.id;
     let mut measured = Vec::new();
     for sort in KeySort::ALL {

@@ -3,8 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use keyfold_domain::catalogue::NewScope;
 use keyfold_domain::ids::{UserId, WorkspaceId};
+use keyfold_domain::resource::NewResource;
 use keyfold_domain::scope::KeyKind;
+use keyfold_domain::secret::Grace;
 use keyfold_domain::workspace::{NewWorkspace, Role};
 use keyfold_engine::{Engine, Error, NewUser, Password};
 
@@ -59,6 +62,47 @@ pub(super) const WORKSPACES: [Place; 3] = [
     Place { slug: "lab", name: "The Lab", members: &[("barbara", Role::Owner), ("joan", Role::Member), ("margaret", Role::Admin)] },
 ];
 
+/// Something that keys are tied to.
+pub(super) struct Thing {
+    pub(super) place: usize,
+    owner: &'static str,
+    kind: &'static str,
+    external_id: &'static str,
+    pub(super) name: &'static str,
+}
+
+const fn thing(place: usize, owner: &'static str, kind: &'static str, external_id: &'static str, name: &'static str) -> Thing {
+    Thing { place, owner, kind, external_id, name }
+}
+
+/// Every resource.
+pub(super) const THINGS: [Thing; 9] = [
+    thing(0, "linus", "collection", "quarterly-reports", "Quarterly reports"),
+    thing(0, "linus", "collection", "harvest-2026", "Harvest 2026"),
+    thing(0, "margaret", "project", "guidance", "Guidance computer"),
+    thing(0, "edsger", "project", "graphs", "Graphs"),
+    thing(0, "grace", "source", "handbook", "Handbook"),
+    thing(1, "tim", "source", "manifests", "Manifests"),
+    thing(1, "ken", "model", "crane-wear-v3", "Crane wear, third model"),
+    thing(1, "radia", "project", "routes", "Routes"),
+    thing(2, "margaret", "collection", "alarms", "Alarms"),
+];
+
+/// A scope of a workspace's own.
+struct OwnScope {
+    place: usize,
+    name: &'static str,
+    description: &'static str,
+    implies: &'static [&'static str],
+}
+
+/// Every scope besides the built-in ones. One that implies another comes after it.
+const SCOPES: [OwnScope; 3] = [
+    OwnScope { place: 0, name: "reports:read", description: "Read finished reports.", implies: &[] },
+    OwnScope { place: 0, name: "reports", description: "Write reports, and read them.", implies: &["reports:read"] },
+    OwnScope { place: 1, name: "routes:plan", description: "Have a route planned.", implies: &["inference"] },
+];
+
 /// What happens to a key in the end.
 #[derive(Clone, Copy)]
 pub(super) enum Fate {
@@ -70,6 +114,8 @@ pub(super) enum Fate {
     Deleted(i64),
     /// Its scopes are narrowed to this one on that day.
     Narrowed(i64, &'static str),
+    /// It gets a new secret on that day. Not everybody notices while the old one goes on.
+    Rotated(i64, Grace),
 }
 
 /// A key of the story. Days count from the start.
@@ -89,6 +135,8 @@ pub(super) struct Key {
     /// About how many calls on a working day.
     pub(super) calls: i64,
     pub(super) fate: Fate,
+    /// What it is tied to; empty for everything.
+    pub(super) ties: &'static [&'static str],
 }
 
 /// Shorter than naming every field: place, owner, name, kind, scopes, made, life, interval, used until, calls, fate.
@@ -106,18 +154,19 @@ const fn key(
     calls: i64,
     fate: Fate,
 ) -> Key {
-    Key { place, owner, name, note: "", kind, scopes, made, life, interval, used_until, calls, fate }
+    Key { place, owner, name, note: "", kind, scopes, made, life, interval, used_until, calls, fate, ties: &[] }
 }
 
 /// Every key.
 #[rustfmt::skip]
 pub(super) fn keys() -> Vec<Key> {
-    use Fate::{Deleted, Narrowed, Stopped};
+    use Fate::{Deleted, Narrowed, Rotated, Stopped};
+    use Grace::{Day, Week};
     use KeyKind::{Management, Publishable, Secret};
     let always = Some(i64::MAX);
     let mut all = vec![
         key(0, "ada", "Gateway verifier", Management, &["verify", "keys:read"], 0, None, None, always, 12, Fate::None),
-        key(0, "linus", "Nightly report", Secret, &["inference"], 2, Some(180), Some(30), always, 40, Fate::None),
+        key(0, "linus", "Nightly report", Secret, &["reports", "inference"], 2, Some(180), Some(30), always, 40, Rotated(117, Week)),
         key(0, "linus", "CI pipeline", Secret, &["project", "inference"], 3, Some(365), None, always, 90, Narrowed(95, "inference")),
         key(0, "linus", "Old laptop", Secret, &["project"], 4, Some(30), None, Some(33), 6, Fate::None),
         key(0, "margaret", "Apollo simulator", Secret, &["project"], 6, Some(125), None, always, 55, Fate::None),
@@ -132,11 +181,11 @@ pub(super) fn keys() -> Vec<Key> {
         key(0, "margaret", "Evaluation run 7", Secret, &["inference"], 88, Some(37), None, always, 70, Fate::None),
         key(0, "edsger", "Evaluation run 8", Secret, &["inference"], 101, Some(30), Some(90), always, 64, Fate::None),
         key(1, "grace", "Port gateway", Management, &["verify"], 1, None, None, always, 10, Fate::None),
-        key(1, "ken", "Crane telemetry", Secret, &["inference"], 5, Some(365), Some(30), always, 150, Fate::None),
+        key(1, "ken", "Crane telemetry", Secret, &["inference"], 5, Some(365), Some(30), always, 150, Rotated(62, Day)),
         key(1, "ken", "Crane telemetry (staging)", Secret, &["inference"], 5, Some(365), Some(7), Some(44), 20, Fate::None),
         key(1, "tim", "Manifest parser", Secret, &["project", "chat"], 14, Some(180), None, always, 45, Fate::None),
         key(1, "tim", "Customs demo", Secret, &["chat"], 33, Some(7), None, Some(38), 12, Fate::None),
-        key(1, "radia", "Route planner", Secret, &["project"], 21, Some(365), None, always, 80, Fate::None),
+        key(1, "radia", "Route planner", Secret, &["project", "routes:plan"], 21, Some(365), None, always, 80, Rotated(115, Week)),
         key(1, "radia", "Spanning tree test", Secret, &["project"], 60, Some(60), None, Some(66), 4, Deleted(80)),
         key(1, "linus", "Visiting consultant", Secret, &["inference"], 75, Some(90), Some(30), Some(90), 8, Stopped(92, "Project over")),
         key(1, "grace", "Public tracking page", Publishable, &["inference"], 82, Some(365), None, always, 160, Fate::None),
@@ -147,10 +196,25 @@ pub(super) fn keys() -> Vec<Key> {
         key(2, "margaret", "Priority display", Secret, &["chat"], 66, Some(56), None, always, 14, Fate::None),
         key(2, "joan", "Scratch", Secret, &["project"], 90, Some(180), None, None, 0, Deleted(91)),
     ];
+    for (name, ties) in TIED {
+        for key in all.iter_mut().filter(|key| key.name == name) {
+            key.ties = ties;
+        }
+    }
     all[1].note = "Runs at 02:00 on report-1.\nAsk Linus before rotating it.";
     all[8].note = "In the page source of docs.orchard.example. That is fine: it can only make predictions.";
     all
 }
+
+/// Which keys are tied to what.
+const TIED: [(&str, &[&str]); 6] = [
+    ("Nightly report", &["collection:quarterly-reports", "collection:harvest-2026"]),
+    ("Apollo simulator", &["project:guidance"]),
+    ("Docs widget", &["source:handbook"]),
+    ("Manifest parser", &["source:manifests"]),
+    ("Crane telemetry", &["model:crane-wear-v3"]),
+    ("Priority display", &["collection:alarms"]),
+];
 
 /// The people and workspaces, by what the story calls them.
 pub(super) struct Places {
@@ -197,5 +261,31 @@ pub(super) async fn settle(engine: &Engine, clock: &Arc<TravelClock>, password: 
         }
         places.workspaces.push(workspace);
     }
+    furnish(engine, clock, &places).await?;
     Ok(places)
+}
+
+/// Adds what keys are tied to and may be used for.
+async fn furnish(engine: &Engine, clock: &Arc<TravelClock>, places: &Places) -> Result<(), Error> {
+    for thing in &THINGS {
+        let new = NewResource {
+            kind: thing.kind.to_owned(),
+            external_id: thing.external_id.to_owned(),
+            name: thing.name.to_owned(),
+            owner: places.users.get(thing.owner).cloned(),
+        };
+        engine.resources.create(&operator(), &places.workspaces[thing.place], new).await?;
+        clock.go_to(engine.now().plus_ms(12_000));
+    }
+    for scope in &SCOPES {
+        let new = NewScope {
+            name: scope.name.to_owned(),
+            description: scope.description.to_owned(),
+            implies: super::life::scopes(scope.implies)?,
+            public: false,
+        };
+        engine.scopes.create(&operator(), &places.workspaces[scope.place], new).await?;
+        clock.go_to(engine.now().plus_ms(19_000));
+    }
+    Ok(())
 }

@@ -7,9 +7,9 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use keyfold_domain::ids::{UserId, WorkspaceId};
 use keyfold_domain::key::Page;
-use keyfold_domain::workspace::{NewWorkspace, WorkspaceDetail};
+use keyfold_domain::workspace::{NewWorkspace, WorkspaceDetail, WorkspaceEnd};
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::{NoQuery, WorkspaceBody};
 use crate::problem::{Json, ProblemResponse};
@@ -147,6 +147,59 @@ pub(crate) async fn create_workspace(
     let address = HeaderValue::from_str(&format!("/v1/workspaces/{}", workspace.slug));
     let headers: HeaderMap = address.into_iter().map(|address| (LOCATION, address)).collect();
     Ok((StatusCode::CREATED, headers, Reply(WorkspaceBody::from(workspace))).into_response())
+}
+
+/// What is typed to be sure.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ConfirmationQuery {
+    /// The workspace's short name.
+    #[serde(default)]
+    #[param(required = false, example = "acme")]
+    confirm: String,
+}
+
+/// What the end of a workspace did.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = WorkspaceEnd)]
+pub(crate) struct WorkspaceEndBody {
+    /// The workspace's id.
+    #[schema(value_type = String, example = "wsp_00S1E8TYPmMQMyNxIYvHyv")]
+    id: WorkspaceId,
+    /// Its short name, which stays taken.
+    #[schema(example = "acme")]
+    slug: String,
+    /// How many keys it stopped.
+    #[schema(minimum = 0, example = 42)]
+    stopped_keys: i64,
+    /// How many people lost their place in it.
+    #[schema(minimum = 0, example = 7)]
+    members: i64,
+}
+
+/// Delete a workspace.
+///
+/// Its keys stop with this answer, nobody belongs to it any more, and nothing finds it again. Its record and its audit log
+/// stay, for administrators of the instance, and its short name stays taken. `confirm` has to be that short name; a request
+/// without it is refused and told how many keys it would stop. Needs a password given within the last ten minutes;
+/// `step_up_required` otherwise.
+#[utoipa::path(
+    delete,
+    path = "/v1/admin/workspaces/{workspace}",
+    operation_id = "delete_workspace",
+    tag = "workspaces",
+    params(("workspace" = String, Path, description = "The workspace's slug or id.", example = "acme"), ConfirmationQuery),
+    responses((status = 200, description = "What it did.", body = WorkspaceEndBody))
+)]
+pub(crate) async fn delete_workspace(
+    Caller(actor): Caller,
+    WorkspaceName(name): WorkspaceName,
+    Query(query): Query<ConfirmationQuery>,
+    State(state): State<AppState>,
+) -> Result<Reply<WorkspaceEndBody>, ProblemResponse> {
+    let WorkspaceEnd { id, slug, stopped_keys, members } = state.engine.workspaces.delete(&actor, &name, &query.confirm).await?;
+    Ok(Reply(WorkspaceEndBody { id, slug, stopped_keys, members }))
 }
 
 /// Give a workspace another name.

@@ -120,6 +120,8 @@ pub(super) fn rows() -> Vec<Row> {
             people([401, 404, 404, 403, 200, 404, 200, 404])),
         row("/_app/deactivate_key", |target| form("deactivate_key", &one(target)), one_key),
         row("/_app/activate_key", |target| form("activate_key", &one(target)), people([401, 404, 404, 403, 200, 404, 200, 404])),
+        row("/_app/explain_key",
+            |target| ask("explain_key", &json!({"workspace": "acme", "id": target.key, "question": {"scope": "chat"}})), one_key),
         row("/_app/get_key_use", |target| ask("get_key_use", &json!({"workspace": "acme", "id": target.key})), one_key),
         row("/_app/get_rotation_form", |target| ask("get_rotation_form", &json!({"workspace": "acme", "id": target.key})), one_key),
         row("/_app/rotate_key",
@@ -200,6 +202,8 @@ pub(super) fn rows() -> Vec<Row> {
             people([401, 200, 200, 200, 200, 404, 200, 200])),
         row("/_app/list_members", |_| ask("list_members", &json!({"workspace": "acme", "filter": {}})), manage_members),
         row("/_app/get_member", |target| ask("get_member", &json!({"workspace": "acme", "user": target.person})), manage_members),
+        // Somebody who is a member already gets the role.
+        row("/_app/add_member", |_| form("add_member", &[("workspace", "acme"), ("user", "keyowner"), ("role", "member")]), manage_members),
         row("/_app/update_member",
             |target| form("update_member", &[("workspace", "acme"), ("user", &target.person), ("role", "viewer")]), manage_members),
         row("/_app/limit_member", |target| form("limit_member", &[("workspace", "acme"), ("user", &target.person)]), manage_members),
@@ -221,6 +225,8 @@ pub(super) fn rows() -> Vec<Row> {
         row("/_app/list_all_workspaces", |_| ask("list_all_workspaces", &json!({"filter": {}})), instance_only),
         row("/_app/create_workspace",
             |target| form("create_workspace", &[("name", "X"), ("slug", &target.unused()), ("owner", "keyowner")]), instance_only),
+        // Without its short name nothing is done.
+        row("/_app/delete_workspace", |_| form("delete_workspace", &[("workspace", "acme")]), people([401, 403, 403, 403, 403, 403, 400, 403])),
         row("/_app/rename_workspace", |_| form("rename_workspace", &[("workspace", "acme"), ("name", "ACME")]), instance_only),
         row("/_app/get_account", |_| ask("get_account", &json!({})), the_signed_in),
         row("/_app/update_account", |_| form("update_account", &[("email", "mine@example.com")]), the_signed_in),

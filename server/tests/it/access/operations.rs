@@ -122,6 +122,7 @@ pub(super) fn rows() -> Vec<Row> {
         // The current secret, which nobody can end: whoever may try is told so.
         row("end_secret", |target| Call::delete(key(target) + "/secrets/" + &target.secret_id),
             [401, 404, 404, 409, 409, 404, 409, 404, 401, 403, 403, 409, 403, 404, 404, 401, 401]),
+        row("explain_key", |target| Call::post(key(target) + "/explain"), one_key),
         row("get_key_usage", |target| Call::get(key(target) + "/usage"), one_key),
         row("export_key_usage", |target| Call::get(key(target) + "/usage.csv"), one_key),
         row("get_policy", |_| Call::get(POLICY), see_workspace),
@@ -165,6 +166,8 @@ pub(super) fn rows() -> Vec<Row> {
         row("create_workspace",
             |target| Call::post("/v1/admin/workspaces").json(&json!({"slug": target.unused(), "name": "X", "owner": target.owner})),
             instance_only(201)),
+        // Without its short name nothing is done.
+        row("delete_workspace", |_| Call::delete("/v1/admin/workspaces/acme"), instance_only(400)),
         row("rename_workspace", |_| Call::patch("/v1/admin/workspaces/acme").json(&json!({"name": "ACME"})), instance_only(200)),
         row("list_resources", |_| Call::get(RESOURCES), see_workspace),
         row("create_resource", create_resource, manage(201)),

@@ -24,6 +24,8 @@ fn acts(workspace: &str, key: &str) -> Vec<Call> {
         Call::get(format!("{path}/secrets")),
         Call::delete(format!("{path}/secrets/sec_0000000000000000000000")),
         Call::get(format!("{path}/usage")),
+        Call::post(format!("{path}/explain")),
+        Call::post(format!("{path}/explain")).json(&json!({"scope": "chat", "client_ip": "203.0.113.7"})),
         Call::get(format!("{path}/usage.csv?days=7")),
         Call::delete(&path),
     ]
@@ -247,6 +249,7 @@ async fn the_pages_functions_tell_strangers_no_more_than_the_api() {
             Call::post("/_app/apply_policy").form(&named[..1]),
             Call::post("/_app/list_audit").json(&json!({"workspace": workspace, "filter": {}})),
             Call::post("/_app/verify_audit").json(&json!({"workspace": workspace})),
+            Call::post("/_app/explain_key").json(&json!({"workspace": workspace, "id": id, "question": {}})),
             Call::post("/_app/get_key_audit").json(&json!({"workspace": workspace, "id": id})),
             Call::post("/_app/get_routes").json(&json!({"workspace": workspace})),
             Call::post("/_app/try_route").json(&json!({"workspace": workspace, "method": "GET", "path": "/", "key": id})),
@@ -340,6 +343,7 @@ async fn the_pages_functions_about_people_tell_strangers_nothing() {
             Call::post("/_app/withdraw_invitation").form(&[("workspace", workspace), ("invitation", invitation)]),
             Call::post("/_app/decide_left_keys").form(&[("workspace", workspace), ("subject", user), ("decision", "revoke")]),
             Call::post("/_app/list_members").json(&json!({"workspace": workspace, "filter": {}})),
+            Call::post("/_app/add_member").form(&[("workspace", workspace), ("user", "founder"), ("role", "viewer")]),
             Call::post("/_app/invite_member").form(&[("workspace", workspace), ("role", "member")]),
         ]
     };

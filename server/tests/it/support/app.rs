@@ -50,7 +50,10 @@ pub(crate) struct App {
 }
 
 pub(crate) fn operator() -> keyfold_domain::policy::Actor {
-    keyfold_domain::policy::Actor { principal: Principal::Operator, request: RequestInfo { ip: None, id: "req_test".to_owned() } }
+    keyfold_domain::policy::Actor {
+        principal: Principal::Operator,
+        request: RequestInfo { id: "req_test".to_owned(), ..RequestInfo::default() },
+    }
 }
 
 pub(crate) fn scopes(names: &[&str]) -> ScopeSet {
@@ -178,7 +181,7 @@ impl App {
 
     /// The cookie of a new session of that user.
     pub(crate) async fn sign_in(&self, name: &str) -> String {
-        let request = RequestInfo { ip: Some(self.next_address().into()), id: "req_test".to_owned() };
+        let request = RequestInfo { ip: Some(self.next_address().into()), id: "req_test".to_owned(), client: None };
         let form = SignIn { login: name.to_owned(), password: Password::new(PASSWORD.to_owned()) };
         self.engine.sessions.sign_in(&request, form).await.unwrap().token.expose().to_owned()
     }
