@@ -118,7 +118,7 @@ mod tests {
     use keyfold_domain::time::Timestamp;
 
     fn stranger(ip: &str) -> Actor {
-        Actor::anonymous(RequestInfo { ip: ip.parse().ok(), id: "req_test".to_owned() })
+        Actor::anonymous(RequestInfo { ip: ip.parse().ok(), id: "req_test".to_owned(), client: None })
     }
 
     fn limits(per_minute: u32) -> (Arc<MockClock>, RequestLimits) {
