@@ -379,17 +379,19 @@ fn Versions(view: HistoryView, page: KeysPageContext) -> impl IntoView {
                     </a>
                 </th>
                 <td data-label="Came from">
-                    {saved.source}
-                    {(newest == Some(saved.version))
-                        .then(|| {
-                            view! {
-                                " "
-                                <span class="status status-good">
-                                    <Icon name="circle-check" />
-                                    "In force"
-                                </span>
-                            }
-                        })}
+                    <span>
+                        {saved.source}
+                        {(newest == Some(saved.version))
+                            .then(|| {
+                                view! {
+                                    " "
+                                    <span class="status status-good">
+                                        <Icon name="circle-check" />
+                                        "In force"
+                                    </span>
+                                }
+                            })}
+                    </span>
                 </td>
                 <td class="number" data-label="Rules">
                     {saved.rules}
@@ -398,8 +400,10 @@ fn Versions(view: HistoryView, page: KeysPageContext) -> impl IntoView {
                     {saved.by}
                 </td>
                 <td data-label="When">
-                    <Moment at=saved.at precision=Precision::Minute />
-                    <span class="soft small">{format!(" · {}", format::relative(saved.at, now))}</span>
+                    <span>
+                        <Moment at=saved.at precision=Precision::Minute />
+                        <span class="soft small">{format!(" · {}", format::relative(saved.at, now))}</span>
+                    </span>
                 </td>
             </tr>
         }
