@@ -29,6 +29,7 @@ test('each end on offer is the end that the key gets', async ({ admin, place, se
 });
 
 test('a day of 23 or 25 hours ends when it ends', async ({ openAdmin, place, server }) => {
+  test.setTimeout(60_000);
   for (const [timezoneId, day, ends] of [
     ['Europe/Berlin', '2031-03-30', '2031-03-30T21:59:59.999Z'],
     ['Europe/Berlin', '2031-10-26', '2031-10-26T22:59:59.999Z'],
