@@ -107,6 +107,9 @@ fn Foot() -> impl IntoView {
                     "Find"
                 </a>
                 <a href="/account/keyboard">"Keyboard shortcuts"</a>
+                <a href="/docs/api" rel="external">
+                    "API reference"
+                </a>
             </nav>
         </footer>
     }

@@ -6,6 +6,8 @@ import { expectAccessible } from '../support/axe';
 import { expect, test } from '../support/fixtures';
 import { examine } from '../support/looks';
 
+test.describe.configure({ timeout: 60_000 });
+
 test('Ctrl+K finds a key, and Enter or the arrows lead to it', async ({ admin, place, server }) => {
   await server.createKey(place.slug, `Nightly ${place.slug}`);
   await server.createKey(place.slug, `Hourly ${place.slug}`);
