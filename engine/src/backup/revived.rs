@@ -149,10 +149,8 @@ impl Stopping<'_> {
             stopped.rotated += 1;
         }
         let for_good = fate.deactivated.as_ref().is_some_and(|deactivation| deactivation.for_good);
-        let why = match &fate.deactivated {
-            Some(deactivation) => Some(deactivation.why.as_str()),
-            None => fate.narrowed.then_some(NARROWED),
-        };
+        // Whoever activates it has to know that it is wide again.
+        let why = if fate.narrowed { Some(NARROWED) } else { fate.deactivated.as_ref().map(|deactivation| deactivation.why.as_str()) };
         let more = row.deactivated_at.is_none() || (for_good && !row.stopped_for_good);
         if let Some(why) = why.filter(|_| more) {
             stopped.deactivated += 1;
