@@ -31,10 +31,8 @@ pub(super) type Place = (String, String);
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Fate {
     pub(super) deleted: bool,
-    /// It was deactivated and not activated again, for this reason.
-    pub(super) deactivated: Option<String>,
-    /// Its owner was told that this is for good.
-    pub(super) for_good: bool,
+    /// It was deactivated and not activated again.
+    pub(super) deactivated: Option<Deactivation>,
     /// It may do less, lives shorter, or belongs to somebody else.
     pub(super) narrowed: bool,
     /// It was rotated: when the secret that was current in the backup ends.
@@ -43,6 +41,14 @@ pub(super) struct Fate {
     pub(super) older_ended: bool,
     /// These secrets were ended early.
     pub(super) ended: BTreeSet<String>,
+}
+
+/// How a key was deactivated.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Deactivation {
+    pub(super) why: String,
+    /// Its owner was told that this is for good.
+    pub(super) for_good: bool,
 }
 
 /// What became of a person.
@@ -177,8 +183,8 @@ impl Later {
         match event.action.as_str() {
             "key.delete" => fate.deleted = true,
             "key.deactivate" => {
-                fate.deactivated = Some(text("deactivated_reason").to_owned());
-                fate.for_good |= event.after.as_ref().is_some_and(|after| after["stopped_for_good"] == true);
+                let for_good = event.after.as_ref().is_some_and(|after| after["stopped_for_good"] == true);
+                fate.deactivated = Some(Deactivation { why: text("deactivated_reason").to_owned(), for_good });
             }
             "key.activate" => fate.deactivated = None,
             "key.rotate" => {

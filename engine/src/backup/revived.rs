@@ -148,13 +148,15 @@ impl Stopping<'_> {
         if self.secrets(conn, &id, &mut row, fate).await? {
             stopped.rotated += 1;
         }
-        let why = if fate.narrowed { Some(NARROWED) } else { fate.deactivated.as_deref() };
-        let more = row.deactivated_at.is_none() || (fate.for_good && !row.stopped_for_good);
+        let for_good = fate.deactivated.as_ref().is_some_and(|deactivation| deactivation.for_good);
+        // Whoever activates it has to know that it is wide again.
+        let why = if fate.narrowed { Some(NARROWED) } else { fate.deactivated.as_ref().map(|deactivation| deactivation.why.as_str()) };
+        let more = row.deactivated_at.is_none() || (for_good && !row.stopped_for_good);
         if let Some(why) = why.filter(|_| more) {
             stopped.deactivated += 1;
             let alter = |row: &mut KeyRow| {
                 stop(row, self.now, why, &name_of(self.actor));
-                row.stopped_for_good |= fate.for_good;
+                row.stopped_for_good |= for_good;
             };
             self.change(conn, &mut row, "key.deactivate", alter).await?;
         }

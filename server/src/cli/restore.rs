@@ -136,12 +136,12 @@ fn words(report: &RestoreReport, revived: &Revived) -> String {
     match revived {
         Revived::Follow { .. } => {
             lines.push(format!(
-                "From {} later events: {} keys deleted, {} deactivated, {} people and {} memberships stopped, {} resources deleted.",
+                "Done again from {} later events: keys deleted {}, deactivated {}; people stopped {}; memberships ended or lowered {}; resources deleted {}.",
                 stopped.events, stopped.deleted, stopped.deactivated, stopped.people, stopped.places, stopped.resources
             ));
             if stopped.rotated > 0 {
                 lines.push(format!(
-                    "{} keys were rotated since. Their newer secrets are not in the backup and cannot be had from it: rotate these keys once more. Their older secrets end as they were to end.",
+                    "Keys rotated since: {}. Their newer secrets are not in the backup and cannot be had from it: rotate these keys once more. Their older secrets end as they were to end.",
                     stopped.rotated
                 ));
             }
@@ -151,7 +151,7 @@ fn words(report: &RestoreReport, revived: &Revived) -> String {
             }
         }
         Revived::DeactivateAll => lines.push(format!(
-            "All {} keys that worked are deactivated. Activate those you know; whoever was removed or disabled since is back, too: look through members and users.",
+            "Every key that worked is deactivated: {}. Activate those you know; whoever was removed or disabled since is back, too: look through members and users.",
             stopped.deactivated
         )),
         Revived::Accept => lines.push(
@@ -159,7 +159,7 @@ fn words(report: &RestoreReport, revived: &Revived) -> String {
         ),
     }
     lines.push(format!(
-        "Everybody signs in anew ({} sessions ended), and {} invitations are to be sent again. Passwords are those of then. Start the server.",
+        "Everybody signs in anew (sessions ended: {}), and invitations are to be sent again ({}). Passwords are those of then. Start the server.",
         stopped.sessions, stopped.invitations
     ));
     lines.join("\n")
