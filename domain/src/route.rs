@@ -258,7 +258,9 @@ mod tests {
     pub(super) fn key(scopes: &[&str], tied: Option<&[&str]>) -> Key {
         let scopes: ScopeSet = scopes.iter().map(|scope| scope.parse().unwrap()).collect();
         let mut resources: Option<Vec<_>> = tied.map(|tied| tied.iter().map(|resource| resource.parse().unwrap()).collect());
-        resources.iter_mut().for_each(|tied| tied.sort());
+        if let Some(resources) = &mut resources {
+            resources.sort();
+        }
         Key {
             id: "key_0123456789012345678901".parse().unwrap(),
             workspace_id: "wsp_0123456789012345678901".parse().unwrap(),

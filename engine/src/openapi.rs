@@ -152,15 +152,13 @@ components: {schemas: {A: {type: object}}}
 
     #[test]
     fn what_is_no_such_document_is_refused_with_a_reason_and_without_its_text() {
-        let bomb = format!(
-            "openapi: 3\na: &a [x,x,x,x,x,x,x,x,x]\n{}paths: {{}}\n",
-            (b'b'..b'k')
-                .map(|letter| {
-                    let (name, before) = (char::from(letter), char::from(letter - 1));
-                    format!("{name}: &{name} [*{before},*{before},*{before},*{before},*{before},*{before},*{before},*{before},*{before}]\n")
-                })
-                .collect::<String>()
-        );
+        use std::fmt::Write as _;
+        let mut bomb = "openapi: 3\na: &a [x,x,x,x,x,x,x,x,x]\n".to_owned();
+        for letter in b'b'..b'k' {
+            let (name, before) = (char::from(letter), char::from(letter - 1));
+            writeln!(bomb, "{name}: &{name} [{}]", vec![format!("*{before}"); 9].join(",")).unwrap();
+        }
+        bomb += "paths: {}\n";
         let deep = format!("openapi: 3\npaths: {}", "[".repeat(50_000));
         for bad in [
             "",

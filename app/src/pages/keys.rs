@@ -229,7 +229,6 @@ fn Teach(may_create: bool, public_url: String, page: KeysPageContext) -> impl In
                 <pre class="code code-wraps" tabindex="0" aria-label="First call">
                     <code>{Snippet::Curl.code(&public_url, "$KEYFOLD_KEY")}</code>
                 </pre>
-                <p class="small faint">"It answers with the key's name, scopes and expiry."</p>
             </div>
         </div>
     }

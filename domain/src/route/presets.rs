@@ -196,7 +196,7 @@ const OPENAI: &[Line] = &[
     ("GET POST", "/v1/assistants", On("project", "untied"), "Assistants"),
     ("*", "/v1/threads/**", On("project", "untied"), "Assistants' conversations"),
     ("POST", "/v1/threads", On("project", "untied"), "Assistants' conversations"),
-    ("GET DELETE", "/v1/responses/**", On("project", "untied"), "Answers that were kept"),
+    ("DELETE GET", "/v1/responses/**", On("project", "untied"), "Answers that were kept"),
 ];
 
 #[cfg(test)]

@@ -225,7 +225,7 @@ mod tests {
 
     #[test]
     fn what_servers_read_differently_is_refused_by_its_name() {
-        use UnsafeTarget as Why;
+        type Why = UnsafeTarget;
         for (path, why) in [
             ("", Why::NotAPath),
             ("a", Why::NotAPath),

@@ -331,7 +331,7 @@ mod tests {
         fn text_without_signs_fits_itself_alone(parts in proptest::collection::vec("[a-zA-Z0-9_.~-]{1,6}", 1..5), other in "[a-z]{1,6}") {
             prop_assume!(parts.iter().all(|part| part != "." && part != ".."));
             let path = format!("/{}", parts.join("/"));
-            let slash = format!("{}/", path);
+            let slash = format!("{path}/");
             prop_assert!(fits(&path, &path));
             prop_assert!(!fits(&path, &slash));
             prop_assert!(fits(&slash, &slash));

@@ -119,7 +119,7 @@ impl Verifier {
     /// `Forbidden` are about the caller; the presented key is always answered for with a code.
     pub fn verify(&self, caller: &str, request: &VerifyRequest<'_>) -> Result<Answer, Error> {
         let now = self.core.now();
-        let (asking, role) = self.acting(caller, None, now)?;
+        let (asking, role) = self.acting(caller, request.asker.ip, now)?;
         let workspace = &asking.record.workspace_id;
         if key_can(role, &asking.record.effective, Action::VerifyKey) != Decision::Allow {
             return Err(Error::forbidden("Verifying needs a management key with the scope verify."));

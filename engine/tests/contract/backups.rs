@@ -151,6 +151,7 @@ async fn a_restored_backup_is_the_instance_of_then_with_every_door_shut() {
     assert!(!instance.path("restored.db.restoring").exists());
     assert_eq!(std::fs::metadata(&to).unwrap().permissions().mode() & 0o777, 0o600);
     engine.close().await;
+    drop(engine);
     // Beside one that is there, nothing is restored; not even beside what is left of one.
     assert!(matches!(instance.restore(&from, &to, Revived::Accept).await, Err(BackupError::Occupied(_))));
     std::fs::write(instance.path("other.db-wal"), "left").unwrap();

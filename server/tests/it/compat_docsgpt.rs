@@ -51,7 +51,7 @@ async fn a_key_is_created_listed_masked_and_deleted() {
     for app in App::on_each().await {
         let token = token(&app, Actor::KeyOwner, "keyowner").await;
         source(&app, Actor::KeyOwner, "65f0c2", "handbook.pdf").await;
-        assert_eq!(list(&app, &token).await, [] as [Value; 0]);
+        assert_eq!(list(&app, &token).await, Vec::<Value>::new());
         // As the dialog sends it.
         let body = json!({"name": "Widget", "source": "65f0c2", "prompt_id": "default", "chunks": "2"});
         let issued = made(&app, &token, body).await;

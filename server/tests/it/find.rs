@@ -1,5 +1,6 @@
 //! Finding pages, workspaces and keys: everybody finds what they may see and nothing else.
 
+use keyfold_domain::key::NewKey;
 use keyfold_domain::scope::KeyKind;
 use serde_json::{Value, json};
 
@@ -50,8 +51,9 @@ async fn pages_are_offered_by_role_and_workspaces_by_membership() {
 #[tokio::test]
 async fn what_is_found_is_a_few_however_long_the_question_is_and_however_much_there_is() {
     let app = App::new().await;
+    let owner = Actor::Admin.user(&app).await;
     for number in 0..12 {
-        let key = new_key(&format!("Robot {number}"), KeyKind::Secret, &["chat"]);
+        let key = NewKey { owner: Some(owner.clone()), ..new_key(&format!("Robot {number}"), KeyKind::Secret, &["chat"]) };
         app.engine.keys.create(&operator(), &app.acme, key, None).await.unwrap();
     }
     assert_eq!(addresses(&found(&app, Actor::Admin, "robot", "acme").await, "keys").len(), 8);
@@ -62,7 +64,8 @@ async fn what_is_found_is_a_few_however_long_the_question_is_and_however_much_th
 #[tokio::test]
 async fn the_page_says_what_was_found_without_any_script() {
     let app = App::new().await;
-    let key = new_key("<b>bold</b>", KeyKind::Secret, &["chat"]);
+    let owner = Actor::Admin.user(&app).await;
+    let key = NewKey { owner: Some(owner), ..new_key("<b>bold</b>", KeyKind::Secret, &["chat"]) };
     app.engine.keys.create(&operator(), &app.acme, key, None).await.unwrap();
     let page = app.as_(Actor::Admin, Call::get("/account/find?q=bold&in=acme").header("accept", "text/html")).await.expect(200).text();
     assert!(page.contains("&lt;b&gt;bold&lt;/b&gt;") && !page.contains("<b>bold</b>"), "{page}");

@@ -23,7 +23,7 @@ const IDENTITY: [&str; 9] = [
     "keyfold-code",
 ];
 
-/// A proxy's question about a request, as Traefik, Caddy and our HAProxy put it.
+/// A proxy's question about a request, as Traefik, Caddy and our `HAProxy` put it.
 fn about(method: &str, target: &str) -> Call {
     Call::get(ACME).header("x-forwarded-method", method).header("x-forwarded-uri", target)
 }

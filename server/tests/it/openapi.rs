@@ -98,7 +98,9 @@ fn every_body_that_is_read_refuses_unknown_fields() {
 async fn every_described_path_is_answered_and_no_other_method_of_it() {
     let app = App::new().await;
     let document = document();
-    for (path, item) in document["paths"].as_object().unwrap() {
+    // Forward-auth is asked with the method of the request that it is about, whichever that is.
+    let paths = document["paths"].as_object().unwrap().iter().filter(|(path, _)| !path.ends_with("/forward-auth"));
+    for (path, item) in paths {
         let path = path
             .replace("{workspace}", "acme")
             .replace("{key}", "key_0000000000000000000000")
