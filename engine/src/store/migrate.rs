@@ -60,7 +60,13 @@ pub(crate) async fn current(conn: &mut Conn<'_>) -> Result<Option<i64>, sqlx::Er
 pub(crate) async fn run(conn: &mut Conn<'_>) -> Result<(), MigrateError> {
     match conn {
         Conn::Sqlite(raw) => migrator(true).run_direct(None, &mut **raw, false).await,
-        Conn::Postgres(raw) => migrator(false).run_direct(None, &mut **raw, false).await,
+        Conn::Postgres(raw) => {
+            // A server that starts beside others waits for the one that migrates, and an index takes as long as it takes.
+            sqlx::raw_sql("SET lock_timeout = 0; SET statement_timeout = 0").execute(&mut **raw).await?;
+            let done = migrator(false).run_direct(None, &mut **raw, false).await;
+            sqlx::raw_sql("RESET lock_timeout; RESET statement_timeout").execute(&mut **raw).await?;
+            done
+        }
     }
 }
 

@@ -40,7 +40,7 @@ pub(crate) async fn ending(
     // The conditions of the index `keys_by_coming_end`, word for word.
     let sql = "SELECT id, workspace_id, expires_at AS at FROM keys
         WHERE deleted_at IS NULL AND deactivated_at IS NULL AND expires_at IS NOT NULL AND expires_at > $1 AND expires_at <= $2
-        AND created_at <= expires_at - $3 * 86400000
+        AND created_at < expires_at - $3 * 86400000
         AND (ending_recorded IS NULL OR ending_recorded <> expires_at OR ending_days > $3) ORDER BY expires_at, id LIMIT $4";
     on!(conn, raw => sqlx::query_as(sql)
         .bind(from.as_millis())
