@@ -28,7 +28,7 @@ export class LimitFields {
   readonly addressesError: Locator;
 
   constructor(readonly within: Locator | Page) {
-    this.addresses = within.getByLabel('Allowed addresses');
+    this.addresses = within.getByRole('textbox', { name: /^Allowed addresses/ });
     this.limitsError = within.locator('#limits-error');
     this.addressesError = within.locator('#ip_allow-error');
   }

@@ -189,7 +189,7 @@ test('a member is limited for all of their keys together', async ({ admin, place
 test('the dialogs of limits and addresses, in all their looks', async ({ admin, place, server }) => {
   test.setTimeout(120_000);
   const { address, secret } = await makeKey(server, place, 'Data-set sync', ['--limit', 'burst=100/60', '--limit', 'daily=5000/day', '--limit', 'odd=7/90', '--allow-ip', '203.0.113.0/24', '--allow-ip', '2001:db8::/32', '--allow-ip', '127.0.0.0/8']);
-  expect((await whoami(server, secret)).code).toBe('valid');
+  await expect.poll(async () => (await whoami(server, secret)).code).toBe('valid');
   await visit(admin, address);
   await new KeyLimitsPanel(admin).panel.scrollIntoViewIfNeeded();
   await examine(admin, 'key-with-limits');
