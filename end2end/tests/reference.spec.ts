@@ -43,5 +43,5 @@ test('a stranger with the keyboard reaches the content at once', async ({ open, 
   await page.keyboard.press('Enter');
   await expect(page).toHaveURL(/#main$/);
   await page.keyboard.press('Tab');
-  await expect(page.getByRole('link', { name: 'openapi.json' })).toBeFocused();
+  await expect(page.getByRole('link', { name: 'openapi.json', exact: true })).toBeFocused();
 });
