@@ -232,11 +232,11 @@ fn of_rule(at: usize, problem: Problem) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scope::{KeyKind, ScopeSet};
+    use crate::scope::ScopeSet;
     use crate::time::Timestamp;
-    use crate::user::UserRef;
+
     use crate::verdict::{Code, Key, Moment, Question, judge};
-    use crate::workspace::Role;
+
     use proptest::prelude::*;
 
     pub(super) fn map(rules: &[(&str, &str, &str, &str, &str)]) -> RouteMap {
@@ -262,25 +262,13 @@ mod tests {
             resources.sort();
         }
         Key {
-            id: "key_0123456789012345678901".parse().unwrap(),
-            workspace_id: "wsp_0123456789012345678901".parse().unwrap(),
-            workspace: "acme".into(),
-            owner: UserRef { id: "usr_0123456789012345678901".parse().unwrap(), username: "ada".into(), display_name: "Ada".into() },
-            owner_role: Some(Role::Member),
-            owner_active: true,
-            name: "CI".into(),
-            kind: KeyKind::Secret,
             effective: scopes.effective(&ScopeCatalogue::default()),
             scopes,
             resources,
-            ip_allow: vec![],
-            limits: None,
             created_at: Timestamp::from_millis(0),
             expires_at: None,
             inactivity_days: None,
-            activated_at: None,
-            deactivated_at: None,
-            deleted_at: None,
+            ..crate::verdict::tests::key()
         }
     }
 

@@ -329,14 +329,15 @@ pub fn state(key: &Key, moment: &Moment) -> KeyState {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::catalogue::ScopeCatalogue;
     use proptest::prelude::*;
 
-    const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+    pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
-    fn key() -> Key {
+    /// A key that works, for a millisecond more.
+    pub(crate) fn key() -> Key {
         let scopes: ScopeSet = ["project".parse().unwrap()].into_iter().collect();
         Key {
             id: "key_0123456789012345678901".parse().unwrap(),

@@ -35,6 +35,12 @@ export class Frame {
     await this.page.waitForURL('**/sign-in');
   }
 
+  /** Puts away the message in the corner, which lies over what is below it. */
+  async dismissToast(): Promise<void> {
+    await this.toast.getByRole('button', { name: 'Dismiss' }).click();
+    await expect(this.toast.locator('.toast')).toHaveCount(0);
+  }
+
   /** Picks a theme in the account menu. */
   async pickTheme(theme: 'System' | 'Light' | 'Dark'): Promise<void> {
     await this.account.click();

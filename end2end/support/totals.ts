@@ -1,5 +1,8 @@
-/** The last line of a run: how many tests passed and how many did not, in plain words for whoever reads only that. */
-import type { FullResult, Reporter, Suite } from '@playwright/test/reporter';
+/** The last lines of a run, for whoever reads only those: what failed, and how many tests passed and how many did not. */
+import path from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
+
+import type { FullResult, Reporter, Suite, TestCase } from '@playwright/test/reporter';
 
 export default class Totals implements Reporter {
   private suite: Suite | undefined;
@@ -18,12 +21,22 @@ export default class Totals implements Reporter {
     const skipped = tests.filter((test) => test.outcome() === 'skipped').length;
     // What did not get its turn has not passed; neither has a run that broke outside its tests.
     const failed = Math.max(tests.length - passed - skipped, result.status === 'passed' ? 0 : 1);
+    this.faults = tests.filter((test) => test.outcome() === 'unexpected').map(account);
     this.line = `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`;
   }
 
   private line = '';
+  private faults: string[] = [];
 
   async onExit(): Promise<void> {
-    process.stdout.write(`${this.line}\n`);
+    process.stdout.write(`${[...this.faults, this.line].join('\n')}\n`);
   }
+}
+
+/** A failed test and the beginning of each thing that was wrong with it. */
+function account(test: TestCase): string {
+  const { file, line } = test.location;
+  const errors = test.results.flatMap((result) => result.errors);
+  const causes = errors.map((error) => stripVTControlCharacters(error.message ?? error.value ?? '').split('\n').filter(Boolean).slice(0, 12).join('\n    '));
+  return [`${path.basename(file)}:${line} ${test.title}`, ...causes].join('\n  ');
 }

@@ -12,11 +12,13 @@ import { ADMIN, expect, test } from '../support/fixtures';
 import { lighthouse, median } from '../support/lighthouse';
 
 const RUNS = Number(process.env['LIGHTHOUSE_RUNS'] ?? 3);
+/** How many runs may end without figures. */
+const BROKEN_RUNS = 2;
 const SPEED = process.env['LIGHTHOUSE_SPEED'] === '1';
 const REPORT = path.resolve(__dirname, '../../target/lighthouse.json');
 
 test('the list of 1,000 keys is accessible, follows good practice and does not move', async ({ page, startServer }) => {
-  test.setTimeout(120_000 + RUNS * 60_000);
+  test.setTimeout(120_000 + (RUNS + BROKEN_RUNS) * 60_000);
   const server = await startServer();
   await server.cli(['demo', '--keys', '1000', '--password-stdin'], `${ADMIN.password}\n`);
   await visit(page, `${server.url}/sign-in`);
@@ -29,7 +31,16 @@ test('the list of 1,000 keys is accessible, follows good practice and does not m
   const cookie = (await page.context().cookies()).map(({ name, value }) => `${name}=${value}`).join('; ');
 
   const runs = [];
-  for (let run = 0; run < RUNS; run += 1) runs.push(await lighthouse(keys, cookie));
+  const broken: string[] = [];
+  while (runs.length < RUNS) {
+    try {
+      runs.push(await lighthouse(keys, cookie));
+    } catch (error) {
+      // Its browser may lose its connection on a machine that is busy with other tests. That says nothing of the page.
+      broken.push(String(error));
+      expect(broken.length, broken.join('\n')).toBeLessThanOrEqual(BROKEN_RUNS);
+    }
+  }
   const middle = median(runs);
   const { performance, accessibility, bestPractices, lcp, cls, tbt, faults } = middle;
   process.stdout.write(

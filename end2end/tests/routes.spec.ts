@@ -56,6 +56,7 @@ test('rules are loaded, tried, changed, moved, deleted and put back', async ({ a
   await test.step('a preset shows its rules before it holds', async () => {
     await loadPreset(admin, routes);
     await expect(frame.toast).toContainText('hold from the next request on');
+    await frame.dismissToast();
     expect(await routes.paths()).toEqual(['/predict/*/{model_id}/', '/predict/**', '/projects/{id}/**', '/projects/']);
     await expect(admin.getByText('Version 1 · Preset: EPIGOS AI by ada')).toBeVisible();
     await examine(admin, 'routes');

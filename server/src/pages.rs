@@ -11,11 +11,12 @@ mod rotate_key;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Response};
+use axum::http::{HeaderMap, Method, Response, StatusCode};
 use keyfold_app::SiteAssets;
 use keyfold_app::functions::context::{RequestContext, THEME_COOKIE, Theme};
 use keyfold_app::functions::preferences::{COLUMNS_COOKIE, HiddenColumns, SHORTCUTS_COOKIE, shortcuts_are_on};
 use keyfold_domain::policy::{Actor, RequestInfo};
+use keyfold_domain::problem::Problem;
 use leptos::prelude::{provide_context, use_context};
 
 pub(crate) use api_reference::{API_REFERENCE, API_REFERENCE_STYLE, api_reference, api_reference_style};
@@ -26,6 +27,7 @@ pub(crate) use refusal::refusal;
 pub(crate) use rotate_key::{ROTATE_KEY, rotate_key, show_form};
 
 use crate::auth::cookie;
+use crate::problem::stamp;
 use crate::site;
 use crate::state::AppState;
 
@@ -64,6 +66,31 @@ fn request_context(state: &AppState, actor: Actor, headers: &HeaderMap) -> Reque
         hidden_columns: cookie(headers, COLUMNS_COOKIE).map(HiddenColumns::from_cookie).unwrap_or_default(),
         shortcuts: shortcuts_are_on(cookie(headers, SHORTCUTS_COOKIE)),
     }
+}
+
+/// The page at the address of a form that a browser without script has posted: as at a look at it, with what `more` puts into
+/// Leptos's context, and with the status of what is wrong, if anything is.
+async fn page_again(
+    state: &AppState,
+    mut parts: Parts,
+    problem: Option<&Problem>,
+    more: impl Fn() + Clone + Send + Sync + 'static,
+) -> Response<Body> {
+    let usual = provide_request(state);
+    let provide = move || {
+        usual();
+        more();
+    };
+    parts.method = Method::GET;
+    let request = Request::from_parts(parts, Body::empty());
+    let mut response = leptos_axum::render_app_async_with_context(provide, shell(state))(request).await;
+    if let Some(problem) = problem
+        && let (StatusCode::OK, Ok(status)) = (response.status(), StatusCode::from_u16(problem.status()))
+    {
+        *response.status_mut() = status;
+        stamp(&mut response, problem);
+    }
+    response
 }
 
 /// The page of an address that no route of ours names. What the renderer's own routes do not say exactly comes here too;

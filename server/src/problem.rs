@@ -8,6 +8,7 @@ use axum::http::{HeaderValue, Response, StatusCode};
 use axum::response::IntoResponse;
 use keyfold_domain::problem::{Problem, ProblemCode};
 use keyfold_domain::verdict::Code;
+use keyfold_engine::Error;
 use serde::Serialize;
 
 pub(crate) use json::{Json, is_json, read_json, too_large, whole_body, whole_body_up_to};
@@ -45,6 +46,12 @@ impl ProblemResponse {
     /// The answer to a presented key that does not pass: the verdict takes the place of the problem's code.
     pub(crate) fn with_verdict(problem: &Problem, verdict: Code, id: &RequestId) -> Response<Body> {
         Self::written(problem, verdict.as_str(), None, id)
+    }
+
+    /// The problem of a stale version, for who answers it with the thing as it is now; every other problem is the error.
+    pub(crate) fn stale(error: Error) -> Result<Self, Self> {
+        let problem = Self::from(error);
+        if problem.0.code == ProblemCode::Conflict { Ok(problem) } else { Err(problem) }
     }
 
     /// The answer with the thing as it is now, for who wanted to change it as it was.

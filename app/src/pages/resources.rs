@@ -8,9 +8,10 @@ use leptos_router::params::ParamsMap;
 
 use super::keys::KeysPageContext;
 use super::not_found::Trouble;
+use super::people::DoneNotice;
 use super::place::PlaceContext;
 use super::resource_acts::ResourceAct;
-use crate::components::{EmptyState, Icon, Moment, Notice, PAGE_TITLE, Precision, QueryForm, Select, Title, Tone};
+use crate::components::{EmptyState, Icon, Moment, PAGE_TITLE, Precision, QueryForm, Select, Title};
 use crate::format;
 use crate::functions::resources::{ResourceList, list_resources};
 
@@ -38,6 +39,13 @@ fn query_of(filter: &ResourceFilter) -> String {
         .collect();
     if parts.is_empty() { String::new() } else { format!("?{}", parts.join("&")) }
 }
+
+/// What a form that was sent without script has done, by the word in the address.
+const DONE: &[(&str, &str)] = &[
+    ("added", "The resource was added. Keys can be tied to it now."),
+    ("saved", "The resource was saved."),
+    ("deleted", "The resource was deleted. No key does anything there any more."),
+];
 
 #[component]
 pub(super) fn ResourcesPage() -> impl IntoView {
@@ -91,7 +99,7 @@ fn Resources(list: ResourceList, filter: Memo<ResourceFilter>, page: KeysPageCon
             </div>
             {(manages && (!empty || narrowed)).then(|| view! { <Add page /> })}
         </div>
-        <Done />
+        <DoneNotice words=DONE />
         {(!empty || narrowed).then(|| view! { <Toolbar filter=filter.clone() list=list.clone() page /> })}
         {match (empty, narrowed) {
             (true, false) => view! { <Teach manages page /> }.into_any(),
@@ -109,24 +117,6 @@ fn Add(page: KeysPageContext) -> impl IntoView {
             "Add resource"
         </a>
     }
-}
-
-/// What a form that was sent without script has done.
-#[component]
-fn Done() -> impl IntoView {
-    let done = use_query_map().with_untracked(|query| query.get("done"));
-    let text = match done.as_deref() {
-        Some("added") => "The resource was added. Keys can be tied to it now.",
-        Some("saved") => "The resource was saved.",
-        Some("deleted") => "The resource was deleted. No key does anything there any more.",
-        _ => return ().into_any(),
-    };
-    view! {
-        <div class="done">
-            <Notice tone=Tone::Good>{text}</Notice>
-        </div>
-    }
-    .into_any()
 }
 
 /// Before the first resource: what one is for.

@@ -7,6 +7,7 @@ use leptos_router::hooks::use_query_map;
 
 use super::keys::KeysPageContext;
 use super::not_found::Trouble;
+use super::people::DoneNotice;
 use super::place::PlaceContext;
 use super::route_acts::RouteAct;
 use crate::components::{FaultNotice, Icon, Notice, PAGE_TITLE, QueryForm, Select, SendForm, Sending, Title, Tone};
@@ -24,6 +25,13 @@ struct Asked {
     path: String,
     key: String,
 }
+
+/// What a form that was sent without script has done, by the word in the address.
+const DONE: &[(&str, &str)] = &[
+    ("saved", "The rule was saved. It holds from the next request on."),
+    ("deleted", "The rule was deleted."),
+    ("replaced", "These rules hold from the next request on."),
+];
 
 #[component]
 pub(super) fn RoutesPage() -> impl IntoView {
@@ -85,7 +93,7 @@ fn Routes(view: RoutesView, asked: Option<Asked>, tried: Option<Result<TryView, 
             </div>
             {manages.then(|| view! { <HeadActs page /> })}
         </div>
-        <Done />
+        <DoneNotice words=DONE />
         <div class="stack routes">
             {if empty {
                 view! { <NoneYet manages presets page /> }.into_any()
@@ -135,24 +143,6 @@ fn HeadActs(page: KeysPageContext) -> impl IntoView {
             </a>
         </div>
     }
-}
-
-/// What a form that was sent without script has done.
-#[component]
-fn Done() -> impl IntoView {
-    let done = use_query_map().with_untracked(|query| query.get("done"));
-    let text = match done.as_deref() {
-        Some("saved") => "The rule was saved. It holds from the next request on.",
-        Some("deleted") => "The rule was deleted.",
-        Some("replaced") => "These rules hold from the next request on.",
-        _ => return ().into_any(),
-    };
-    view! {
-        <div class="done">
-            <Notice tone=Tone::Good>{text}</Notice>
-        </div>
-    }
-    .into_any()
 }
 
 #[component]

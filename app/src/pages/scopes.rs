@@ -3,14 +3,21 @@
 
 use keyfold_domain::catalogue::{OWN_GROUP, Scope};
 use leptos::prelude::*;
-use leptos_router::hooks::use_query_map;
 
 use super::keys::KeysPageContext;
 use super::not_found::Trouble;
+use super::people::DoneNotice;
 use super::place::PlaceContext;
 use super::scope_acts::ScopeAct;
-use crate::components::{Icon, Notice, PAGE_TITLE, ScopeChips, Title, Tone};
+use crate::components::{Icon, PAGE_TITLE, ScopeChips, Title};
 use crate::functions::scopes::{ScopeList, list_scopes};
+
+/// What a form that was sent without script has done, by the word in the address.
+const DONE: &[(&str, &str)] = &[
+    ("added", "The scope was added. Keys can hold it now."),
+    ("saved", "The scope was saved. Every key that holds it obeys from the next call on."),
+    ("deleted", "The scope was deleted. No key holds it any more."),
+];
 
 #[component]
 pub(super) fn ScopesPage() -> impl IntoView {
@@ -58,7 +65,7 @@ fn Scopes(list: ScopeList, page: KeysPageContext) -> impl IntoView {
             </div>
             {manages.then(|| view! { <Add page /> })}
         </div>
-        <Done />
+        <DoneNotice words=DONE />
         <div class="stack scope-groups">
             <section aria-labelledby="own-title">
                 <h2 id="own-title" class="group-title">
@@ -94,24 +101,6 @@ fn Add(page: KeysPageContext) -> impl IntoView {
             "Add scope"
         </a>
     }
-}
-
-/// What a form that was sent without script has done.
-#[component]
-fn Done() -> impl IntoView {
-    let done = use_query_map().with_untracked(|query| query.get("done"));
-    let text = match done.as_deref() {
-        Some("added") => "The scope was added. Keys can hold it now.",
-        Some("saved") => "The scope was saved. Every key that holds it obeys from the next call on.",
-        Some("deleted") => "The scope was deleted. No key holds it any more.",
-        _ => return ().into_any(),
-    };
-    view! {
-        <div class="done">
-            <Notice tone=Tone::Good>{text}</Notice>
-        </div>
-    }
-    .into_any()
 }
 
 #[component]

@@ -239,38 +239,14 @@ fn names<T: ToString>(all: impl Iterator<Item = T>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalogue::ScopeCatalogue;
-    use crate::scope::KeyKind;
-    use crate::user::UserRef;
+
+    use crate::verdict::tests::NOW;
     use crate::verdict::{Allowance, judge};
     use crate::workspace::Role;
     use proptest::prelude::*;
 
-    const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
-
     fn key() -> Key {
-        let scopes: ScopeSet = ["project".parse().unwrap()].into_iter().collect();
-        Key {
-            id: "key_0123456789012345678901".parse().unwrap(),
-            workspace_id: "wsp_0123456789012345678901".parse().unwrap(),
-            workspace: "acme".into(),
-            owner: UserRef { id: "usr_0123456789012345678901".parse().unwrap(), username: "ada".into(), display_name: "Ada".into() },
-            owner_role: Some(Role::Member),
-            owner_active: true,
-            name: "CI".into(),
-            kind: KeyKind::Secret,
-            effective: scopes.effective(&ScopeCatalogue::default()),
-            scopes,
-            resources: None,
-            ip_allow: vec![],
-            limits: None,
-            created_at: NOW.plus_days(-10),
-            expires_at: None,
-            inactivity_days: None,
-            activated_at: None,
-            deactivated_at: None,
-            deleted_at: None,
-        }
+        Key { expires_at: None, inactivity_days: None, ..crate::verdict::tests::key() }
     }
 
     /// The check of that code.

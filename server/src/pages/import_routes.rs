@@ -6,16 +6,15 @@ use std::collections::BTreeMap;
 use axum::Form;
 use axum::body::Body;
 use axum::extract::{FromRequest as _, Path, Request, State};
-use axum::http::{Method, Response, StatusCode};
+use axum::http::Response;
 use keyfold_app::functions::routes::{ImportForm, SentImport, import};
 use keyfold_domain::policy::Principal;
 use keyfold_domain::problem::{Problem, ProblemCode};
 use leptos::prelude::provide_context;
 
 use super::new_key::sign_in;
-use super::{provide_request, refusal, request_context, shell};
+use super::{page_again, refusal, request_context};
 use crate::auth::RequestActor;
-use crate::problem::stamp;
 use crate::state::AppState;
 
 /// The address of the form, as the pages know it.
@@ -31,7 +30,7 @@ pub(crate) async fn import_routes(
     if matches!(actor.principal, Principal::Anonymous) {
         return sign_in(request.uri());
     }
-    let (mut parts, body) = request.into_parts();
+    let (parts, body) = request.into_parts();
     let sent = Request::from_parts(parts.clone(), body);
     // Its size was looked at when it was taken in.
     let Ok(Form(pairs)) = Form::<Vec<(String, String)>>::from_request(sent, &()).await else {
@@ -52,19 +51,5 @@ pub(crate) async fn import_routes(
     let imported = import(&context, &actor, &slug, &form).await;
     let refused = imported.as_ref().err().map(|fault| fault.problem.clone());
     let sent = SentImport { typed, imported };
-    let provide = provide_request(&state);
-    let provide = move || {
-        provide();
-        provide_context(sent.clone());
-    };
-    parts.method = Method::GET;
-    let request = Request::from_parts(parts, Body::empty());
-    let mut response = leptos_axum::render_app_async_with_context(provide, shell(&state))(request).await;
-    if let Some(problem) = refused
-        && let (StatusCode::OK, Ok(status)) = (response.status(), StatusCode::from_u16(problem.status()))
-    {
-        *response.status_mut() = status;
-        stamp(&mut response, &problem);
-    }
-    response
+    page_again(&state, parts, refused.as_ref(), move || provide_context(sent.clone())).await
 }

@@ -5,7 +5,7 @@ use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::http::header::SET_COOKIE;
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, Method, Response, StatusCode};
+use axum::http::{HeaderValue, Response};
 use keyfold_app::functions::context::RequestContext;
 use keyfold_app::functions::fault::Fault;
 use keyfold_app::functions::members::{InvitationForm, InviteMember, make_invitation};
@@ -18,9 +18,8 @@ use keyfold_domain::policy::{Actor, Principal};
 use keyfold_domain::problem::Problem;
 
 use super::new_key::{page, read, sign_in};
-use super::{assets, provide_request, refusal, request_context, shell};
+use super::{assets, page_again, refusal, request_context};
 use crate::auth::RequestActor;
-use crate::problem::stamp;
 use crate::state::AppState;
 
 /// The address of the form of an invitation, as the pages know it.
@@ -106,22 +105,10 @@ impl Posted {
     }
 
     async fn form_again<S: leptos::server_fn::ServerFn>(mut self, state: &AppState, fault: Fault) -> Response<Body> {
-        let (status, shown) = (StatusCode::from_u16(fault.problem.status()), fault.problem.clone());
+        let shown = fault.problem.clone();
         // The session may have been replaced on the way here; the page is for whoever is there now.
         self.parts.extensions.insert(self.actor);
-        self.parts.method = Method::GET;
-        let provide = provide_request(state);
-        let provide = move || {
-            provide();
-            provide_refusal::<S>(&fault);
-        };
-        let request = Request::from_parts(self.parts, Body::empty());
-        let mut response = leptos_axum::render_app_async_with_context(provide, shell(state))(request).await;
-        if let (StatusCode::OK, Ok(status)) = (response.status(), status) {
-            *response.status_mut() = status;
-            stamp(&mut response, &shown);
-        }
-        response
+        page_again(state, self.parts, Some(&shown), move || provide_refusal::<S>(&fault)).await
     }
 }
 

@@ -5,7 +5,7 @@ use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION};
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, Method, Response, StatusCode, Uri};
+use axum::http::{HeaderValue, Response, StatusCode, Uri};
 use keyfold_app::functions::context::SubmittedKeyForm;
 use keyfold_app::key_form::KeyForm;
 use keyfold_app::{render_already_shown_page, render_secret_page};
@@ -15,9 +15,9 @@ use keyfold_domain::policy::{Actor, Principal};
 use keyfold_domain::problem::{Problem, ProblemCode};
 use leptos::prelude::provide_context;
 
-use super::{assets, provide_request, refusal, request_context, shell};
+use super::{assets, page_again, refusal, request_context};
 use crate::auth::RequestActor;
-use crate::problem::{logged, stamp, whole_body};
+use crate::problem::{logged, whole_body};
 use crate::state::AppState;
 
 /// The address of the form, as the pages know it.
@@ -134,22 +134,9 @@ pub(super) fn page(html: String) -> Response<Body> {
 }
 
 /// The page of the form, filled in as it was sent, with what is wrong beside the field.
-async fn form_again(state: &AppState, mut parts: Parts, form: KeyForm, problem: Problem) -> Response<Body> {
-    let (status, shown) = (StatusCode::from_u16(problem.status()), problem.clone());
-    let submitted = SubmittedKeyForm { form, problem };
-    let provide = provide_request(state);
-    let provide = move || {
-        provide();
-        provide_context(submitted.clone());
-    };
-    parts.method = Method::GET;
-    let request = Request::from_parts(parts, Body::empty());
-    let mut response = leptos_axum::render_app_async_with_context(provide, shell(state))(request).await;
-    if let (StatusCode::OK, Ok(status)) = (response.status(), status) {
-        *response.status_mut() = status;
-        stamp(&mut response, &shown);
-    }
-    response
+async fn form_again(state: &AppState, parts: Parts, form: KeyForm, problem: Problem) -> Response<Body> {
+    let submitted = SubmittedKeyForm { form, problem: problem.clone() };
+    page_again(state, parts, Some(&problem), move || provide_context(submitted.clone())).await
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::http::header::{LOCATION, SET_COOKIE};
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, Method, Response, StatusCode, Uri};
+use axum::http::{HeaderValue, Response, StatusCode, Uri};
 use keyfold_app::functions::key_use::SubmittedRotation;
 use keyfold_app::{render_already_rotated_page, render_secret_page};
 use keyfold_domain::ids::KeyId;
@@ -16,9 +16,9 @@ use keyfold_engine::Password;
 use leptos::prelude::provide_context;
 
 use super::new_key::{IDEMPOTENCY_KEY, page, read, sign_in};
-use super::{assets, provide_request, refusal, request_context, shell};
+use super::{assets, page_again, refusal, request_context};
 use crate::auth::RequestActor;
-use crate::problem::{logged, stamp};
+use crate::problem::logged;
 use crate::state::AppState;
 
 /// The address of the form, as the pages know it.
@@ -117,18 +117,6 @@ async fn rotate(state: &AppState, actor: &Actor, slug: &str, key: &KeyId, rotati
 /// The page of the dialog, filled in as it was sent, with what is wrong.
 async fn form_again(state: &AppState, mut parts: Parts, address: &str, submitted: SubmittedRotation) -> Response<Body> {
     let problem = submitted.problem.clone();
-    let provide = provide_request(state);
-    let provide = move || {
-        provide();
-        provide_context(submitted.clone());
-    };
-    parts.method = Method::GET;
     parts.uri = Uri::try_from(address).unwrap_or_default();
-    let request = Request::from_parts(parts, Body::empty());
-    let mut response = leptos_axum::render_app_async_with_context(provide, shell(state))(request).await;
-    if let (StatusCode::OK, Ok(status)) = (response.status(), StatusCode::from_u16(problem.status())) {
-        *response.status_mut() = status;
-        stamp(&mut response, &problem);
-    }
-    response
+    page_again(state, parts, Some(&problem), move || provide_context(submitted.clone())).await
 }

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use keyfold_domain::ids::UserId;
 use keyfold_domain::key::{DEFAULT_PAGE, KeyFilter, KeySort, KeySummary, MAX_FILTER_DAYS, MAX_PAGE, StateFilter};
 use keyfold_domain::policy::Actor;
-use keyfold_domain::problem::{Problem, ProblemCode};
+use keyfold_domain::problem::Problem;
 use keyfold_domain::scope::{KeyKind, ScopeName};
 use keyfold_domain::workspace::WorkspaceSummary;
 use serde::Deserialize;
@@ -264,10 +264,7 @@ pub(crate) async fn update_key(
     match state.engine.keys.update(&actor, &workspace.id, &name.key, body.into_patch(version)?).await {
         Ok(key) => Ok(answer(key)),
         Err(error) => {
-            let problem = ProblemResponse::from(error);
-            if problem.0.code != ProblemCode::Conflict {
-                return Err(problem);
-            }
+            let problem = ProblemResponse::stale(error)?;
             let current = KeyBody::from(state.engine.keys.get(&actor, &workspace.id, &name.key).await?);
             Ok((tag(&current), problem.with_current(&current)).into_response())
         }

@@ -9,7 +9,7 @@ use keyfold_domain::ids::WorkspaceId;
 use keyfold_domain::key::{DEFAULT_PAGE, MAX_PAGE};
 use keyfold_domain::policy::Actor;
 use keyfold_domain::policy_limits::{ExistingKeys, KeyPolicy, PolicyChange, PolicyDetail, PolicyPreview, Shortened};
-use keyfold_domain::problem::{Problem, ProblemCode};
+use keyfold_domain::problem::Problem;
 use serde::de::{Error as _, Unexpected};
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -225,10 +225,7 @@ async fn save(
             Ok((tag(policy.version), Reply(SavedPolicyBody { policy: policy.into(), existing: existing.into() })).into_response())
         }
         Err(error) => {
-            let problem = ProblemResponse::from(error);
-            if problem.0.code != ProblemCode::Conflict {
-                return Err(problem);
-            }
+            let problem = ProblemResponse::stale(error)?;
             let current = state.engine.policies.get(actor, workspace).await?;
             Ok((tag(current.version), problem.with_current(&PolicyBody::from(current))).into_response())
         }

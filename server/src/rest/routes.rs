@@ -5,7 +5,6 @@ use axum::extract::State;
 use axum::http::header::ETAG;
 use axum::http::{HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
-use keyfold_domain::problem::ProblemCode;
 use keyfold_domain::route::presets::PRESETS;
 
 use crate::problem::{Json, ProblemResponse};
@@ -83,10 +82,7 @@ pub(crate) async fn update_routes(
     match saved {
         Ok(detail) => Ok((tag(detail.version()), Reply(RouteMapBody::from(detail))).into_response()),
         Err(error) => {
-            let problem = ProblemResponse::from(error);
-            if problem.0.code != ProblemCode::Conflict {
-                return Err(problem);
-            }
+            let problem = ProblemResponse::stale(error)?;
             let current = routes.get(&actor, &place).await?;
             Ok((tag(current.version()), problem.with_current(&RouteMapBody::from(current))).into_response())
         }

@@ -63,9 +63,13 @@ impl Verifier {
     /// is no use of the key. With a workspace named, keys of others are answered like keys that were never there.
     pub fn forward(&self, request: &ForwardRequest<'_>) -> Result<Forwarded, Error> {
         let named = request.workspace.map(|workspace| self.routes(workspace)).transpose()?.flatten();
+        let asked = named.clone();
+        let found = asked.as_ref().map(|routes| routes.map.find(request.method, request.target));
         // What can be said without a key is said without looking at one.
-        if let Some(passage) = named.as_ref().and_then(|routes| without_key(routes, request)) {
-            return Ok(Forwarded { passage, routes: named });
+        match &found {
+            Some(Ok(found)) if found.demand == Demand::Public => return Ok(Forwarded { passage: Passage::Open, routes: named }),
+            Some(Err(why @ NoRoute::Unsafe(_))) => return Ok(Forwarded { passage: Passage::NoRoute(*why), routes: named }),
+            _ => {}
         }
         let Some(secret) = request.key else { return Ok(Forwarded { passage: Passage::NoKey, routes: named }) };
         let now = self.core.now();
@@ -81,7 +85,8 @@ impl Verifier {
             None => self.routes(entry.record.workspace_id.as_str())?,
             named => named,
         };
-        let found = routes.as_ref().map_or(Err(NoRoute::NoRule), |routes| routes.map.find(request.method, request.target));
+        let found = found.or_else(|| routes.as_ref().map(|routes| routes.map.find(request.method, request.target)));
+        let found = found.unwrap_or(Err(NoRoute::NoRule));
         let question = Question { client_ip: request.client.ip, ..Question::default() };
         let passage = match found.map(|found| found.demand) {
             Ok(Demand::Public) => Passage::Open,
@@ -106,15 +111,6 @@ impl Verifier {
             },
         };
         Ok(Forwarded { passage, routes })
-    }
-}
-
-/// What the map says that holds with any key and with none.
-fn without_key(routes: &WorkspaceRoutes, request: &ForwardRequest<'_>) -> Option<Passage> {
-    match routes.map.find(request.method, request.target) {
-        Ok(found) if found.demand == Demand::Public => Some(Passage::Open),
-        Err(why @ NoRoute::Unsafe(_)) => Some(Passage::NoRoute(why)),
-        _ => None,
     }
 }
 

@@ -5,7 +5,6 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use keyfold_domain::ids::SecretId;
-use keyfold_domain::problem::ProblemCode;
 use keyfold_domain::secret::{Grace, RotatedKey, Rotation, SecretClient, SecretSummary};
 use serde::de::{Error as _, Unexpected};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -187,10 +186,7 @@ pub(crate) async fn rotate_key(
             Ok((tag(&rotated.issued.key), Reply(rotated)).into_response())
         }
         Err(error) => {
-            let problem = ProblemResponse::from(error);
-            if problem.0.code != ProblemCode::Conflict {
-                return Err(problem);
-            }
+            let problem = ProblemResponse::stale(error)?;
             let current = KeyBody::from(state.engine.keys.get(&actor, &workspace.id, &name.key).await?);
             Ok((tag(&current), problem.with_current(&current)).into_response())
         }
