@@ -35,3 +35,5 @@ generated() {
 
 generated docs/openapi.json openapi
 generated docs/config.md check-config --reference
+# The catalogue of what people read, from the sources.
+cargo run --quiet --locked -p site -- strings ${mode:+"$mode"} >&2

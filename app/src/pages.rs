@@ -19,6 +19,7 @@ mod key_acts;
 mod key_audit;
 mod key_banner;
 mod key_limits;
+mod key_name;
 mod key_rotation;
 mod key_secrets;
 mod key_test;

@@ -5,6 +5,8 @@ export type Act = 'name and note' | 'scopes' | 'expires' | 'if nobody uses it';
 
 export class KeyPage {
   readonly heading: Locator;
+  readonly rename: Locator;
+  readonly newName: Locator;
   readonly status: Locator;
   readonly settings: Locator;
   readonly activate: Locator;
@@ -15,6 +17,8 @@ export class KeyPage {
 
   constructor(readonly page: Page) {
     this.heading = page.getByRole('heading', { level: 1 });
+    this.rename = page.getByRole('main').getByRole('link', { name: /^Rename / });
+    this.newName = page.locator('.key-name-form').getByLabel('Name', { exact: true });
     this.status = page.locator('.key-head .status');
     this.settings = page.getByRole('region', { name: 'Settings' });
     this.activate = page.getByRole('main').getByRole('link', { name: 'Activate', exact: true });

@@ -38,6 +38,23 @@ test('a key is renamed, given another end and interval, stopped, started and del
     await expect(key.change('name and note')).toBeFocused();
   });
 
+  await test.step('the name is changed in its place: Escape leaves it, Enter saves it, and the note stays', async () => {
+    await key.rename.click();
+    await expect(key.newName).toBeFocused();
+    await expect(key.newName).toHaveValue('Morning report');
+    await key.newName.fill('Never');
+    await admin.keyboard.press('Escape');
+    await expect(key.heading).toHaveText('Morning report');
+    await expect(key.rename).toBeFocused();
+    await key.rename.press('Enter');
+    await key.newName.fill('Dawn report');
+    await examine(admin, 'key-rename');
+    await admin.keyboard.press('Enter');
+    await expect(key.heading).toHaveText('Dawn report');
+    await expect(key.rename).toBeFocused();
+    await expect(key.setting('Name and note')).toContainText('Ask Ada.');
+  });
+
   await test.step('an end on a day is the end of that day where the viewer is', async () => {
     await key.change('expires').click();
     const dialog = key.dialog('Change the expiry date');
@@ -102,7 +119,7 @@ test('a key is renamed, given another end and interval, stopped, started and del
   await test.step('deleted, its record stays and says when and by whom', async () => {
     await key.remove.click();
     const dialog = new DeleteDialog(admin);
-    await dialog.confirmation.fill('Morning report');
+    await dialog.confirmation.fill('Dawn report');
     await dialog.remove.click();
     await expect(dialog.dialog).toBeHidden();
     await expect(key.status).toHaveText('Deleted');

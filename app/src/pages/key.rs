@@ -13,12 +13,13 @@ use super::key_acts::KeyAct;
 use super::key_audit::KeyAudit;
 use super::key_banner::KeyBanner;
 use super::key_limits::KeyLimitsPanel;
+use super::key_name::KeyName;
 use super::key_usage::KeyUsePanels;
 use super::keys::KeysPageContext;
 use super::keys_table::shown_name;
 use super::not_found::Trouble;
 use super::place::{named_part, open_part};
-use crate::components::{Icon, Moment, Notice, PAGE_TITLE, Precision, ResourceChips, ScopeChips, StatusPill, Title, Tone};
+use crate::components::{Icon, Moment, Notice, Precision, ResourceChips, ScopeChips, StatusPill, Title, Tone};
 use crate::format;
 use crate::functions::fault::Fault;
 use crate::functions::key_limits::KeyLimitsView;
@@ -121,7 +122,7 @@ fn to_act(page: KeysPageContext, act: &'static str) -> impl Fn() -> String + Clo
 
 #[component]
 fn Head(view: KeyView, page: KeysPageContext) -> impl IntoView {
-    let KeyView { key, may_change, may_activate, may_copy, .. } = view;
+    let KeyView { key, may_change, may_activate, may_copy, .. } = view.clone();
     let works = key.state == KeyState::Active;
     let stopped = key.stopped_at.is_some() && key.state != KeyState::Deleted;
     let wakes = may_activate && matches!(key.state, KeyState::Inactive(keyfold_domain::key::InactiveReason::Dormant));
@@ -135,9 +136,7 @@ fn Head(view: KeyView, page: KeysPageContext) -> impl IntoView {
         </nav>
         <div class="page-head key-head">
             <div>
-                <h1 id=PAGE_TITLE tabindex="-1" class="break">
-                    {shown_name(&key)}
-                </h1>
+                <KeyName view=view.clone() page />
                 <p class="key-head-facts">
                     <StatusPill state=key.state />
                     <span class="mono" translate="no">

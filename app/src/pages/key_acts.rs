@@ -107,7 +107,7 @@ pub(super) fn ActDialog(
 }
 
 /// With script: back to the page, and a word about what was done.
-fn after(action: Sending, page: KeysPageContext, said: String, back: &'static str) {
+pub(super) fn after(action: Sending, page: KeysPageContext, said: String, back: &'static str) {
     let navigate = use_navigate();
     let toasts = use_context::<Toasts>();
     Effect::new(move || {

@@ -1,13 +1,15 @@
-//! The command line: `site build WASM [--wasm-opt PATH]` and `site budget`.
+//! The command line: what [`USAGE`] says.
 
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 
-const USAGE: &str = "usage: site build WASM [--wasm-opt PATH] | site budget
+const USAGE: &str = "usage: site build WASM [--wasm-opt PATH] | site budget | site strings [--check] | site translate LANGUAGE FOLDER
   build WASM        write target/site/ from this compiled front end, style/ and public/
   --wasm-opt PATH   shrink with this program and compress; without it the build is quick and large
-  budget            fail if the built site is heavier than its budget";
+  budget            fail if the built site is heavier than its budget
+  strings           write app/strings/en.json, the catalogue of what people read; with --check, fail if it is out of date
+  translate         put a language of app/strings/ into a copy of the sources; the language pseudo is made up";
 
 /// What to do.
 pub(crate) enum Command {
@@ -15,6 +17,10 @@ pub(crate) enum Command {
     Build(Options),
     /// Compare the written site with its budget.
     Budget,
+    /// Write the catalogue, or only look whether it is what the sources say.
+    Strings { check: bool },
+    /// Put a language into the sources in `copy`.
+    Translate { language: String, copy: PathBuf },
 }
 
 /// What `build` is told.
@@ -33,6 +39,8 @@ pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Comma
     match arguments.next().as_deref() {
         Some("build") => {}
         Some("budget") if arguments.next().is_none() => return Ok(Command::Budget),
+        Some("strings") => return strings(arguments),
+        Some("translate") => return translate(arguments),
         _ => bail!(USAGE),
     }
     let mut wasm = None;
@@ -51,6 +59,21 @@ pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Comma
     match wasm {
         Some(wasm) => Ok(Command::Build(Options { wasm, wasm_opt })),
         None => bail!(USAGE),
+    }
+}
+
+fn strings(mut arguments: impl Iterator<Item = String>) -> Result<Command> {
+    match (arguments.next().as_deref(), arguments.next()) {
+        (None, None) => Ok(Command::Strings { check: false }),
+        (Some("--check"), None) => Ok(Command::Strings { check: true }),
+        _ => bail!(USAGE),
+    }
+}
+
+fn translate(mut arguments: impl Iterator<Item = String>) -> Result<Command> {
+    match (arguments.next(), arguments.next(), arguments.next()) {
+        (Some(language), Some(copy), None) => Ok(Command::Translate { language, copy: copy.into() }),
+        _ => bail!(USAGE),
     }
 }
 
@@ -75,7 +98,20 @@ mod tests {
 
     #[test]
     fn anything_else_is_answered_with_the_usage() {
-        for line in ["", "bild", "build", "build a b", "build a --wasm-opt", "build a --fast", "budget x"] {
+        for line in [
+            "",
+            "bild",
+            "build",
+            "build a b",
+            "build a --wasm-opt",
+            "build a --fast",
+            "budget x",
+            "strings x",
+            "strings --check x",
+            "translate",
+            "translate de",
+            "translate de a b",
+        ] {
             let message = parsed(line).err().unwrap().to_string();
             assert!(message.contains("usage: site build"), "{line}: {message}");
         }

@@ -4,6 +4,8 @@
 //! a browser loads, one style sheet, the public files, a compressed sibling of each, and a manifest of it all. Files under
 //! `/pkg/` are named after their content, so they may be cached for ever. Does nothing when its inputs are unchanged.
 //!
+//! It also keeps the catalogue of what people read (`strings`).
+//!
 //! It runs in the repository's root and knows nothing of HTTP: `server/build.rs` embeds what it writes.
 
 mod arguments;
@@ -12,6 +14,7 @@ mod compress;
 mod manifest;
 mod output;
 mod split;
+mod strings;
 mod style;
 mod trim;
 
@@ -25,6 +28,8 @@ fn main() -> ExitCode {
     let outcome = arguments::parse(std::env::args().skip(1)).and_then(|command| match command {
         Command::Build(options) => output::build(&options),
         Command::Budget => output::check_budget(),
+        Command::Strings { check } => strings::catalogue(check),
+        Command::Translate { language, copy } => strings::translate(&language, &copy),
     });
     match outcome.and_then(|line| print(&line)) {
         Ok(()) => ExitCode::SUCCESS,
