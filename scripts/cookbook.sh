@@ -4,8 +4,8 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 cd "$root"
 
-scripts/build.sh
+need_keyfold
 need curl curl
 need jq jq
 need python3 python3
-python3 scripts/cookbook.py "$(target_dir)/release/keyfold"
+python3 scripts/cookbook.py "$KEYFOLD_BIN"

@@ -7,11 +7,7 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 cd "$root"
 
-if [ -z "${KEYFOLD_BIN:-}" ]; then
-    scripts/build.sh
-    KEYFOLD_BIN=$(target_dir)/release/keyfold
-fi
-export KEYFOLD_BIN
+need_keyfold
 need node nodejs npm
 npm_ci end2end
 if [ -z "${CHROMIUM:-}" ]; then

@@ -60,6 +60,15 @@ use_toolchain() {
 # Site and server are always built into the repository's own target folder, or into CARGO_TARGET_DIR if that is set.
 target_dir() { printf '%s\n' "${CARGO_TARGET_DIR:-$root/target}"; }
 
+# Sets KEYFOLD_BIN to the program under test: the one that it names already, or else the one that is shipped, built anew.
+need_keyfold() {
+    if [ -z "${KEYFOLD_BIN:-}" ]; then
+        "$root/scripts/build.sh" || exit 1
+        KEYFOLD_BIN=$(target_dir)/release/keyfold
+    fi
+    export KEYFOLD_BIN
+}
+
 # npm_ci FOLDER: installs exactly what its lock file names, unless that is there already.
 npm_ci() {
     local folder=$root/$1

@@ -6,6 +6,6 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 cd "$root"
 
-scripts/build.sh
+need_keyfold
 environment=$(python_env schemathesis "$root/scripts/schemathesis/requirements.txt") || exit 1
-"$environment/bin/python" scripts/schemathesis/run.py --binary "$(target_dir)/release/keyfold" "$@"
+"$environment/bin/python" scripts/schemathesis/run.py --binary "$KEYFOLD_BIN" "$@"

@@ -10,6 +10,7 @@ use super::not_found::Trouble;
 use super::people::DoneNotice;
 use super::place::PlaceContext;
 use super::route_acts::RouteAct;
+use crate::browser;
 use crate::components::{FaultNotice, Icon, Notice, PAGE_TITLE, QueryForm, Select, SendForm, Sending, Title, Tone};
 use crate::format;
 use crate::functions::fault::Fault;
@@ -306,6 +307,10 @@ fn Table(workspace: String, version: i64, rules: Vec<RuleLine>, manages: bool, h
     let action = Sending::to::<MoveRouteRule>();
     Effect::new(move || {
         if action.is_done() {
+            // The rows are filled anew where they stand, so the button that was pressed would keep the keyboard, in another rule.
+            if let Some(pressed) = browser::focused() {
+                let _ = pressed.blur();
+            }
             page.changed(action.destination());
         }
     });
