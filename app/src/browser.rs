@@ -123,6 +123,13 @@ pub(crate) fn focused() -> Option<HtmlElement> {
     (element.tag_name() != "BODY").then_some(element)
 }
 
+/// Takes the keyboard from what has it, for what comes next to take.
+pub(crate) fn let_go() {
+    if let Some(element) = focused() {
+        let _ = element.blur();
+    }
+}
+
 /// Opens a dialog over the page. It may stand in the page as a panel (`open`) because it came that way from the server. The
 /// keyboard goes to what the dialog names, or else to its first field; the browser alone would choose the cross.
 pub(crate) fn show_modal(dialog: &HtmlDialogElement) {

@@ -23,6 +23,7 @@ pub(super) fn KeyName(view: KeyView, page: KeysPageContext) -> impl IntoView {
         // A new tab is a new tab.
         if !(event.ctrl_key() || event.meta_key() || event.shift_key()) {
             event.prevent_default();
+            browser::let_go();
             editing.set(true);
         }
     };

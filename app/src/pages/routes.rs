@@ -308,9 +308,7 @@ fn Table(workspace: String, version: i64, rules: Vec<RuleLine>, manages: bool, h
     Effect::new(move || {
         if action.is_done() {
             // The rows are filled anew where they stand, so the button that was pressed would keep the keyboard, in another rule.
-            if let Some(pressed) = browser::focused() {
-                let _ = pressed.blur();
-            }
+            browser::let_go();
             page.changed(action.destination());
         }
     });
