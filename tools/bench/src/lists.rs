@@ -30,7 +30,7 @@ const REQUESTS: usize = 60;
 /// The workspace of the demo data with the many keys.
 const CROWDED: &str = "orchard";
 /// A resource of it.
-const RESOURCE: &str = "collection:contracts";
+const RESOURCE: &str = "collection:quarterly-reports";
 /// Pages of 200 keys before the one that is called deep.
 const PAGES_DEEP: usize = 200;
 /// The password of everybody in the demo data.
@@ -170,7 +170,7 @@ async fn combinations(folder: &Path, database: DatabaseUrl) -> Result<Vec<Page>>
                 for cursor in [None, middle.clone()] {
                     let (deep, everybodys) = (cursor.is_some(), place.is_none());
                     let filter = KeyFilter { sort, descending, cursor, ..filter.clone() };
-                    pages.push(Page { filter: *name, sort, descending, everybodys, deep, micros: asker.timed(&filter).await? });
+                    pages.push(Page { filter: name, sort, descending, everybodys, deep, micros: asker.timed(&filter).await? });
                 }
             }
         }
@@ -359,7 +359,8 @@ mod tests {
 
     #[test]
     fn a_grid_has_a_line_for_each_order_and_one_for_each_filter_with_its_slowest_order() {
-        let page = |filter, descending, everybodys, deep, micros| Page { filter, sort: KeySort::Name, descending, everybodys, deep, micros };
+        let page =
+            |filter, descending, everybodys, deep, micros| Page { filter, sort: KeySort::Name, descending, everybodys, deep, micros };
         let text = grid(&[
             page("live", true, false, false, 500.0),
             page("live", true, true, true, 1000.0),
