@@ -12,7 +12,7 @@ use super::*;
 
 const KEYS: usize = 4000;
 const PAGE: i64 = 21;
-/// About 130 a row of a page, and what it takes to begin.
+/// What no page may take. Looking at every key would take several times as many.
 const FEW_STEPS: usize = 6000;
 
 /// A workspace of so many keys: one in four is deleted, one in three was never used, one in six has no end.
