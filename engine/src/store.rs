@@ -12,6 +12,7 @@ pub(crate) mod db;
 pub(crate) mod invitations;
 pub(crate) mod keys;
 pub(crate) mod left_keys;
+pub(crate) mod like;
 pub(crate) mod limits;
 pub(crate) mod listing;
 pub(crate) mod members;

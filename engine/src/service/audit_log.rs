@@ -21,6 +21,7 @@ use crate::mac::hex;
 use crate::store;
 use crate::store::audit::{EventRow, Wanted};
 use crate::store::db::Conn;
+use crate::store::like::containing;
 
 /// The most characters of a filter's text.
 const MAX_TEXT: usize = 200;
@@ -285,18 +286,10 @@ impl Reading {
     }
 }
 
-/// "Contains" for LIKE, of a text as it stands in JSON, with `!` before what LIKE would take for a sign.
+/// "Contains" for LIKE, of a text as it stands in JSON.
 fn contains(text: &str) -> String {
     let written = Value::from(text).to_string();
-    let mut pattern = String::from("%");
-    for found in written.get(1..written.len() - 1).unwrap_or_default().chars() {
-        if matches!(found, '%' | '_' | '!') {
-            pattern.push('!');
-        }
-        pattern.push(found);
-    }
-    pattern.push('%');
-    if text.is_empty() { "%".to_owned() } else { pattern }
+    if text.is_empty() { "%".to_owned() } else { containing(written.get(1..written.len() - 1).unwrap_or_default()) }
 }
 
 fn shown(chain: &str, row: EventRow, object_name: Option<String>) -> AuditEvent {

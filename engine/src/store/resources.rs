@@ -7,7 +7,7 @@ use keyfold_domain::user::UserRef;
 use serde::{Deserialize, Serialize};
 
 use super::db::{Conn, on};
-use super::listing::like_pattern;
+use super::like::containing;
 use super::users::parse_id;
 use crate::error::Error;
 
@@ -142,7 +142,7 @@ pub(crate) async fn page(
     const FIRST: &str = filtered!("");
     const LATER: &str = filtered!("AND (r.folded_name, r.id) > ($7, $8)");
     let search = filter.search.trim();
-    let pattern = like_pattern(search);
+    let pattern = containing(&keyfold_domain::name::fold(search));
     on!(conn, raw => {
         let query = sqlx::query_as(if after.is_some() { LATER } else { FIRST })
             .bind(workspace.as_str())

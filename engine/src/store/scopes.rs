@@ -8,6 +8,7 @@ use keyfold_domain::time::Timestamp;
 
 use super::db::{Conn, on};
 use super::keys::parse_scopes;
+use super::like::containing;
 use super::resources::mentions;
 use crate::error::Error;
 
@@ -81,7 +82,7 @@ macro_rules! holders {
 }
 
 fn pattern(name: &str) -> String {
-    format!("% {} %", name.replace('_', "!_"))
+    containing(&format!(" {name} "))
 }
 
 /// The keys, not deleted, that hold that very scope, of one kind or of all; `first` names at most `most` of them.

@@ -6,6 +6,7 @@ use keyfold_domain::time::Timestamp;
 use keyfold_domain::user::{UserDetail, UserRef, UserSummary};
 
 use super::db::{Conn, on};
+use super::like::containing;
 use crate::error::Error;
 
 /// A row of `users`.
@@ -124,18 +125,6 @@ impl Pattern {
     pub(crate) fn of(search: &str) -> Self {
         Self { folded: containing(&fold(search)), plain: containing(search) }
     }
-}
-
-fn containing(text: &str) -> String {
-    let mut pattern = String::from("%");
-    for found in text.chars() {
-        if matches!(found, '%' | '_' | '!') {
-            pattern.push('!');
-        }
-        pattern.push(found);
-    }
-    pattern.push('%');
-    pattern
 }
 
 /// A person with what an administrator wants to know of them.

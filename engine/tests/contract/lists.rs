@@ -169,6 +169,47 @@ on_both! {
         }
     }
 
+    async fn what_is_rare_is_found_far_down_the_list(instance) {
+        let (acme, ada) = instance.workspace("acme", "ada").await;
+        let owner = ada.user().unwrap().id.clone();
+        // More than a page of one looks at on its way.
+        let many = (0..200i64).map(|at| keyfold_engine::DemoKey {
+            name: if at % 90 == 7 { format!("Rare {at:03}") } else { format!("Usual {at:03}") },
+            owner: owner.clone(),
+            kind: if at % 90 == 7 { KeyKind::Management } else { KeyKind::Secret },
+            scopes: std::iter::once("verify".parse().unwrap()).collect(),
+            created_at: NOW.plus_days(-at),
+            expires_at: (at % 90 == 7).then(|| NOW.plus_days(5)),
+            inactivity_days: None,
+            last_used_at: None,
+            total_calls: 0,
+            deactivated_at: (at % 90 == 7).then(|| NOW.plus_days(-1)),
+            deleted_at: (at == 97).then(|| NOW.plus_days(-1)),
+        });
+        instance.engine.demo.add_keys(&operator(), &acme.id, many.collect()).await.unwrap();
+        let usual = KeyFilter { limit: 1, ..KeyFilter::default() };
+        let live = ["Rare 007", "Rare 187"];
+        for (names, filter) in [
+            (live.to_vec(), KeyFilter { search: "rare".into(), ..usual.clone() }),
+            (live.to_vec(), KeyFilter { kind: Some(KeyKind::Management), ..usual.clone() }),
+            (live.to_vec(), KeyFilter { expiring: Some(14), ..usual.clone() }),
+            (live.to_vec(), KeyFilter { state: StateFilter::Inactive, ..usual.clone() }),
+            (vec!["Rare 097"], KeyFilter { state: StateFilter::Deleted, search: "rare".into(), ..usual.clone() }),
+            (vec!["Rare 007", "Rare 097", "Rare 187"], KeyFilter { state: StateFilter::All, search: "rare".into(), ..usual.clone() }),
+        ] {
+            for sort in KeySort::ALL {
+                for descending in [false, true] {
+                    let filter = KeyFilter { sort, descending, ..filter.clone() };
+                    let found = everything(&instance, &ada, &acme.id, filter.clone()).await;
+                    let found: BTreeSet<String> = found.into_iter().map(|key| key.name).collect();
+                    assert_eq!(found, names.iter().map(ToString::to_string).collect(), "{filter:?}");
+                    let of_all = instance.engine.keys.list_all(&operator(), &KeyFilter { limit: MAX_PAGE, ..filter }).await.unwrap();
+                    assert_eq!(of_all.items.len(), names.len());
+                }
+            }
+        }
+    }
+
     async fn days_out_of_range_are_refused_by_name(instance) {
         let (acme, ada) = instance.workspace("acme", "ada").await;
         for (field, filter) in [

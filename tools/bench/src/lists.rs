@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
-use keyfold_domain::ids::WorkspaceId;
+use keyfold_domain::ids::{UserId, WorkspaceId};
 use keyfold_domain::key::{KeyFilter, KeySort, StateFilter};
 use keyfold_domain::policy::{Actor, Principal, RequestInfo};
 use keyfold_domain::scope::KeyKind;
@@ -19,6 +19,7 @@ use crate::report::Row;
 use crate::run::Programs;
 use crate::say;
 use crate::server::Server;
+use crate::verification::ratio;
 
 /// What every page has to keep to.
 const GOAL: &str = "≤ 100 ms";
@@ -28,6 +29,10 @@ const TRIES: usize = 5;
 const REQUESTS: usize = 60;
 /// The workspace of the demo data with the many keys.
 const CROWDED: &str = "orchard";
+/// A resource of it.
+const RESOURCE: &str = "collection:quarterly-reports";
+/// Pages of 200 keys before the one that is called deep.
+const PAGES_DEEP: usize = 200;
 /// The password of everybody in the demo data.
 const PASSWORD: &str = "measured-but-never-kept-29";
 
@@ -43,28 +48,35 @@ pub(crate) struct Args {
     /// How many keys
     #[arg(long, value_name = "NUMBER", default_value_t = 100_000)]
     keys: u32,
-    /// Print every order and filter, and not only the slowest
-    #[arg(long)]
-    all: bool,
     /// A PostgreSQL server that may be filled with rubbish
     #[arg(long, env = "TEST_POSTGRES_URL", hide_env_values = true, value_name = "URL")]
     postgres: Option<String>,
 }
 
-/// Measures the pages alone, and prints each order and filter.
+/// What the pages of one database cost.
+pub(crate) struct Measured {
+    /// The slowest, and what goes over HTTP: for the table of everything.
+    pub(crate) rows: Vec<Row>,
+    /// Every order and filter, as a Markdown table with its heading.
+    pub(crate) grid: String,
+}
+
+/// Measures the pages alone, and prints every order and filter.
 pub(crate) async fn run(args: Args) -> Result<String> {
     let (folder, keyfold) = (args.folder.canonicalize()?, args.keyfold.canonicalize()?);
     let keyfold = keyfold.to_str().context("the path of keyfold is not text")?;
     let programs = Programs { keyfold, bench: "", folder: &folder };
-    let mut rows = Vec::new();
+    let (mut rows, mut grids) = (Vec::new(), String::new());
     for database in [None, args.postgres.as_deref()].into_iter().take(1 + usize::from(args.postgres.is_some())) {
-        rows.extend(on(&programs, database, args.keys, args.all).await?);
+        let measured = on(&programs, database, args.keys).await?;
+        rows.extend(measured.rows);
+        grids += &measured.grid;
     }
-    Ok(crate::report::table(&rows))
+    Ok(format!("{}\n{grids}", crate::report::table(&rows)))
 }
 
-/// The rows of one database: a file, or a schema on that PostgreSQL server.
-pub(crate) async fn on(programs: &Programs<'_>, postgres: Option<&str>, keys: u32, all: bool) -> Result<Vec<Row>> {
+/// The pages of one database: a file, or a schema on that PostgreSQL server.
+pub(crate) async fn on(programs: &Programs<'_>, postgres: Option<&str>, keys: u32) -> Result<Measured> {
     let server: Option<Postgres> = postgres.map(str::parse).transpose()?;
     let schema = match &server {
         Some(server) => Some(Schema::create(server).await?),
@@ -79,10 +91,20 @@ pub(crate) async fn on(programs: &Programs<'_>, postgres: Option<&str>, keys: u3
         Some(url) => url.parse()?,
         None => DatabaseUrl::Sqlite(folder.join("keyfold.db")),
     };
-    let label = |what: &str| format!("{what}, {} keys, {engine_name}", whole(f64::from(keys)));
-    let mut rows = combinations(&folder, database, all, &label).await?;
+    let place = format!("{} keys, {engine_name}", whole(f64::from(keys)));
+    let label = |what: &str| format!("{what}, {place}");
+    let pages = combinations(&folder, database).await?;
+    let slowest = pages.iter().max_by(|one, other| one.micros.total_cmp(&other.micros)).context("nothing was measured")?;
+    let (simplest, count) = (simplest(&pages), pages.len());
+    let mut rows = vec![Row {
+        what: label(&format!("Slowest of {count} pages ({})", slowest.name())),
+        keyfold: time(slowest.micros),
+        beside: format!("{} the simplest page", time(simplest)),
+        ratio: ratio(slowest.micros / simplest),
+        goal: GOAL,
+    }];
     rows.extend(over_http(programs, &folder, url.as_deref(), &label).await?);
-    Ok(rows)
+    Ok(Measured { rows, grid: format!("### Pages of {place}\n\n{}\n", grid(&pages)) })
 }
 
 /// Fills an instance with the data of `keyfold demo`.
@@ -99,8 +121,33 @@ fn demo(programs: &Programs<'_>, folder: &Path, url: Option<&str>, keys: u32) ->
     Ok(())
 }
 
-/// Every order under every filter, first page and a page deep in the list.
-async fn combinations(folder: &Path, database: DatabaseUrl, all: bool, label: &impl Fn(&str) -> String) -> Result<Vec<Row>> {
+/// How long one page took.
+struct Page {
+    /// What was asked for.
+    filter: &'static str,
+    sort: KeySort,
+    descending: bool,
+    /// Of everybody's keys, and not of one workspace's?
+    everybodys: bool,
+    /// In the middle of the list, and not its first?
+    deep: bool,
+    micros: f64,
+}
+
+impl Page {
+    fn order(&self) -> String {
+        format!("{}, {}", self.sort.as_str(), if self.descending { "largest first" } else { "smallest first" })
+    }
+
+    fn name(&self) -> String {
+        let whose = if self.everybodys { "everybody's" } else { "a workspace's" };
+        let depth = if self.deep { "deep" } else { "first" };
+        format!("{whose}, {}, by {}, {depth} page", self.filter, self.order())
+    }
+}
+
+/// Every order under every filter, of one workspace and of all, the first page and one in the middle of the list.
+async fn combinations(folder: &Path, database: DatabaseUrl) -> Result<Vec<Page>> {
     let options = EngineOptions {
         database,
         pepper: Pepper::load_or_create(&folder.join("pepper.key"), None)?,
@@ -111,87 +158,136 @@ async fn combinations(folder: &Path, database: DatabaseUrl, all: bool, label: &i
     };
     let engine = Box::pin(Engine::open(options)).await?;
     let operator = Actor { principal: Principal::Operator, request: RequestInfo { id: "bench".into(), ..RequestInfo::default() } };
-    let place = engine.workspaces.get(&operator, CROWDED).await?.id;
-    let mut measured = Vec::new();
-    for sort in KeySort::ALL {
-        for descending in [true, false] {
-            let cursor = deep(&engine, &operator, &place, sort, descending).await?;
-            for (name, filter) in filters() {
-                for (depth, cursor) in [("first", None), ("deep", cursor.clone())] {
+    let crowded = engine.workspaces.get(&operator, CROWDED).await?.id;
+    let owner = engine.keys.list(&operator, &crowded, &KeyFilter::default()).await?.items.first().map(|key| key.owner.id.clone());
+    let filters = filters(owner);
+    let mut pages = Vec::new();
+    for place in [Some(&crowded), None] {
+        let asker = Asker { engine: &engine, actor: &operator, place };
+        for (sort, descending) in KeySort::ALL.into_iter().flat_map(|sort| [(sort, true), (sort, false)]) {
+            let middle = asker.middle(sort, descending).await?;
+            for (name, filter) in &filters {
+                for cursor in [None, middle.clone()] {
+                    let (deep, everybodys) = (cursor.is_some(), place.is_none());
                     let filter = KeyFilter { sort, descending, cursor, ..filter.clone() };
-                    let took = timed(&engine, &operator, Some(&place), &filter).await?;
-                    let order = if descending { "-" } else { "" };
-                    measured.push((took, format!("{name}, by {order}{}, {depth} page", sort.as_str())));
+                    pages.push(Page { filter: name, sort, descending, everybodys, deep, micros: asker.timed(&filter).await? });
                 }
-            }
-            for (name, filter) in filters() {
-                let filter = KeyFilter { sort, descending, ..filter };
-                let took = timed(&engine, &operator, None, &filter).await?;
-                measured.push((took, format!("everybody's: {name}, by {}, first page", sort.as_str())));
             }
         }
     }
     engine.close().await;
-    measured.sort_by(|one, other| other.0.total_cmp(&one.0));
-    let count = measured.len();
-    let of_workspace = |(_, name): &&(f64, String)| !name.starts_with("everybody");
-    let slowest = measured.iter().find(of_workspace).context("nothing was measured")?;
-    let mut rows = vec![
-        Row::alone(label(&format!("Slowest of {count} orders, filters and depths ({})", slowest.1)), time(slowest.0), GOAL),
-        Row::alone(label("Slowest page of everybody's keys"), time(measured.first().map_or(0.0, |first| first.0)), ""),
-    ];
-    if all {
-        rows.extend(measured.into_iter().map(|(took, name)| Row::alone(name, time(took), "")));
-    }
-    Ok(rows)
+    Ok(pages)
 }
 
-fn filters() -> Vec<(String, KeyFilter)> {
-    let of = |name: &str, filter: KeyFilter| (name.to_owned(), filter);
+/// What can be asked for: the first asks for nothing.
+fn filters(owner: Option<UserId>) -> Vec<(&'static str, KeyFilter)> {
     let usual = KeyFilter::default();
-    let mut all: Vec<_> = StateFilter::ALL.into_iter().map(|state| of(state.as_str(), KeyFilter { state, ..usual.clone() })).collect();
-    all.extend([
-        of("a common name", KeyFilter { search: "billing".into(), ..usual.clone() }),
-        of("a rare name", KeyFilter { search: "billing worker 77".into(), ..usual.clone() }),
-        of("no such name", KeyFilter { search: "zzzz".into(), ..usual.clone() }),
-        of("no such name in all", KeyFilter { search: "zzzz".into(), state: StateFilter::All, ..usual.clone() }),
-        of("inactive and no such name", KeyFilter { search: "zzzz".into(), state: StateFilter::Inactive, ..usual.clone() }),
-        of("a scope", KeyFilter { scope: "verify".parse().ok(), ..usual.clone() }),
-        of("no such scope", KeyFilter { scope: "nobody".parse().ok(), ..usual.clone() }),
-        of("a kind", KeyFilter { kind: Some(KeyKind::Management), ..usual.clone() }),
-        of("never used", KeyFilter { never_used: true, ..usual.clone() }),
-        of("idle", KeyFilter { idle: Some(90), ..usual.clone() }),
-        of("idle for years", KeyFilter { idle: Some(3000), ..usual.clone() }),
-        of("expiring", KeyFilter { expiring: Some(14), ..usual }),
-    ]);
-    all
+    let in_state = |state| KeyFilter { state, ..usual.clone() };
+    let search = |text: &str| KeyFilter { search: text.into(), ..usual.clone() };
+    vec![
+        ("live", usual.clone()),
+        ("active", in_state(StateFilter::Active)),
+        ("inactive", in_state(StateFilter::Inactive)),
+        ("deleted", in_state(StateFilter::Deleted)),
+        ("all", in_state(StateFilter::All)),
+        ("search: a common name", search("billing")),
+        ("search: a rare name", search("billing worker 77")),
+        ("search: no such name", search("zzzz")),
+        ("search in all: no such name", KeyFilter { state: StateFilter::All, ..search("zzzz") }),
+        ("search in inactive: no such name", KeyFilter { state: StateFilter::Inactive, ..search("zzzz") }),
+        ("a scope", KeyFilter { scope: "verify".parse().ok(), ..usual.clone() }),
+        ("no such scope", KeyFilter { scope: "nobody".parse().ok(), ..usual.clone() }),
+        ("a kind", KeyFilter { kind: Some(KeyKind::Management), ..usual.clone() }),
+        ("never used", KeyFilter { never_used: true, ..usual.clone() }),
+        ("idle for 90 days", KeyFilter { idle: Some(90), ..usual.clone() }),
+        ("idle for years", KeyFilter { idle: Some(3000), ..usual.clone() }),
+        ("expiring", KeyFilter { expiring: Some(14), ..usual.clone() }),
+        ("a resource", KeyFilter { resource: RESOURCE.into(), ..usual.clone() }),
+        ("an owner", KeyFilter { owner, ..usual }),
+    ]
 }
 
-/// A cursor in the middle of the list.
-async fn deep(engine: &Engine, actor: &Actor, place: &WorkspaceId, sort: KeySort, descending: bool) -> Result<Option<String>> {
-    let mut filter = KeyFilter { sort, descending, limit: 200, ..KeyFilter::default() };
-    for _ in 0..200 {
-        filter.cursor = engine.keys.list(actor, place, &filter).await?.next;
-        if filter.cursor.is_none() {
-            break;
-        }
-    }
-    Ok(filter.cursor)
+/// Who asks for the pages of one list.
+struct Asker<'a> {
+    engine: &'a Engine,
+    actor: &'a Actor,
+    /// `None` for everybody's keys.
+    place: Option<&'a WorkspaceId>,
 }
 
-/// The middle of several tries, in microseconds.
-async fn timed(engine: &Engine, actor: &Actor, place: Option<&WorkspaceId>, filter: &KeyFilter) -> Result<f64> {
-    let mut tries = Vec::new();
-    for _ in 0..TRIES {
-        let start = Instant::now();
-        match place {
-            Some(place) => drop(engine.keys.list(actor, place, filter).await?),
-            None => drop(engine.keys.list_all(actor, filter).await?),
-        }
-        tries.push(start.elapsed());
+impl Asker<'_> {
+    /// Asks for a page; the cursor of the next.
+    async fn page(&self, filter: &KeyFilter) -> Result<Option<String>> {
+        let keys = &self.engine.keys;
+        Ok(match self.place {
+            Some(place) => keys.list(self.actor, place, filter).await?.next,
+            None => keys.list_all(self.actor, filter).await?.next,
+        })
     }
-    tries.sort_unstable();
-    Ok(percentile(&tries, 50))
+
+    /// A cursor in the middle of the list.
+    async fn middle(&self, sort: KeySort, descending: bool) -> Result<Option<String>> {
+        let mut filter = KeyFilter { sort, descending, limit: 200, ..KeyFilter::default() };
+        for _ in 0..PAGES_DEEP {
+            let next = self.page(&filter).await?;
+            if next.is_none() {
+                break;
+            }
+            filter.cursor = next;
+        }
+        Ok(filter.cursor)
+    }
+
+    /// The middle of several tries, in microseconds.
+    async fn timed(&self, filter: &KeyFilter) -> Result<f64> {
+        let mut tries = Vec::new();
+        for _ in 0..TRIES {
+            let start = Instant::now();
+            self.page(filter).await?;
+            tries.push(start.elapsed());
+        }
+        tries.sort_unstable();
+        Ok(percentile(&tries, 50))
+    }
+}
+
+/// What the first page takes that a person sees: the workspace's newest live keys.
+fn simplest(pages: &[Page]) -> f64 {
+    pages.first().map_or(f64::NAN, |page| page.micros)
+}
+
+/// One line for each order of which nothing else is asked, and one for each filter with its slowest order; whose keys and how deep
+/// across. Beside each time stands how often the simplest page fits into it.
+fn grid(pages: &[Page]) -> String {
+    const COLUMNS: [(bool, bool); 4] = [(false, false), (false, true), (true, false), (true, true)];
+    let simplest = simplest(pages);
+    let cell = |wanted: &dyn Fn(&&Page) -> bool| {
+        let micros = pages.iter().filter(wanted).map(|page| page.micros).fold(0.0, f64::max);
+        format!("{} ({} ×)", time(micros), ratio(micros / simplest))
+    };
+    let mut lines = Vec::new();
+    let mut seen = Vec::new();
+    for page in pages.iter().filter(|page| page.filter == "live") {
+        let order = page.order();
+        if !seen.contains(&order) {
+            let cells = COLUMNS.map(|(all, deep)| {
+                cell(&|other| other.filter == "live" && other.order() == order && (other.everybodys, other.deep) == (all, deep))
+            });
+            lines.push((format!("by {order}"), cells));
+            seen.push(order);
+        }
+    }
+    let mut names: Vec<_> = pages.iter().map(|page| page.filter).collect();
+    let mut met = std::collections::HashSet::new();
+    names.retain(|name| met.insert(*name));
+    for name in names.into_iter().filter(|name| *name != "live") {
+        let cells = COLUMNS.map(|(all, deep)| cell(&|other| other.filter == name && (other.everybodys, other.deep) == (all, deep)));
+        lines.push((format!("{name}, slowest order"), cells));
+    }
+    let head = ["Asked for", "Workspace, first page", "Workspace, deep page", "Everybody's, first page", "Everybody's, deep page"];
+    let mut rows = vec![head.map(str::to_owned)];
+    rows.extend(lines.into_iter().map(|(name, [one, two, three, four])| [name, one, two, three, four]));
+    crate::report::aligned(&rows)
 }
 
 /// The list as scripts and as browsers get it.
@@ -255,4 +351,27 @@ async fn next_of(server: &Server, cookie: &str, path: &str, pages: usize) -> Res
         }
     }
     Ok(next)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_grid_has_a_line_for_each_order_and_one_for_each_filter_with_its_slowest_order() {
+        let page =
+            |filter, descending, everybodys, deep, micros| Page { filter, sort: KeySort::Name, descending, everybodys, deep, micros };
+        let text = grid(&[
+            page("live", true, false, false, 500.0),
+            page("live", true, true, true, 1000.0),
+            page("live", false, false, false, 600.0),
+            page("a kind", true, false, false, 700.0),
+            page("a kind", false, false, false, 900.0),
+        ]);
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(lines.len(), 5, "{text}");
+        assert!(lines[2].starts_with("| by name, largest first  | 500.00 µs (1.00 ×)"), "{text}");
+        assert!(lines[2].contains("1.00 ms (2.00 ×)"), "{text}");
+        assert!(lines[4].starts_with("| a kind, slowest order   | 900.00 µs (1.80 ×)"), "{text}");
+    }
 }

@@ -59,17 +59,18 @@ pub(crate) async fn run(args: Args) -> Result<String> {
         bench: bench.to_str().context("the path of bench is not text")?,
         folder: &folder,
     };
-    let rows = measure(&args, &programs, &folder).await?;
+    let (rows, pages) = measure(&args, &programs, &folder).await?;
     let (table, machine) = (table(&rows), machine()?);
     if let Some(path) = &args.report {
-        let page = page(&table, &method(&args), &machine);
+        let page = page(&table, &pages, &method(&args), &machine);
         std::fs::write(path, page).with_context(|| format!("{} cannot be written", path.display()))?;
         say(&format!("wrote {}", path.display()));
     }
-    Ok(format!("{table}\n{machine}\n"))
+    Ok(format!("{table}\n{pages}{machine}\n"))
 }
 
-async fn measure(args: &Args, programs: &Programs<'_>, folder: &Path) -> Result<Vec<Row>> {
+/// The rows of the table of everything, and the tables of the pages of keys.
+async fn measure(args: &Args, programs: &Programs<'_>, folder: &Path) -> Result<(Vec<Row>, String)> {
     say(&format!("filling: {FEW} keys, {} keys", args.keys));
     let filled = async |name: &str, keys: u32, known_per_workspace| {
         let (folder, keys) = (&folder.join(name), usize::try_from(keys)?);
@@ -86,9 +87,11 @@ async fn measure(args: &Args, programs: &Programs<'_>, folder: &Path) -> Result<
     if let Some(url) = &args.postgres {
         rows.push(on_postgres(programs, folder, url, effort).await?);
     }
-    rows.extend(lists::on(programs, None, args.keys, false).await?);
-    if let Some(url) = &args.postgres {
-        rows.extend(lists::on(programs, Some(url), args.keys, false).await?);
+    let mut pages = String::new();
+    for database in [None, args.postgres.as_deref()].into_iter().take(1 + usize::from(args.postgres.is_some())) {
+        let measured = lists::on(programs, database, args.keys).await?;
+        rows.extend(measured.rows);
+        pages += &measured.grid;
     }
     let (small, large) = (Sized { instance: &few, keys: u64::from(FEW) }, Sized { instance: &many, keys: u64::from(args.keys) });
     rows.extend(startup::measure(programs, &small, &large).await?);
@@ -96,7 +99,7 @@ async fn measure(args: &Args, programs: &Programs<'_>, folder: &Path) -> Result<
     rows.extend(weight::of_site(server.addr).await?);
     server.stop().await?;
     rows.push(weight::of_binary(Path::new(programs.keyfold))?);
-    Ok(rows)
+    Ok((rows, pages))
 }
 
 async fn verification(args: &Args, programs: &Programs<'_>, few: &Instance, many: &Instance) -> Result<Vec<Row>> {
@@ -173,9 +176,10 @@ fn method(args: &Args) -> String {
          - *Creation* is `POST /v1/workspaces/…/keys` with a management key, each answered after the key, its audit event and its\n\
          \x20 line in the change log are on disk, in workspaces that grow to 1,000 keys. *fdatasync* is one page of 4 KiB written and\n\
          \x20 synced at a time, in the same folder. *Plain inserts* are single-row transactions by pgbench, with as many clients.\n\
-         - *Pages of keys* are of the workspace of `keyfold demo --keys {}`: first as the engine makes them, in every order under every\n\
-         \x20 filter, first and deep, where the slowest is shown; then over HTTP by a signed-in administrator, one request at a time, the\n\
-         \x20 middle and the 95th percentile of 60. The deep page is the 101st of 200 keys. HTML is the whole page as browsers get it.\n\
+         - *Pages of keys* are of the workspace of `keyfold demo --keys {}` and of everybody's keys there: as the engine makes them, the\n\
+         \x20 middle of 5, in every order under every filter, first and deep, which is after 40,000 keys or as many as there are; then over\n\
+         \x20 HTTP by a signed-in administrator, one request at a time, the middle and the 95th percentile of 60. The deep page there is the\n\
+         \x20 101st of 200 keys. HTML is the whole page as browsers get it.\n\
          - *Start* is from starting the process to the first 200 of `/v1/whoami`, the middle of 5, files in the system's cache.\n\
          - *Memory* is VmRSS three seconds after that. The weight of the site is what the server sends.\n",
         args.seconds,

@@ -1,0 +1,117 @@
+//! What a page costs on SQLite, in steps of its machine: they do not depend on who else is busy.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use keyfold_domain::key::StateFilter;
+use keyfold_domain::scope::KeyKind;
+use sqlx::sqlite::SqliteConnection;
+use sqlx::{Connection as _, Executor as _};
+
+use super::*;
+
+const KEYS: usize = 4000;
+const PAGE: i64 = 21;
+/// What no page may take. Looking at every key would take several times as many.
+const FEW_STEPS: usize = 6000;
+
+/// A workspace of so many keys: one in four is deleted, one in three was never used, one in six has no end.
+async fn filled() -> (SqliteConnection, WorkspaceId) {
+    let mut raw = SqliteConnection::connect("sqlite::memory:").await.unwrap();
+    super::super::migrate::run(&mut Conn::Sqlite(&mut raw)).await.unwrap();
+    let workspace = WorkspaceId::generate(Timestamp::from_millis(0), &mut <rand::rngs::StdRng as rand::SeedableRng>::seed_from_u64(1));
+    let sql = format!(
+        "INSERT INTO users (id, username, email, display_name, password_hash, instance_admin, active, created_at)
+            VALUES ('usr_a', 'ada', 'a@example.com', '', '', FALSE, TRUE, 0);
+        INSERT INTO workspaces (id, slug, name, never_allowed, members_may_create, max_live_per_user, max_live_per_workspace, created_at)
+            VALUES ('{workspace}', 'acme', 'Acme', TRUE, TRUE, 9, 9, 0);
+        INSERT INTO memberships (workspace_id, user_id, role, created_at) VALUES ('{workspace}', 'usr_a', 'member', 0);
+        WITH RECURSIVE n (at) AS (SELECT 1 UNION ALL SELECT at + 1 FROM n WHERE at < {KEYS})
+        INSERT INTO keys (id, workspace_id, owner_id, created_by, name, folded_name, kind, scopes, expires_at, inactivity_days, note,
+            created_at, last_used_at, deleted_at, total_calls, version)
+            SELECT printf('key_%05d', at * 7919 % {KEYS}), '{workspace}', 'usr_a', 'ada', '', 'worker ' || at % 997, 'secret', 'inference',
+                CASE WHEN at % 6 > 0 THEN 1000 + at * 31 % 4001 END, NULL, '', at,
+                CASE WHEN at % 3 > 0 THEN 1000 + at * 17 % 4001 END, CASE WHEN at % 4 = 0 THEN 5000 END, 0, 1 FROM n;
+        INSERT INTO secrets (id, key_id, mac, pepper_id, hint, created_at) SELECT 'sec_' || id, id, randomblob(32), 'p', 'abcd', 0 FROM keys;"
+    );
+    raw.execute(AssertSqlSafe(sql)).await.unwrap();
+    (raw, workspace)
+}
+
+/// The rows of a page and the steps they took, counted in tens.
+async fn counted(raw: &mut SqliteConnection, whose: Whose<'_>, filter: &KeyFilter, after: Option<&Position>) -> (Vec<KeyRow>, usize) {
+    let (steps, now) = (Arc::new(AtomicUsize::new(0)), Timestamp::from_millis(10_000));
+    let counter = Arc::clone(&steps);
+    raw.lock_handle().await.unwrap().set_progress_handler(10, move || {
+        counter.fetch_add(10, Ordering::Relaxed);
+        true
+    });
+    let moments = Moments { now, graced: now, made_until: None };
+    let rows = page(&mut Conn::Sqlite(raw), whose, filter, after, moments, PAGE).await.unwrap();
+    raw.lock_handle().await.unwrap().remove_progress_handler();
+    (rows, steps.load(Ordering::Relaxed))
+}
+
+#[tokio::test]
+async fn a_page_deep_in_a_list_takes_no_more_steps_than_the_first_in_any_order() {
+    let (mut raw, workspace) = filled().await;
+    for place in [Some(&workspace), None] {
+        let whose = Whose { workspace: place, owner: None };
+        for sort in KeySort::ALL {
+            for (state, descending) in StateFilter::ALL.into_iter().flat_map(|state| [(state, false), (state, true)]) {
+                if matches!(state, StateFilter::Active | StateFilter::Inactive) {
+                    continue;
+                }
+                let filter = KeyFilter { sort, state, descending, ..KeyFilter::default() };
+                let mut after = None;
+                for pages in 0..40 {
+                    let (rows, steps) = counted(&mut raw, whose, &filter, after.as_ref()).await;
+                    assert!(steps < FEW_STEPS, "page {pages} took {steps} steps: {filter:?}");
+                    after = Some(Position::of(rows.last().unwrap(), sort));
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_page_is_found_by_sorting_keys() {
+    let (mut raw, workspace) = filled().await;
+    let usual = KeyFilter::default();
+    let filters = [
+        usual.clone(),
+        KeyFilter { state: StateFilter::Active, ..usual.clone() },
+        KeyFilter { state: StateFilter::Inactive, ..usual.clone() },
+        KeyFilter { search: "nothing".into(), ..usual.clone() },
+        KeyFilter { scope: "nothing".parse().ok(), ..usual.clone() },
+        KeyFilter { kind: Some(KeyKind::Management), ..usual.clone() },
+        KeyFilter { never_used: true, ..usual.clone() },
+        KeyFilter { idle: Some(90), ..usual.clone() },
+        KeyFilter { expiring: Some(14), ..usual },
+    ];
+    for place in [Some(&workspace), None] {
+        let whose = Whose { workspace: place, owner: None };
+        for sort in KeySort::ALL {
+            for filter in &filters {
+                let filter = KeyFilter { sort, ..filter.clone() };
+                let sql = format!("EXPLAIN QUERY PLAN {}", text::ordered_ids(&Asked::new(whose, &filter, false, false)).finish());
+                let plan: Vec<(i64, i64, i64, String)> = sqlx::query_as(AssertSqlSafe(sql)).fetch_all(&mut raw).await.unwrap();
+                let lines: Vec<_> = plan.iter().map(|line| line.3.as_str()).collect();
+                let of_keys: Vec<_> = lines.iter().filter(|line| line.split(' ').nth(1) == Some("k")).collect();
+                let found = of_keys.len() == 1 && of_keys[0].contains("INDEX keys_");
+                assert!(found && !lines.iter().any(|line| line.contains("TEMP B-TREE")), "{filter:?}: {lines:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_filter_that_finds_nothing_looks_at_each_key_once() {
+    let (mut raw, workspace) = filled().await;
+    let whose = Whose { workspace: Some(&workspace), owner: None };
+    for state in [StateFilter::Live, StateFilter::Active, StateFilter::Inactive] {
+        let filter = KeyFilter { search: "nothing".into(), state, ..KeyFilter::default() };
+        let (rows, steps) = counted(&mut raw, whose, &filter, None).await;
+        assert!(rows.is_empty() && steps < KEYS * 20, "{state:?} took {steps} steps");
+    }
+}
