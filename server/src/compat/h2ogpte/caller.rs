@@ -2,7 +2,7 @@
 
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
-use axum::http::{HeaderName, Method};
+use axum::http::{HeaderMap, HeaderName};
 use keyfold_domain::ids::{KeyId, WorkspaceId};
 use keyfold_domain::policy::{ActingKey, Actor, Principal, RequestInfo};
 use keyfold_domain::problem::{Problem, ProblemCode};
@@ -30,11 +30,11 @@ impl Caller {
     }
 }
 
-/// Only asking after a job may go uncounted: whoever has a key must not be able to hide that they use it.
-fn is_uncounted(parts: &Parts) -> bool {
-    parts.method == Method::GET
-        && parts.uri.path().starts_with("/api/v1/jobs/")
-        && parts.headers.get(&INTERNAL_POLL).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"true"))
+/// Does the client only wait for a job, and say so? Such a request is no use of its key. Nothing but asking after one job
+/// may go uncounted: whoever has a key must not be able to hide that they use it.
+pub(crate) fn is_waiting(method: &str, path: &str, headers: &HeaderMap) -> bool {
+    let asks_after_job = method == "GET" && path.strip_prefix("/api/v1/jobs/").is_some_and(|job| !job.is_empty() && !job.contains('/'));
+    asks_after_job && headers.get(&INTERNAL_POLL).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"true"))
 }
 
 impl FromRequestParts<AppState> for Caller {
@@ -45,7 +45,7 @@ impl FromRequestParts<AppState> for Caller {
         let secret = bearer(&parts.headers)?.ok_or_else(nothing)?;
         let info = parts.extensions.get::<RequestInfo>().cloned().unwrap_or_default();
         let verifier = &state.engine.verifier;
-        let actor = if is_uncounted(parts) {
+        let actor = if is_waiting(parts.method.as_str(), parts.uri.path(), &parts.headers) {
             verifier.authenticate_uncounted(secret, &info)
         } else {
             verifier.authenticate_from(secret, &info, user_agent(&parts.headers))
