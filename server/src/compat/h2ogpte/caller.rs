@@ -1,6 +1,6 @@
 //! Who calls: a management key in `Authorization: Bearer …`, acting in its own workspace. Cookies are not looked at.
 
-use axum::extract::{FromRequestParts, Path};
+use axum::extract::{FromRequestParts, Path, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName};
 use keyfold_domain::ids::{KeyId, WorkspaceId};
@@ -9,6 +9,7 @@ use keyfold_domain::problem::{Problem, ProblemCode};
 
 use super::Refusal;
 use crate::auth::{bearer, user_agent};
+use crate::problem::logged;
 use crate::state::AppState;
 
 /// Sent while a client waits for a job: the call is no use of the key.
@@ -37,21 +38,28 @@ pub(crate) fn is_waiting(method: &str, path: &str, headers: &HeaderMap) -> bool 
     asks_after_job && headers.get(&INTERNAL_POLL).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"true"))
 }
 
+/// Who presents which key, before the request is counted; nobody known without one. No cookie and no other scheme opens
+/// these routes.
+pub(crate) fn authenticate(state: &AppState, request: &Request, info: &RequestInfo) -> Result<Actor, Problem> {
+    let headers = request.headers();
+    let Some(secret) = bearer(headers)? else { return Ok(Actor::anonymous(info.clone())) };
+    let verifier = &state.engine.verifier;
+    let actor = if is_waiting(request.method().as_str(), request.uri().path(), headers) {
+        verifier.authenticate_uncounted(secret, info)
+    } else {
+        verifier.authenticate_from(secret, info, user_agent(headers))
+    };
+    actor.map_err(|error| logged(&error))
+}
+
 impl FromRequestParts<AppState> for Caller {
     type Rejection = Refusal;
 
-    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Refusal> {
+    async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, Refusal> {
         let nothing = || Problem::new(ProblemCode::Unauthenticated, "Send a management key as `Authorization: Bearer …`.");
-        let secret = bearer(&parts.headers)?.ok_or_else(nothing)?;
-        let info = parts.extensions.get::<RequestInfo>().cloned().unwrap_or_default();
-        let verifier = &state.engine.verifier;
-        let actor = if is_waiting(parts.method.as_str(), parts.uri.path(), &parts.headers) {
-            verifier.authenticate_uncounted(secret, &info)
-        } else {
-            verifier.authenticate_from(secret, &info, user_agent(&parts.headers))
-        }?;
+        let actor = parts.extensions.get::<Actor>().ok_or_else(nothing)?;
         match &actor.principal {
-            Principal::Key(key) => Ok(Self { workspace: key.workspace_id.clone(), actor }),
+            Principal::Key(key) => Ok(Self { workspace: key.workspace_id.clone(), actor: actor.clone() }),
             _ => Err(nothing().into()),
         }
     }
