@@ -144,6 +144,11 @@ impl RouteMap {
         asked.filter(|(_, scope)| catalogue.find(scope.as_str()).is_none())
     }
 
+    /// Does it stand before an h2oGPTe? Then it has a rule for `/rpc/meta`, which every client of it asks first.
+    pub fn is_for_h2ogpte(&self) -> bool {
+        self.rules.iter().any(|rule| rule.path.as_str() == "/rpc/meta")
+    }
+
     /// The rules in their order.
     pub fn rules(&self) -> &[RouteRule] {
         &self.rules

@@ -215,6 +215,8 @@ pub struct Key {
     pub activated_at: Option<Timestamp>,
     /// When it was deactivated.
     pub deactivated_at: Option<Timestamp>,
+    /// Nobody can activate it again: whoever deactivated it was told so. It is no other state than deactivated.
+    pub stopped_for_good: bool,
     /// When it was deleted.
     pub deleted_at: Option<Timestamp>,
 }
@@ -358,6 +360,7 @@ pub(crate) mod tests {
             inactivity_days: Some(5),
             activated_at: None,
             deactivated_at: None,
+            stopped_for_good: false,
             deleted_at: None,
         }
     }

@@ -11,11 +11,19 @@ import tempfile
 import time
 import unittest
 import urllib.error
+import urllib.parse
 import urllib.request
 from pathlib import Path
 
 PASSWORD = "four engines hum below the moon"
 SECRET = re.compile(r"\bkf_(?:sec|pub|adm)_[0-9A-Za-z]{49}\b")
+
+
+class Stay(urllib.request.HTTPRedirectHandler):
+    """Follows no redirect: the cookie is in the answer itself."""
+
+    def redirect_request(self, *_):
+        return None
 
 
 class Keyfold:
@@ -37,6 +45,7 @@ class Keyfold:
         }
         self._program = os.environ["KEYFOLD_BIN"]
         self._process = None
+        self._cookie = None
         for name, more in (("ada", ["--instance-admin"]), ("bob", []), ("carol", [])):
             person = ["--username", name, "--email", f"{name}@example.com"]
             self.cli("user", "create", *person, *more, "--password-stdin", stdin=PASSWORD)
@@ -69,6 +78,34 @@ class Keyfold:
         request = urllib.request.Request(f"{self.url}/v1/workspaces/acme/members", None, {"Authorization": f"Bearer {self.admin_key}"})
         with urllib.request.urlopen(request, timeout=10) as answer:
             return next(member["user"]["id"] for member in json.load(answer)["data"] if member["user"]["username"] == username)
+
+    def as_ada(self, method, path, body=None):
+        """What ada gets for a request of her own, in a session: what no key may do."""
+        if self._cookie is None:
+            form = urllib.parse.urlencode({"login": "ada", "password": PASSWORD}).encode()
+            headers = {"Content-Type": "application/x-www-form-urlencoded", "Sec-Fetch-Site": "same-origin"}
+            request = urllib.request.Request(f"{self.url}/_app/sign_in", form, headers)
+            try:
+                signed_in = urllib.request.build_opener(Stay).open(request, timeout=10)
+            except urllib.error.HTTPError as answer:
+                signed_in = answer
+            self._cookie = signed_in.headers["Set-Cookie"].split(";")[0]
+        headers = {"Content-Type": "application/json", "Sec-Fetch-Site": "same-origin", "Cookie": self._cookie}
+        text = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.url + path, text, headers, method=method)
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return json.load(answer)
+
+    @contextlib.contextmanager
+    def at_most(self, keys):
+        """For as long as it lasts, nobody in acme may have more keys than that."""
+        path = "/v1/workspaces/acme/policy"
+        rules = self.as_ada("GET", path)["rules"]
+        self.as_ada("PUT", path, {"rules": {**rules, "max_live_per_user": keys}})
+        try:
+            yield
+        finally:
+            self.as_ada("PUT", path, {"rules": rules})
 
     def _start(self):
         with self.log_path.open("w") as log:

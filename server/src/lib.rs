@@ -14,6 +14,7 @@ pub mod config;
 pub(crate) mod dataplane;
 pub(crate) mod pages;
 pub(crate) mod problem;
+pub(crate) mod rate_limits;
 pub mod rest;
 pub mod router;
 pub(crate) mod serve;

@@ -10,6 +10,8 @@ use crate::time::Timestamp;
 
 /// The most names that a sentence lists; of more it says how many they are.
 const MOST_NAMES: usize = 8;
+/// What helps where a key is stopped for good, whatever else is the matter with it.
+const GONE: &str = "It cannot come back. Create a new key.";
 
 /// One check and how it came out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,7 +78,7 @@ impl Explanation {
                 format!("{} ({} of {} left{of})", limit.name(), standing.remaining, limit.most())
             }));
             check.detail = if these.is_empty() { format!("It has no {one}.") } else { format!("It is held to {these}.") };
-            if !check.passed {
+            if !check.passed && check.remedy.as_deref() != Some(GONE) {
                 check.at = fits_at;
                 let text =
                     if fits_at.is_some() { "Wait until then, or raise the" } else { "It costs more than can ever be left. Raise the" };
@@ -90,10 +92,12 @@ impl Explanation {
 /// Every check on `key` in the fixed order. The first that does not pass is the verdict of [`super::judge`]; those after it
 /// are looked at all the same, so that whoever mends one thing knows what is next.
 pub fn explain(key: &Key, question: &Question<'_>, moment: &Moment) -> Vec<Check> {
+    let gone = key.deleted_at.is_some() || key.stopped_for_good;
     let check = |(code, passes): &(Code, super::Passes)| {
         let passed = passes(key, question, moment);
         let Words { detail, remedy, at } = words(*code, passed, key, question, moment);
-        Check { code: *code, passed, detail, remedy: remedy.filter(|_| !passed), at }
+        let remedy = remedy.filter(|_| !passed).map(|remedy| if gone { GONE.to_owned() } else { remedy });
+        Check { code: *code, passed, detail, remedy, at }
     };
     CHECKS.iter().map(check).collect()
 }
@@ -122,10 +126,9 @@ impl Words {
 fn words(code: Code, passed: bool, key: &Key, question: &Question<'_>, moment: &Moment) -> Words {
     match code {
         Code::Deleted if passed => said("The key was not deleted."),
-        Code::Deleted => said("The key was deleted. Whoever presents it is told that there is no such key.")
-            .but("A deleted key never works again. Create a new one.")
-            .at(key.deleted_at),
+        Code::Deleted => said("The key was deleted. Whoever presents it is told that there is no such key.").but(GONE).at(key.deleted_at),
         Code::Deactivated if passed => said("Nobody deactivated it."),
+        Code::Deactivated if key.stopped_for_good => said("Somebody deactivated it for good.").but(GONE).at(key.deactivated_at),
         Code::Deactivated => {
             said("Somebody deactivated it.").but("An administrator has to activate it. Its secret stays the same.").at(key.deactivated_at)
         }
@@ -240,6 +243,7 @@ fn names<T: ToString>(all: impl Iterator<Item = T>) -> String {
 mod tests {
     use super::*;
 
+    use crate::limits::Limits;
     use crate::verdict::tests::NOW;
     use crate::verdict::{Allowance, judge};
     use crate::workspace::Role;
@@ -303,6 +307,36 @@ mod tests {
     }
 
     #[test]
+    fn whoever_reads_of_a_key_that_is_stopped_for_good_is_not_told_to_mend_it() {
+        let moment = Moment { allowance: Allowance::RateLimited, ..Moment::at(NOW) };
+        let question = Question { scope: Some("chat"), ..Question::default() };
+        let ended = Key {
+            deactivated_at: Some(NOW.plus_days(-1)),
+            expires_at: Some(NOW),
+            inactivity_days: Some(5),
+            owner_active: false,
+            ip_allow: vec!["10.0.0.0/8".parse().unwrap()],
+            resources: Some(Vec::new()),
+            ..key()
+        };
+        let limits = Limits::of(serde_json::from_str(r#"[{"name":"burst","limit":1,"window":60}]"#).unwrap(), Vec::new()).unwrap();
+        let standing = Standing { remaining: 0, resets_at: NOW };
+        let standings: Vec<_> = limits.iter().map(|(whose, limit)| (whose, limit, standing)).collect();
+        let remedies = |key: &Key| {
+            let explained = Explanation::of(key, &question, &moment).with_limits(&standings, Some(NOW.plus_ms(1)));
+            explained.checks.into_iter().filter_map(|check| check.remedy).collect::<Vec<String>>()
+        };
+        let deleted = Key { deleted_at: Some(NOW), ..ended.clone() };
+        assert_eq!(remedies(&deleted), vec!["It cannot come back. Create a new key."; 9]);
+        let for_good = Key { stopped_for_good: true, ..ended.clone() };
+        assert_eq!(remedies(&for_good), vec!["It cannot come back. Create a new key."; 8]);
+        assert_eq!(one(&for_good, &question, &moment, Code::Deactivated).detail, "Somebody deactivated it for good.");
+        // One that was stopped for now can be mended.
+        let for_now = remedies(&ended);
+        assert!(for_now.len() == 8 && for_now[0].contains("has to activate it") && !for_now.contains(&GONE.to_owned()), "{for_now:?}");
+    }
+
+    #[test]
     fn a_long_list_is_cut() {
         let tied = (0..40).map(|number| format!("collection:{number:02}").parse().unwrap()).collect();
         let asked = "collection:x".parse().unwrap();
@@ -326,6 +360,7 @@ mod tests {
             let key = Key {
                 deleted_at: when(flags[0] && flags[1]),
                 deactivated_at: when(flags[1] && flags[2]),
+                stopped_for_good: flags[1] && flags[2] && flags[3],
                 owner_active: flags[2] || flags[3],
                 owner_role: (flags[3] || flags[4]).then_some(Role::Member),
                 expires_at: ends.map(|days| NOW.plus_days(days)),

@@ -1,17 +1,18 @@
 """The EPIGOS AI client, unmodified, against a platform of its shapes behind a real nginx that asks Keyfold."""
 
+import contextlib
 import http.server
 import json
 import os
 import re
 import socket
+import sqlite3
 import subprocess
 import tempfile
 import threading
 import time
 import unittest
 import urllib.error
-import urllib.parse
 import urllib.request
 from pathlib import Path
 
@@ -24,6 +25,8 @@ CLASSIFIED = {"category": "cat", "confidence": 0.85, "predictions": [{"category"
 DETECTED = {
     "detections": [{"label": "car", "confidence": 0.95, "x": 1, "y": 2, "width": 3, "height": 4}], "image": None, "labelsCount": [],
 }
+# As keys are written, and never made.
+UNKNOWN = f"kf_sec_{'0' * 43}1GU1LX"
 PROJECT = {"id": "p", "name": "n", "workspaceId": "w", "projectType": "classification"}
 
 
@@ -76,29 +79,26 @@ class Keyfold(keyfold.Keyfold):
 
     def _start(self):
         self._environment["KEYFOLD_TRUSTED_PROXIES"] = "127.0.0.1"
+        # No key is made with an end nearer than a minute: one is, and its end is brought forward before anybody reads it.
+        self.expired = self.key("bob", "--scope", "inference", "--expires-in", "2 minutes")
+        with contextlib.closing(sqlite3.connect(Path(self._folder.name, "data", "keyfold.db"))) as database:
+            changed = database.execute("UPDATE keys SET expires_at = created_at + 1 WHERE expires_at <= created_at + 120000")
+            assert changed.rowcount == 1, changed.rowcount
+            database.commit()
         super()._start()
-        self._load_route_map()
+        assert self.as_ada("PUT", "/v1/workspaces/acme/routes", {"preset": "epigos"})["source"] == "preset:epigos"
 
-    def _load_route_map(self):
-        # A person's act, so it takes a session.
-        def send(method, path, body, content_type, **more):
-            headers = {"Content-Type": content_type, "Sec-Fetch-Site": "same-origin", **more}
-            return urllib.request.Request(self.url + path, body.encode(), headers, method=method)
+    def made(self, *more):
+        """The id and the secret of a new Inference key."""
+        made = json.loads(self.key("bob", "--scope", "inference", "--json", *more))
+        return made["id"], made["secret"]
 
-        class Stay(urllib.request.HTTPRedirectHandler):
-            def redirect_request(self, *_):
-                return None
-
-        form = urllib.parse.urlencode({"login": "ada", "password": keyfold.PASSWORD})
-        opener = urllib.request.build_opener(Stay)
-        try:
-            signed_in = opener.open(send("POST", "/_app/sign_in", form, "application/x-www-form-urlencoded"), timeout=10)
-        except urllib.error.HTTPError as answer:
-            signed_in = answer
-        cookie = signed_in.headers["Set-Cookie"].split(";")[0]
-        rules = send("PUT", "/v1/workspaces/acme/routes", '{"preset":"epigos"}', "application/json", Cookie=cookie)
-        with urllib.request.urlopen(rules, timeout=10) as answer:
-            assert json.load(answer)["source"] == "preset:epigos"
+    def until(self, secret, code):
+        """Waits until the server knows what was done at the command line beside it."""
+        deadline = time.monotonic() + 20
+        while (found := self.verify(secret)) != code:
+            assert time.monotonic() < deadline, found
+            time.sleep(0.05)
 
 
 class Nginx:
@@ -191,10 +191,45 @@ class Client(unittest.TestCase):
                      "/projects/p/annotations/labels/", "/projects/p/annotations/", "/predict/classify/m/"):
             self.assertIn(path, paths)
 
+    def predicts(self, key):
+        return lambda: self.client(key).classification("m").predict(self.image)
+
     def test_a_key_that_does_not_work_is_told_why(self):
-        for key, word in (("api_key_1234567890", "malformed"), (self.server.key("bob", "--scope", "chat"), None)):
-            refusal = self.refused(lambda key=key: self.client(key).classification("m").predict(self.image), 401 if word else 403)
-            self.assertEqual(refusal.details[0]["reason"], word or "missing_scope")
+        stopped_id, stopped = self.server.made()
+        deleted_id, deleted = self.server.made()
+        for key in (stopped, deleted):
+            self.assertEqual(self.predicts(key)().category, "cat")
+        self.server.cli("key", "deactivate", "--workspace", "acme", stopped_id)
+        self.server.cli("key", "delete", "--workspace", "acme", deleted_id)
+        self.server.until(stopped, "deactivated")
+        self.server.until(deleted, "not_found")
+        self.platform.asked.clear()
+        for key, status, reason in (
+            ("api_key_1234567890", 401, "malformed"),
+            (UNKNOWN, 401, "not_found"),
+            (deleted, 401, "not_found"),
+            (self.server.expired, 401, "expired"),
+            (stopped, 401, "deactivated"),
+            (self.server.key("bob", "--scope", "chat"), 403, "missing_scope"),
+        ):
+            with self.subTest(reason):
+                refusal = self.refused(self.predicts(key), status)
+                self.assertEqual(refusal.details[0]["reason"], reason)
+                self.assertNotIn(key, str(refusal))
+
+    def test_a_key_that_was_used_up_is_told_to_wait_and_not_tried_again(self):
+        _, key = self.server.made("--limit", "burst=1/3600")
+        self.assertEqual(self.predicts(key)().category, "cat")
+        self.platform.asked.clear()
+        refusal = self.refused(self.predicts(key), 429)
+        self.assertEqual(refusal.details, [{"reason": "rate_limited"}])
+        with self.assertRaises(urllib.error.HTTPError) as caught:
+            urllib.request.urlopen(urllib.request.Request(f"{self.nginx.url}/predict/classify/m/", b"{}", {"X-Api-Key": key}), timeout=10)
+        headers = caught.exception.headers
+        self.assertTrue(1 <= int(headers["Retry-After"]) <= 3600, headers)
+        self.assertRegex(headers["RateLimit"], r'^"burst";r=0;t=\d+$')
+        self.assertEqual(headers["RateLimit-Policy"], '"burst";q=1;w=3600')
+        caught.exception.close()
 
     def test_the_platform_is_told_who_it_is_and_never_sees_the_key(self):
         self.client(self.inference).classification("m").predict(self.image)

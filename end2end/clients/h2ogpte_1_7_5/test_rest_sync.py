@@ -5,6 +5,7 @@ from datetime import datetime, timedelta, timezone
 from h2ogpte import rest_sync as rest
 from h2ogpte.rest_sync.exceptions import (
     BadRequestException,
+    ConflictException,
     ForbiddenException,
     NotFoundException,
     UnauthorizedException,
@@ -149,6 +150,19 @@ class RestSync(KeyfoldCase):
             self.assertEqual(caught.exception.data.code, 404)
         with self.assertRaises(NotFoundException):
             rest.ModelsApi(self.keys.api_client).list_models()
+
+    def test_a_person_with_as_many_keys_as_allowed_is_a_conflict(self):
+        key = self.create().api_key
+        with self.server.at_most(1):
+            with self.assertRaises(ConflictException) as caught:
+                self.create()
+            self.assertEqual(caught.exception.status, 409)
+            self.assertIn('"code":409', caught.exception.body)
+            # What is there can still be changed, and stopped twice.
+            self.keys.update_api_key_expiry(key.id)
+            self.keys.deactivate_api_key(key.id)
+            self.keys.deactivate_api_key(key.id)
+        self.create()
 
     def test_two_collections_may_have_one_name(self):
         collections = rest.CollectionsApi(self.keys.api_client)

@@ -4,7 +4,7 @@ import contextlib
 import io
 
 from h2ogpte import H2OGPTE, H2OGPTEAsync
-from h2ogpte.errors import ForbiddenError, InvalidArgumentError, ObjectNotFoundError, UnauthorizedError
+from h2ogpte.errors import ForbiddenError, HTTPError, InvalidArgumentError, ObjectNotFoundError, UnauthorizedError
 
 from keyfold import AsyncKeyfoldCase, KeyfoldCase
 
@@ -82,6 +82,10 @@ class Sdk(KeyfoldCase):
             self.client.delete_api_keys(["key_0000000000000000000000"])
         with self.assertRaises(ForbiddenError):
             self.connect(self.server.member_key).list_all_api_keys(0, 10)
+        with self.server.at_most(1), self.assertRaises(HTTPError) as caught:
+            self.client.create_api_key_for_user(self.users["bob"])
+        self.assertEqual(caught.exception.status_code, 409)
+        self.assertIn("as many", str(caught.exception))
         # Already while it is made: it asks for /rpc/meta, where it takes 403 for 401.
         for secret in ("sk-" + "0" * 48, self.server.data_key):
             with self.assertRaises(UnauthorizedError):

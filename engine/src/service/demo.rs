@@ -6,6 +6,7 @@ use std::sync::Arc;
 use keyfold_domain::ids::{KeyId, SecretId, UserId, WorkspaceId};
 use keyfold_domain::key::{Expiry, Inactivity, NewKey};
 use keyfold_domain::policy::{Action, Actor, Object};
+use keyfold_domain::resource::ResourceSummary;
 use keyfold_domain::scope::{KeyKind, ScopeSet};
 use keyfold_domain::time::Timestamp;
 use keyfold_domain::token;
@@ -30,6 +31,8 @@ pub struct DemoKey {
     pub kind: KeyKind,
     /// What it may be used for.
     pub scopes: ScopeSet,
+    /// What it is tied to; empty for everything. Resources of the workspace.
+    pub resources: Vec<ResourceSummary>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it ends.
@@ -71,6 +74,9 @@ impl Demo {
                     event.append(&mut conn, &macs).await?;
                     for (insert, key) in rows {
                         store::keys::insert(&mut conn, insert).await?;
+                        if !key.resources.is_empty() {
+                            store::resources::tie(&mut conn, &insert.id, &key.resources).await?;
+                        }
                         let deactivated = key.deactivated_at.map(Timestamp::as_millis);
                         let (last_used, deleted) = (key.last_used_at.map(Timestamp::as_millis), key.deleted_at.map(Timestamp::as_millis));
                         store::keys::set_past(&mut conn, &insert.id, (last_used, key.total_calls), deactivated, deleted).await?;

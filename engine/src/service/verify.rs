@@ -124,7 +124,7 @@ impl Verifier {
         if key_can(role, &asking.record.effective, Action::VerifyKey) != Decision::Allow {
             return Err(Error::forbidden("Verifying needs a management key with the scope verify."));
         }
-        self.take_one(&asking, now)?;
+        self.take(&asking, Cost::default(), now)?;
         self.core.keyset.count(&asking, scope_for(Action::VerifyKey), &request.asker, now);
         let question = Question { scope: request.scope, resource: request.resource, client_ip: request.client_ip };
         let client = Client { ip: request.client_ip, user_agent: request.user_agent };
@@ -146,15 +146,18 @@ impl Verifier {
     pub fn authenticate_from(&self, secret: &str, request: &RequestInfo, user_agent: Option<&str>) -> Result<Actor, Error> {
         let now = self.core.now();
         let (entry, role) = self.acting(secret, request.ip, now)?;
-        self.take_one(&entry, now)?;
+        self.take(&entry, Cost::default(), now)?;
         // Which of its scopes the act needs shows when the policy is asked.
         self.core.keyset.count(&entry, None, &Client { ip: request.ip, user_agent }, now);
         Ok(Self::actor(&entry, role, request))
     }
 
-    /// The same, for a look that is no use of the key: a client that waits asks again and again.
+    /// The same, for a look that is no use of the key: a client that waits asks again and again. It takes nothing from the
+    /// key's limits, and passes where a use would.
     pub fn authenticate_uncounted(&self, secret: &str, request: &RequestInfo) -> Result<Actor, Error> {
-        let (entry, role) = self.acting(secret, request.ip, self.core.now())?;
+        let now = self.core.now();
+        let (entry, role) = self.acting(secret, request.ip, now)?;
+        self.take(&entry, Cost::CHECK, now)?;
         Ok(Self::actor(&entry, role, request))
     }
 
@@ -211,9 +214,9 @@ impl Verifier {
         Ok(found.filter(|entry| !entry.has_ended(now)).ok_or(Code::NotFound))
     }
 
-    /// Takes one unit from the limits of a management key for what it asks for.
-    fn take_one(&self, entry: &Entry, now: Timestamp) -> Result<(), Error> {
-        let Some(weighed) = self.core.keyset.weigh(entry, Cost::default(), false, now) else { return Ok(()) };
+    /// Takes what it costs from the limits of a management key for what it asks for.
+    fn take(&self, entry: &Entry, cost: Cost, now: Timestamp) -> Result<(), Error> {
+        let Some(weighed) = self.core.keyset.weigh(entry, cost, false, now) else { return Ok(()) };
         let code = weighed.allowance.code();
         if code == Code::Valid {
             return Ok(());
@@ -226,21 +229,33 @@ impl Verifier {
     /// The verdict on a key. A yes is a use, a no is counted as well. Limits come last: what is refused for another reason
     /// takes nothing from them.
     fn answer(&self, entry: Entry, question: &Question<'_>, cost: Cost, client: &Client<'_>, now: Timestamp) -> Answer {
-        let mut code = self.judge(&entry, question, now);
-        let (mut standings, mut retry_after) = (Vec::new(), None);
-        if code == Code::Valid
-            && let Some(weighed) = self.core.keyset.weigh(&entry, cost, false, now)
-        {
-            code = weighed.allowance.code();
-            retry_after = weighed.fits_at.map(|at| seconds_until(at, now));
-            standings = weighed.standings;
-        }
-        if code == Code::Valid {
+        let answer = self.weighed(&entry, question, cost, now);
+        if answer.code == Code::Valid {
             self.core.keyset.count(&entry, question.scope, client, now);
-        } else {
-            self.core.keyset.count_denial(&entry, code, now);
         }
-        Answer { code, key: Some(entry.record), standings, retry_after, checks: None, at: now }
+        Answer { key: Some(entry.record), ..answer }
+    }
+
+    /// The same where a yes is no use of the key and takes nothing from its limits. It is said where a use would pass.
+    fn answer_uncounted(&self, entry: Entry, question: &Question<'_>, now: Timestamp) -> Answer {
+        let answer = self.weighed(&entry, question, Cost::CHECK, now);
+        Answer { key: Some(entry.record), ..answer }
+    }
+
+    /// The verdict on a key and how its limits stand, without the key. A no is counted here.
+    fn weighed(&self, entry: &Entry, question: &Question<'_>, cost: Cost, now: Timestamp) -> Answer {
+        let mut answer = Answer::nothing(self.judge(entry, question, now), now);
+        if answer.code == Code::Valid
+            && let Some(weighed) = self.core.keyset.weigh(entry, cost, false, now)
+        {
+            answer.code = weighed.allowance.code();
+            answer.retry_after = weighed.fits_at.map(|at| seconds_until(at, now));
+            answer.standings = weighed.standings;
+        }
+        if answer.code != Code::Valid {
+            self.core.keyset.count_denial(entry, answer.code, now);
+        }
+        answer
     }
 
     fn judge(&self, entry: &Entry, question: &Question<'_>, now: Timestamp) -> Code {

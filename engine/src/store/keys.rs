@@ -117,6 +117,7 @@ impl KeyRow {
                 .transpose()?,
             activated_at: self.activated_at.map(Timestamp::from_millis),
             deactivated_at: self.deactivated_at.map(Timestamp::from_millis),
+            stopped_for_good: self.stopped_for_good,
             deleted_at: self.deleted_at.map(Timestamp::from_millis),
         })
     }

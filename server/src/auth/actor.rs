@@ -1,4 +1,5 @@
-//! The actor of a request: a management key under `/v1`, a session, or nobody known.
+//! The actor of a request: a management key under `/v1`, a session, or nobody known; and whoever the clients of other
+//! products say they are.
 
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::header::{AUTHORIZATION, USER_AGENT};
@@ -10,6 +11,7 @@ use keyfold_domain::policy::{Actor, RequestInfo};
 use keyfold_domain::problem::{Problem, ProblemCode};
 
 use super::cookie;
+use crate::compat::{docsgpt, h2ogpte};
 use crate::problem::{ProblemResponse, logged};
 use crate::router::{Area, refuse};
 use crate::state::AppState;
@@ -27,12 +29,22 @@ impl<S: Send + Sync> FromRequestParts<S> for RequestActor {
     }
 }
 
-/// Finds out who asks and puts the [`Actor`] into the request's extensions. A credential that is no good is refused here;
-/// none at all makes an anonymous actor.
+/// Finds out who asks and puts the [`Actor`] into the request's extensions. A credential that is no good is refused here,
+/// except where some routes need none and look at it themselves; none at all makes an anonymous actor.
 pub(crate) async fn identify(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
     let area = Area::of(&request);
     let info = request.extensions().get::<RequestInfo>().cloned().unwrap_or_default();
-    match actor(&state, area, request.headers(), info).await {
+    let found = match area {
+        Area::H2ogpte => h2ogpte::authenticate(&state, &request, &info),
+        Area::Docsgpt => {
+            let session = docsgpt::authenticate(&state, request.headers(), &info).await;
+            let actor = session.as_ref().map_or_else(|_| Actor::anonymous(info), |session| session.actor.clone());
+            request.extensions_mut().insert(session);
+            Ok(actor)
+        }
+        Area::Api | Area::Function | Area::Page => actor(&state, area, request.headers(), info).await,
+    };
+    match found {
         Ok(actor) => {
             request.extensions_mut().insert(actor);
             next.run(request).await
@@ -47,10 +59,6 @@ async fn actor(state: &AppState, area: Area, headers: &HeaderMap, info: RequestI
         && let Some(secret) = bearer(headers)?
     {
         return state.engine.verifier.authenticate_from(secret, &info, user_agent(headers)).map_err(|error| logged(&error));
-    }
-    if matches!(area, Area::H2ogpte | Area::Docsgpt) {
-        // They look at their credentials themselves, and cookies are none of them.
-        return Ok(Actor::anonymous(info));
     }
     let Some(token) = cookie(headers, state.cookies.name) else { return Ok(Actor::anonymous(info)) };
     let actor = state.engine.sessions.authenticate(token, &info).await.map_err(|error| logged(&error))?;

@@ -20,6 +20,8 @@ use axum::routing::{get, post};
 use keyfold_domain::problem::{Problem, ProblemCode};
 use serde_json::{Value, json};
 
+pub(crate) use session::authenticate;
+
 use crate::problem::{logged, stamp};
 use crate::state::AppState;
 
@@ -53,14 +55,15 @@ async fn any_origin(request: Request, next: Next) -> Response<Body> {
     response
 }
 
-fn open_to_all(headers: &mut HeaderMap) {
+/// Says that pages of any origin may read the answer.
+pub(crate) fn open_to_all(headers: &mut HeaderMap) {
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("Content-Type, Authorization"));
     headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST, PUT, DELETE, OPTIONS"));
 }
 
 /// A refusal on its way out.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Refusal {
     problem: Problem,
     /// The body where it is not the usual one.

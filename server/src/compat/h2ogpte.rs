@@ -18,6 +18,7 @@ use axum::Router;
 use axum::routing::{delete, get, patch, post};
 use keyfold_domain::problem::Problem;
 
+pub(crate) use caller::{authenticate, is_waiting};
 pub(crate) use refusal::Refusal;
 
 use crate::state::AppState;

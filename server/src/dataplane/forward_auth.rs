@@ -23,6 +23,8 @@ pub(super) use refusal::{Dialect, Refusal};
 
 use super::reply::Reply;
 use crate::auth::{client_ip, is_trusted, user_agent};
+use crate::compat::h2ogpte::is_waiting;
+use crate::rate_limits;
 use crate::router::AnswerBody;
 use crate::state::AppState;
 
@@ -38,7 +40,7 @@ const PUBLIC: &str = "public";
 /// appending the path to this one, what was asked for; the key is the request's own, in `Authorization: Bearer`,
 /// `X-Api-Key` or `?api-key=`. The workspace's route map says which scope and resource it needs. Keys of other workspaces
 /// are as unknown as keys that never were. Only proxies that the configuration trusts are answered; a refusal names its
-/// `reason`.
+/// `reason`. A no because of a limit says in `Retry-After` when to come back.
 #[utoipa::path(
     get,
     path = "/v1/workspaces/{workspace}/forward-auth",
@@ -59,6 +61,8 @@ const PUBLIC: &str = "public";
             ("Keyfold-Resource" = String, description = "What the request is about, as `kind:id`, percent-encoded."),
             ("Keyfold-Resources" = String, description = "What the key is tied to, with blanks between; empty for everything."),
             ("Keyfold-Code" = String, description = "`valid`, or `public` where no key was looked at."),
+            ("RateLimit-Policy" = String, description = "The limits of the key, if it has any: draft-ietf-httpapi-ratelimit-headers-10."),
+            ("RateLimit" = String, description = "What is left of them after this request."),
         )
     ))
 )]
@@ -71,21 +75,28 @@ pub(crate) async fn check_request(
 ) -> Response<AnswerBody> {
     // nginx passes no body of ours on, so there it travels in a header as well.
     let in_header = headers.contains_key("x-original-uri");
-    let refused = |refusal: Refusal, map: Option<&RouteMap>| (refusal, map.map_or(Dialect::Own, dialect));
-    let (refusal, dialect) = match read(state, peer, place, (method, uri, headers)) {
-        Err(refusal) => refused(refusal, None),
-        Ok(request) => match state.engine.verifier.forward(&request) {
-            Err(error) => {
-                let problem = reply.logged(&error).await;
-                refused(Refusal::of(&problem), None)
-            }
-            Ok(forwarded) => match decided(&forwarded) {
-                Ok(identity) => return reply.passed(identity),
-                Err(refusal) => refused(refusal, forwarded.routes.as_deref().map(|routes| &routes.map)),
-            },
-        },
+    let request = match read(state, peer, place, (method, uri, headers)) {
+        Ok(request) => request,
+        Err(refusal) => return reply.held_back(&refusal, Dialect::Own, in_header),
     };
-    reply.held_back(&refusal, dialect, in_header)
+    let forwarded = match state.engine.verifier.forward(&request) {
+        Ok(forwarded) => forwarded,
+        Err(error) => {
+            let problem = reply.logged(&error).await;
+            return reply.held_back(&Refusal::of(&problem), Dialect::Own, in_header);
+        }
+    };
+    let mut response = match decided(&forwarded) {
+        Ok(identity) => reply.passed(identity),
+        Err(refusal) => {
+            let dialect = forwarded.routes.as_deref().map_or(Dialect::Own, |routes| dialect(&routes.map));
+            reply.held_back(&refusal, dialect, in_header)
+        }
+    };
+    if let Passage::Judged { answer, .. } = &forwarded.passage {
+        rate_limits::tell_key(response.headers_mut(), answer);
+    }
+    response
 }
 
 /// Ask whether a request that a proxy holds back may pass, with a key of any workspace.
@@ -126,13 +137,14 @@ fn read<'r>(
         return Err(Refusal::because("forged_identity", Problem::new(ProblemCode::Invalid, message)));
     }
     let asked = asked::asked(place, method, uri, headers)?;
-    let query = asked.target.split_once('?').map(|(_, query)| query);
+    let (path, query) = asked.target.split_once('?').map_or((asked.target, None), |(path, query)| (path, Some(query)));
     Ok(ForwardRequest {
         workspace: place.workspace,
         key: presented::presented(headers, query)?,
         method: asked.method,
         target: asked.target,
         client: Client { ip: client_ip(trusted, peer, headers), user_agent: user_agent(headers) },
+        waits: is_waiting(asked.method, path, headers),
     })
 }
 
@@ -163,10 +175,9 @@ fn decided(forwarded: &Forwarded) -> Result<HeaderMap, Refusal> {
     }
 }
 
-/// A map that has a rule for `/rpc/meta`, which every h2oGPTe client asks first, stands before an h2oGPTe.
+/// What the clients of the platform behind can read.
 fn dialect(map: &RouteMap) -> Dialect {
-    let is_h2ogpte = map.rules().iter().any(|rule| rule.path.as_str() == "/rpc/meta");
-    if is_h2ogpte { Dialect::H2ogpte } else { Dialect::Own }
+    if map.is_for_h2ogpte() { Dialect::H2ogpte } else { Dialect::Own }
 }
 
 fn untrusted(peer: Option<IpAddr>) -> Refusal {

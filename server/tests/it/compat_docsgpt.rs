@@ -325,6 +325,34 @@ async fn pages_of_any_origin_may_ask_but_none_may_sign_in() {
 }
 
 #[tokio::test]
+async fn requests_are_limited_and_pages_of_any_origin_can_read_that() {
+    let app = App::new().await;
+    let token = token(&app, Actor::KeyOwner, "keyowner").await;
+    let app = app.with_request_limit(2);
+    for left in [1, 0] {
+        let answer = app.send(Call::get(LIST).bearer(&token)).await.expect(200);
+        assert_eq!(answer.header("ratelimit"), Some(format!("\"requests\";r={left};t={}", (2 - left) * 30).as_str()));
+    }
+    let body = json!({"name": "n", "prompt_id": "default", "chunks": 2});
+    for call in [Call::get(LIST), Call::get("/api/config"), Call::post(CREATE).json(&body)] {
+        let refusal = app.send(call.bearer(&token)).await;
+        assert_eq!((refused(&refusal), refusal.header("retry-after")), (429, Some("30")));
+        assert!(refusal.json()["message"].as_str().is_some_and(|text| !text.is_empty()));
+        assert_eq!(refusal.header("access-control-allow-origin"), Some("*"));
+    }
+    // A browser that asks whether it may is nobody's request; a stranger is counted by where they are.
+    let from = [192, 0, 2, 1].into();
+    for _ in 0..4 {
+        app.send_from(from, Call::new("OPTIONS".parse().unwrap(), LIST)).await.expect(200);
+    }
+    for status in [401, 401, 429] {
+        assert_eq!(refused(&app.send_from(from, Call::get(LIST)).await), status);
+    }
+    let sign_in = app.send_from(from, Call::post(TOKEN).json(&json!({"username": "keyowner", "password": PASSWORD}))).await;
+    assert_eq!((refused(&sign_in), sign_in.header("access-control-allow-origin")), (429, None));
+}
+
+#[tokio::test]
 async fn the_dialog_is_offered_sources_and_prompts() {
     let app = App::new().await;
     let token = token(&app, Actor::KeyOwner, "keyowner").await;

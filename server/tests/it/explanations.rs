@@ -115,6 +115,18 @@ async fn whoever_sees_a_deleted_key_is_told_that_it_was_deleted() {
         let explained = app.as_(Actor::KeyOwner, Call::post(&path)).await.expect(200).json();
         assert_eq!((explained["code"].as_str(), failed(&explained)), (Some("deleted"), vec!["deleted", "deactivated"]));
         assert_eq!(explained["explain"][0]["at"], "2026-06-01T12:00:00.000Z");
+        let remedies = |explained: &Value| [0, 1].map(|at| explained["explain"][at]["remedy"].clone());
+        let never = json!("It cannot come back. Create a new key.");
+        assert_eq!(remedies(&explained), [never.clone(), never.clone()]);
+        // Neither is one to be mended that was stopped for good, as h2oGPTe's users are told.
+        let stopped = app.key(Actor::KeyOwner, KeyKind::Secret, &["inference"]).await;
+        let path_of_stopped = format!("/v1/workspaces/acme/keys/{}/explain", stopped.key.id);
+        app.engine.keys.deactivate_for_good(&operator(), &app.acme, &stopped.key.id, "").await.unwrap();
+        let told = app.as_(Actor::KeyOwner, Call::post(&path_of_stopped)).await.expect(200).json();
+        assert_eq!((told["code"].as_str(), remedies(&told)), (Some("deactivated"), [Value::Null, never.clone()]));
+        let body = json!({"key": stopped.secret.expose(), "explain": true});
+        let told = app.as_(Actor::ManagementKey, Call::post("/v1/verify").json(&body)).await.expect(200).json();
+        assert_eq!((told["code"].as_str(), remedies(&told)), (Some("deactivated"), [Value::Null, never]));
         let body = json!({"key": issued.secret.expose(), "explain": true});
         let stranger = app.as_(Actor::ManagementKey, Call::post("/v1/verify").json(&body)).await.expect(200).json();
         assert_eq!((&stranger["code"], stranger.get("explain")), (&json!("not_found"), None));

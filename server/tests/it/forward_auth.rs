@@ -404,6 +404,89 @@ async fn a_limit_is_429_and_each_request_takes_from_it_once() {
     assert_eq!(answer.header("www-authenticate"), None);
 }
 
+/// The two headers that tell how limits stand.
+fn told(answer: &Answer) -> (Option<&str>, Option<&str>) {
+    (answer.header("ratelimit-policy"), answer.header("ratelimit"))
+}
+
+#[tokio::test]
+async fn what_is_left_of_the_keys_limits_is_told_with_a_yes_and_with_a_429() {
+    for app in App::on_each().await {
+        app.routes("epigos").await;
+        let limits = serde_json::from_value(
+            json!([{"name": "burst", "limit": 2, "window": 60}, {"name": "daily", "limit": 100, "quota": "day"}, {"name": "all", "limit": 9, "quota": "month"}]),
+        );
+        let owner = Actor::KeyOwner.user(&app).await;
+        let limits = limits.unwrap();
+        let new = NewKey { limits, owner: Some(owner.clone()), ..new_key("few", KeyKind::Secret, &["inference"]) };
+        let issued = app.engine.keys.create(&operator(), &app.acme, new, None).await.unwrap();
+        let of_all_keys = json!([{"name": "all", "limit": 50, "window": 3600}]);
+        let path = format!("/v1/workspaces/acme/members/{owner}/limits");
+        app.as_(Actor::Admin, Call::new(Method::PUT, path).json(&json!({ "limits": of_all_keys }))).await.expect(200);
+        let call = |target: &str| about("POST", target).bearer(issued.secret.expose());
+        let policy = "\"burst\";q=2;w=60, \"daily\";q=100;w=86400, \"all\";q=9;w=2678400, \"owner:all\";q=50;w=3600";
+        let left = |burst: u32, daily: u32, all: u32, owners: u32| {
+            format!("\"burst\";r={burst};t=60, \"daily\";r={daily};t=43200, \"all\";r={all};t=2548800, \"owner:all\";r={owners};t=3600")
+        };
+        for (status, left) in [(204, left(1, 99, 8, 49)), (204, left(0, 98, 7, 48)), (429, left(0, 98, 7, 48))] {
+            let answer = ask(&app, call("/predict/classify/m/")).await.expect(status);
+            assert_eq!(told(&answer), (Some(policy), Some(left.as_str())));
+            assert_eq!(answer.header("retry-after"), (status == 429).then_some("60"));
+        }
+        // What is refused for another reason says nothing of limits, and neither does a key without any.
+        assert_eq!(told(&ask(&app, about("GET", "/projects/p/").bearer(issued.secret.expose())).await.expect(403)), (None, None));
+        assert_eq!(told(&ask(&app, call("/nowhere")).await.expect(403)), (None, None));
+        let free = app.key(Actor::Admin, KeyKind::Secret, &["inference"]).await;
+        let answer = ask(&app, about("POST", "/predict/classify/m/").bearer(free.secret.expose())).await.expect(204);
+        assert_eq!((told(&answer), answer.header("retry-after")), ((None, None), None));
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_only_waits_for_a_job_is_not_counted() {
+    let app = App::new().await;
+    app.routes("h2ogpte").await;
+    let limits = serde_json::from_value(json!([{"name": "burst", "limit": 3, "window": 60}])).unwrap();
+    let new = NewKey { limits, owner: Some(Actor::KeyOwner.user(&app).await), ..new_key("jobs", KeyKind::Secret, &["project"]) };
+    let issued = app.engine.keys.create(&operator(), &app.acme, new, None).await.unwrap();
+    let path = format!("/v1/workspaces/acme/keys/{}", issued.key.id);
+    let used = async || {
+        let key = app.as_(Actor::Admin, Call::get(&path)).await.expect(200).json();
+        (key["total_calls"].clone(), key["last_used_at"].clone())
+    };
+    let polled =
+        |method: &str, target: &str| about(method, target).bearer(issued.secret.expose()).header("x-h2ogpte-internal-poll", "true");
+    for _ in 0..5 {
+        let answer = ask(&app, polled("GET", "/api/v1/jobs/j-1")).await;
+        assert_eq!(outcome(&answer), (204, "valid".to_owned()));
+        assert_eq!(answer.header("ratelimit"), Some("\"burst\";r=3;t=0"), "it takes nothing from the limits");
+    }
+    assert_eq!(used().await, (json!(0), json!(null)));
+    // Nobody hides what else they do with a key, nor with another word in the header.
+    let plain = || about("GET", "/api/v1/jobs/j-1").bearer(issued.secret.expose());
+    let counted =
+        [polled("DELETE", "/api/v1/jobs/j-1"), polled("GET", "/api/v1/jobs/j-1/x"), plain().header("x-h2ogpte-internal-poll", "no")];
+    for (before, call) in counted.into_iter().enumerate() {
+        assert_eq!(outcome(&ask(&app, call).await), (204, "valid".to_owned()));
+        assert_eq!(used().await.0, json!(before + 1));
+    }
+    // Where a use would be too much, so is a look; and a key that is no good is refused.
+    assert_eq!(outcome(&ask(&app, polled("GET", "/api/v1/jobs/j-1")).await), no(429, "rate_limited"));
+    app.clock.advance_ms(60_000);
+    assert_eq!(outcome(&ask(&app, polled("GET", "/api/v1/jobs/j-1?x=1")).await).0, 204);
+    assert_eq!(used().await.0, json!(3));
+    app.engine.keys.deactivate(&operator(), &app.acme, &issued.key.id, "").await.unwrap();
+    assert_eq!(outcome(&ask(&app, polled("GET", "/api/v1/jobs/j-1")).await), no(401, "deactivated"));
+
+    // Only h2oGPTe has such a header. Before another application it means nothing.
+    app.rules(json!([{"methods": ["*"], "path": "/api/v1/jobs/*", "access": "key"}])).await;
+    let other = app.key(Actor::KeyOwner, KeyKind::Secret, &["project"]).await;
+    let polled = about("GET", "/api/v1/jobs/j-1").bearer(other.secret.expose()).header("x-h2ogpte-internal-poll", "true");
+    assert_eq!(ask(&app, polled).await.code(), 204);
+    let key = app.as_(Actor::Admin, Call::get(format!("/v1/workspaces/acme/keys/{}", other.key.id))).await.expect(200).json();
+    assert_eq!(key["total_calls"], 1);
+}
+
 #[tokio::test]
 async fn what_cannot_be_known_is_503_and_never_a_yes() {
     let app = App::new().await;

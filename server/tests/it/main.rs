@@ -14,6 +14,7 @@ mod compat_docsgpt;
 mod compat_h2ogpte;
 mod connections;
 mod cross_site;
+mod demo;
 mod explanations;
 mod find;
 mod forward_auth;

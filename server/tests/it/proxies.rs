@@ -236,10 +236,47 @@ async fn a_refusal_reaches_the_client_with_its_reason() {
         guard.passes(&with(PREDICT, once.secret.expose()));
         let limited = guard.refuses_as(&with(PREDICT, once.secret.expose()), 429, "rate_limited");
         assert!(limited.header("retry-after").is_some_and(|seconds| seconds.parse::<u32>().is_ok()), "{}", guard.name);
+        assert_eq!(limited.header("ratelimit-policy"), Some("\"burst\";q=1;w=3600"), "{}", guard.name);
         // A body goes along with a yes, and does no harm with a no.
         let answer = guard.ask_with(&with(PREDICT, live), r#"{"image": "x"}"#);
         assert_eq!((answer.code(), &answer.json()["body"]), (200, &json!(r#"{"image": "x"}"#)));
         assert_eq!(guard.ask_with(&with("POST /projects/p/batches/", live), r#"{"name": "x"}"#).code(), 403);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_left_of_the_keys_limits_reaches_the_client() {
+    let app = App::new().await;
+    let limits: Vec<Limit> = serde_json::from_value(json!([{"name": "burst", "limit": 5, "window": 3600}])).unwrap();
+    let free = app.key(Actor::KeyOwner, KeyKind::Secret, &["inference"]).await;
+    for guard in guards(&app, "epigos").await {
+        let owner = Some(Actor::KeyOwner.user(&app).await);
+        let new = NewKey { owner, limits: limits.clone(), ..new_key("five", KeyKind::Secret, &["inference"]) };
+        let five = app.engine.keys.create(&operator(), &app.acme, new, None).await.unwrap();
+        for left in [4, 3] {
+            let answer = guard.ask(&with(PREDICT, five.secret.expose()));
+            assert_eq!(answer.code(), 200, "{}", guard.name);
+            let told = (answer.header("ratelimit-policy"), answer.header("ratelimit"));
+            let expected = format!("\"burst\";r={left};t=3600");
+            assert_eq!(told, (Some("\"burst\";q=5;w=3600"), Some(expected.as_str())), "{}", guard.name);
+        }
+        let answer = guard.ask(&with(PREDICT, free.secret.expose()));
+        assert_eq!((answer.code(), answer.header("ratelimit"), answer.header("ratelimit-policy")), (200, None, None), "{}", guard.name);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_waits_for_a_job_is_not_counted_whatever_proxy_asks() {
+    let app = App::new().await;
+    let waiting = app.key(Actor::KeyOwner, KeyKind::Secret, &["project"]).await;
+    let calls = async || app.engine.keys.get(&operator(), &app.acme, &waiting.key.id).await.unwrap().total_calls;
+    let request = with("GET /api/v1/jobs/j-1", waiting.secret.expose());
+    for (before, guard) in guards(&app, "h2ogpte").await.into_iter().enumerate() {
+        let before = i64::try_from(before).unwrap();
+        guard.passes(&format!("{request}\nX-H2OGPTE-Internal-Poll: true"));
+        assert_eq!(calls().await, before, "{}", guard.name);
+        guard.passes(&request);
+        assert_eq!(calls().await, before + 1, "{}", guard.name);
     }
 }
 

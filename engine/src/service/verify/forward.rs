@@ -25,6 +25,8 @@ pub struct ForwardRequest<'a> {
     pub target: &'a str,
     /// The end client.
     pub client: Client<'a>,
+    /// The client says that it only waits for a job. Before an h2oGPTe, whose clients say so, that is no use of the key.
+    pub waits: bool,
 }
 
 /// What becomes of it.
@@ -95,7 +97,12 @@ impl Verifier {
                 let scope = demand.scope;
                 let question = Question { scope: scope.map(ScopeName::as_str), resource: resource.as_deref(), ..question };
                 let named = matches!(demand.tie, Tie::To(_));
-                let answer = self.answer(entry, &question, Cost::default(), &request.client, now);
+                let waits = request.waits && routes.as_deref().is_some_and(|routes| routes.map.is_for_h2ogpte());
+                let answer = if waits {
+                    self.answer_uncounted(entry, &question, now)
+                } else {
+                    self.answer(entry, &question, Cost::default(), &request.client, now)
+                };
                 // The resource that stands for "none that this key has" is for the verdict alone.
                 let resource = resource.as_deref().filter(|_| named || answer.code == Code::Valid).cloned();
                 Passage::Judged { answer, scope: scope.cloned(), resource }

@@ -1,12 +1,13 @@
 //! Very many keys in one workspace, of every state and age.
 
 use keyfold_domain::ids::{UserId, WorkspaceId};
-use keyfold_domain::problem::Problem;
-use keyfold_domain::scope::{KeyKind, ScopeSet};
+use keyfold_domain::resource::ResourceSummary;
+use keyfold_domain::scope::KeyKind;
 use keyfold_domain::time::{DAY_MS, Timestamp};
 use keyfold_engine::{DemoKey, Engine, Error};
 
 use super::dice::Dice;
+use super::life::scopes;
 use super::story::Places;
 use crate::cli::{Printer, operator};
 
@@ -14,6 +15,8 @@ use crate::cli::{Printer, operator};
 const AT_ONCE: u32 = 1000;
 /// How far back they go, in days.
 const DAYS: i64 = 400;
+/// How many of a hundred secret keys are tied to something.
+const TIED: i64 = 15;
 
 const FIRST: [&str; 16] = [
     "Billing",
@@ -47,12 +50,14 @@ const SECOND: [&str; 12] = [
     "mobile app",
     "backup",
 ];
-const SCOPES: [(KeyKind, &[&str]); 7] = [
+const SCOPES: [(KeyKind, &[&str]); 9] = [
     (KeyKind::Secret, &["inference"]),
     (KeyKind::Secret, &["inference"]),
     (KeyKind::Secret, &["project", "inference"]),
     (KeyKind::Secret, &["chat"]),
     (KeyKind::Secret, &["project", "chat"]),
+    (KeyKind::Secret, &["reports", "inference"]),
+    (KeyKind::Secret, &["reports:read"]),
     (KeyKind::Publishable, &["inference"]),
     (KeyKind::Management, &["keys:read", "verify"]),
 ];
@@ -66,11 +71,11 @@ pub(super) async fn add(
     dice: &mut Dice,
     printer: &Printer,
 ) -> Result<(), Error> {
-    let owners = places.owners();
+    let crowd = Crowd { owners: places.owners(), things: places.things() };
     let mut left = keys;
     while left > 0 {
         let now = engine.now();
-        let batch = (0..left.min(AT_ONCE)).filter_map(|_| invented(dice, &owners, now).transpose()).collect::<Result<_, _>>()?;
+        let batch = (0..left.min(AT_ONCE)).filter_map(|_| invented(&crowd, dice, now).transpose()).collect::<Result<_, _>>()?;
         engine.demo.add_keys(&operator(), workspace, batch).await?;
         left = left.saturating_sub(AT_ONCE);
         if left.is_multiple_of(20_000) {
@@ -80,10 +85,18 @@ pub(super) async fn add(
     Ok(())
 }
 
-fn invented(dice: &mut Dice, owners: &[UserId], now: Timestamp) -> Result<Option<DemoKey>, Error> {
-    let wrong = |_| Error::from(Problem::invalid("scopes", "The demo data holds a scope that does not exist."));
-    let picked = (dice.pick(owners).cloned(), dice.pick(&SCOPES), dice.pick(&FIRST), dice.pick(&SECOND));
-    let (Some(owner), Some((kind, scopes)), Some(first), Some(second)) = picked else { return Ok(None) };
+/// Whose the keys are, and what some of them are tied to.
+struct Crowd {
+    owners: Vec<UserId>,
+    things: Vec<(UserId, ResourceSummary)>,
+}
+
+fn invented(crowd: &Crowd, dice: &mut Dice, now: Timestamp) -> Result<Option<DemoKey>, Error> {
+    let picked = (dice.pick(&crowd.owners).cloned(), dice.pick(&SCOPES), dice.pick(&FIRST), dice.pick(&SECOND));
+    let (Some(owner), Some((kind, names)), Some(first), Some(second)) = picked else { return Ok(None) };
+    // Who has a thing has the keys that are tied to it.
+    let thing = if *kind == KeyKind::Secret && dice.percent(TIED) { dice.pick(&crowd.things).cloned() } else { None };
+    let (owner, resources) = thing.map_or_else(|| (owner, Vec::new()), |(owner, thing)| (owner, vec![thing]));
     let created_at = now.plus_ms(-(dice.below(DAYS * DAY_MS) + 1));
     let life = [None, Some(30), Some(90), Some(180), Some(365), Some(730)];
     let expires_at = dice.pick(&life).copied().flatten().map(|days| created_at.plus_days(days));
@@ -99,7 +112,8 @@ fn invented(dice: &mut Dice, owners: &[UserId], now: Timestamp) -> Result<Option
         name: format!("{first} {second} {}", dice.below(1000)),
         owner,
         kind: *kind,
-        scopes: scopes.iter().map(|name| name.parse().map_err(wrong)).collect::<Result<ScopeSet, _>>()?,
+        scopes: scopes(names)?,
+        resources,
         created_at,
         expires_at,
         inactivity_days,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use keyfold_domain::catalogue::NewScope;
 use keyfold_domain::ids::{UserId, WorkspaceId};
-use keyfold_domain::resource::NewResource;
+use keyfold_domain::resource::{NewResource, ResourceDetail, ResourceSummary};
 use keyfold_domain::scope::KeyKind;
 use keyfold_domain::secret::Grace;
 use keyfold_domain::workspace::{NewWorkspace, Role};
@@ -207,9 +207,10 @@ pub(super) fn keys() -> Vec<Key> {
 }
 
 /// Which keys are tied to what.
-const TIED: [(&str, &[&str]); 6] = [
+const TIED: [(&str, &[&str]); 7] = [
     ("Nightly report", &["collection:quarterly-reports", "collection:harvest-2026"]),
     ("Apollo simulator", &["project:guidance"]),
+    ("Thesis figures", &["project:graphs"]),
     ("Docs widget", &["source:handbook"]),
     ("Manifest parser", &["source:manifests"]),
     ("Crane telemetry", &["model:crane-wear-v3"]),
@@ -220,6 +221,8 @@ const TIED: [(&str, &[&str]); 6] = [
 pub(super) struct Places {
     pub(super) users: HashMap<&'static str, UserId>,
     pub(super) workspaces: Vec<WorkspaceId>,
+    /// The resources by their place, each with its owner.
+    resources: Vec<(usize, UserId, ResourceSummary)>,
 }
 
 impl Places {
@@ -233,11 +236,17 @@ impl Places {
         let members = WORKSPACES[0].members.iter().filter(|(_, role)| *role >= Role::Member);
         members.filter_map(|(name, _)| self.users.get(name).cloned()).collect()
     }
+
+    /// What keys can be tied to there, each with its owner.
+    pub(super) fn things(&self) -> Vec<(UserId, ResourceSummary)> {
+        let there = self.resources.iter().filter(|(place, _, _)| *place == 0);
+        there.map(|(_, owner, thing)| (owner.clone(), thing.clone())).collect()
+    }
 }
 
 /// Makes everybody and every place.
 pub(super) async fn settle(engine: &Engine, clock: &Arc<TravelClock>, password: &str) -> Result<Places, Error> {
-    let mut places = Places { users: HashMap::new(), workspaces: Vec::new() };
+    let mut places = Places { users: HashMap::new(), workspaces: Vec::new(), resources: Vec::new() };
     for (username, display_name) in PEOPLE {
         let new = NewUser {
             username: username.to_owned(),
@@ -261,12 +270,13 @@ pub(super) async fn settle(engine: &Engine, clock: &Arc<TravelClock>, password: 
         }
         places.workspaces.push(workspace);
     }
-    furnish(engine, clock, &places).await?;
+    places.resources = furnish(engine, clock, &places).await?;
     Ok(places)
 }
 
-/// Adds what keys are tied to and may be used for.
-async fn furnish(engine: &Engine, clock: &Arc<TravelClock>, places: &Places) -> Result<(), Error> {
+/// Adds what keys are tied to and may be used for. Returns the former.
+async fn furnish(engine: &Engine, clock: &Arc<TravelClock>, places: &Places) -> Result<Vec<(usize, UserId, ResourceSummary)>, Error> {
+    let mut added = Vec::with_capacity(THINGS.len());
     for thing in &THINGS {
         let new = NewResource {
             kind: thing.kind.to_owned(),
@@ -274,7 +284,9 @@ async fn furnish(engine: &Engine, clock: &Arc<TravelClock>, places: &Places) -> 
             name: thing.name.to_owned(),
             owner: places.users.get(thing.owner).cloned(),
         };
-        engine.resources.create(&operator(), &places.workspaces[thing.place], new).await?;
+        let ResourceDetail { id, kind, external_id, name, owner, .. } =
+            engine.resources.create(&operator(), &places.workspaces[thing.place], new).await?;
+        added.push((thing.place, owner.id, ResourceSummary { id, kind, external_id, name, deleted: false }));
         clock.go_to(engine.now().plus_ms(12_000));
     }
     for scope in &SCOPES {
@@ -287,5 +299,5 @@ async fn furnish(engine: &Engine, clock: &Arc<TravelClock>, places: &Places) -> 
         engine.scopes.create(&operator(), &places.workspaces[scope.place], new).await?;
         clock.go_to(engine.now().plus_ms(19_000));
     }
-    Ok(())
+    Ok(added)
 }

@@ -9,7 +9,9 @@ local identity = {
 }
 
 -- What of a refusal goes to the client.
-local passed_on = { "content-type", "www-authenticate", "retry-after", "cache-control", "x-request-id" }
+local passed_on = {
+    "content-type", "www-authenticate", "retry-after", "ratelimit-policy", "ratelimit", "cache-control", "x-request-id",
+}
 
 local unavailable = '@unavailable@'
 
@@ -49,7 +51,7 @@ core.register_action("keyfold", { "http-req" }, function(txn)
         ["x-forwarded-uri"] = { txn.f:pathq() },
         ["x-forwarded-for"] = forwarded,
     }
-    for _, name in ipairs({ "authorization", "x-api-key", "user-agent" }) do
+    for _, name in ipairs({ "authorization", "x-api-key", "user-agent", "x-h2ogpte-internal-poll" }) do
         local values = given(headers, name)
         if #values > 0 then
             question[name] = values
@@ -62,6 +64,13 @@ core.register_action("keyfold", { "http-req" }, function(txn)
     if status == 204 then
         for _, name in ipairs(identity) do
             txn.http:req_set_header(name, first(answer.headers, name) or "")
+        end
+        -- haproxy.cfg adds these to the application's answer.
+        for name, variable in pairs({ ["ratelimit-policy"] = "txn.keyfold_ratelimit_policy", ratelimit = "txn.keyfold_ratelimit" }) do
+            local value = first(answer.headers, name)
+            if value then
+                txn:set_var(variable, value)
+            end
         end
     elseif status == 400 or status == 401 or status == 403 or status == 429 then
         refuse(txn, status, answer.headers, answer.body or "")

@@ -21,9 +21,14 @@ use crate::problem::{is_json, read_json};
 use crate::state::AppState;
 
 /// Somebody with a session of this client, and where it is good.
-pub(super) struct Session {
-    pub(super) actor: Actor,
+#[derive(Debug, Clone)]
+pub(crate) struct Session {
+    pub(crate) actor: Actor,
     pub(super) workspace: WorkspaceId,
+}
+
+fn no_token() -> Refusal {
+    Refusal::saying(ProblemCode::Unauthenticated, json!({ "success": false }))
 }
 
 fn invalid_token(why: &str) -> Refusal {
@@ -31,18 +36,19 @@ fn invalid_token(why: &str) -> Refusal {
     Refusal::saying(ProblemCode::Unauthenticated, body)
 }
 
+/// Whose session it is, before the request is counted, or how the routes that need one refuse.
+pub(crate) async fn authenticate(state: &AppState, headers: &HeaderMap, info: &RequestInfo) -> Result<Session, Refusal> {
+    let token = bearer(headers).map_err(|_| invalid_token("send one header Authorization: Bearer …"))?.ok_or_else(no_token)?;
+    let found = state.engine.sessions.authenticate_bound(token, info).await?;
+    let (actor, workspace) = found.ok_or_else(|| invalid_token("the session has ended, or this is no token of one"))?;
+    Ok(Session { actor, workspace })
+}
+
 impl FromRequestParts<AppState> for Session {
     type Rejection = Refusal;
 
-    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Refusal> {
-        let token = bearer(&parts.headers).map_err(|_| invalid_token("send one header Authorization: Bearer …"))?;
-        let Some(token) = token else {
-            return Err(Refusal::saying(ProblemCode::Unauthenticated, json!({ "success": false })));
-        };
-        let info = parts.extensions.get::<RequestInfo>().cloned().unwrap_or_default();
-        let found = state.engine.sessions.authenticate_bound(token, &info).await?;
-        let (actor, workspace) = found.ok_or_else(|| invalid_token("the session has ended, or this is no token of one"))?;
-        Ok(Self { actor, workspace })
+    async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, Refusal> {
+        parts.extensions.get::<Result<Self, Refusal>>().cloned().unwrap_or_else(|| Err(no_token()))
     }
 }
 

@@ -5,6 +5,7 @@ use hyper::HeaderMap;
 use hyper::header::{HeaderName, HeaderValue};
 use keyfold_domain::scope::ScopeName;
 use keyfold_domain::verdict::{Key, ResourceRef};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 /// The identity headers. One hyphen each, so that there is one other way to spell it that an application could take for it.
 pub(crate) const IDENTITY: [&str; 9] = [
@@ -52,18 +53,13 @@ fn headers(values: [&str; IDENTITY.len()]) -> HeaderMap {
     headers
 }
 
-/// The text in visible ASCII: everything else, `%`, and what separates values in a header is percent-encoded.
+/// What does not stand in a header as it is: what is not visible, `%`, and what separates values in a header. What is not
+/// ASCII is escaped in any case.
+const ESCAPED: &AsciiSet = &CONTROLS.add(b' ').add(b'%').add(b',').add(b';').add(b'"').add(b'\\');
+
+/// The text in visible ASCII.
 fn escaped(text: &str) -> String {
-    let mut plain = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_graphic() && !matches!(byte, b'%' | b',' | b';' | b'"' | b'\\') {
-            plain.push(char::from(byte));
-        } else {
-            let digit = |value: u8| char::from_digit(u32::from(value), 16).unwrap_or('0').to_ascii_uppercase();
-            plain.extend(['%', digit(byte >> 4), digit(byte & 15)]);
-        }
-    }
-    plain
+    utf8_percent_encode(text, ESCAPED).to_string()
 }
 
 #[cfg(test)]
@@ -75,6 +71,11 @@ mod tests {
         assert_eq!(escaped("Nightly report"), "Nightly%20report");
         assert_eq!(escaped("Zürich, 100%\r\nKeyfold-Owner: root"), "Z%C3%BCrich%2C%20100%25%0D%0AKeyfold-Owner:%20root");
         assert_eq!(escaped("collection:a/b"), "collection:a/b");
+        let all: String = (0..=127).map(char::from).collect();
+        let kept: String = (b'!'..=b'~').filter(|byte| !b"%,;\"\\".contains(byte)).map(char::from).collect();
+        assert_eq!(escaped(&kept), kept);
+        assert!(escaped(&all).bytes().all(|byte| byte == b'%' || kept.as_bytes().contains(&byte)));
+        assert_eq!(escaped(" %,;\"\\\u{0}\u{1f}\u{7f}"), "%20%25%2C%3B%22%5C%00%1F%7F");
     }
 
     #[test]

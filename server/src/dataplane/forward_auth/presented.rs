@@ -3,6 +3,7 @@
 use hyper::HeaderMap;
 use hyper::header::AUTHORIZATION;
 use keyfold_domain::problem::{Problem, ProblemCode};
+use percent_encoding::percent_decode_str;
 
 use super::Refusal;
 use crate::auth::bearer;
@@ -61,19 +62,9 @@ fn in_query(query: &str) -> Result<Option<&str>, Refusal> {
 
 /// Would an application read the name as `api-key`, although it does not stand there like that?
 fn is_spelt_otherwise(name: &str) -> bool {
-    let mut bytes = name.bytes();
-    let mut decoded = Vec::with_capacity(name.len());
-    let digit = |byte: Option<u8>| byte.and_then(|byte| char::from(byte).to_digit(16)).and_then(|digit| u8::try_from(digit).ok());
-    while let Some(byte) = bytes.next() {
-        decoded.push(match byte {
-            b'%' => match (digit(bytes.next()), digit(bytes.next())) {
-                (Some(high), Some(low)) => high * 16 + low,
-                _ => return false,
-            },
-            b'+' => b' ',
-            other => other,
-        });
-    }
+    let spaced = name.replace('+', " ");
+    // What is no escape stays as it is, and its % stands in no spelling of the name.
+    let decoded: Vec<u8> = percent_decode_str(&spaced).collect();
     decoded.trim_ascii().eq_ignore_ascii_case(API_KEY.as_bytes())
 }
 
@@ -129,6 +120,9 @@ mod tests {
             (&[], "+api-key=k1"),
         ] {
             assert_eq!(key(headers, query), Err(400), "{headers:?} {query}");
+        }
+        for other in ["api%2key=k1", "api%2Dkey%=k1", "%zapi-key=k1", "api%2B-key=k1", "api%252Dkey=k1"] {
+            assert_eq!(key(&[], other), Ok(None), "{other}");
         }
         assert_eq!(key(&[("authorization", "Basic YTpi"), ("x-api-key", "k1")], ""), Err(401));
         assert_eq!(key(&[("authorization", "Bearer-Token k1")], ""), Err(401));

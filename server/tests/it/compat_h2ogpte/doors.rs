@@ -188,3 +188,32 @@ async fn a_server_that_cannot_check_a_key_says_so() {
     let answer = app.send(Call::get(KEYS).bearer(&secret)).await;
     assert!([500, 503].contains(&refused(&answer)), "{}", answer.text());
 }
+
+#[tokio::test]
+async fn requests_are_limited_as_those_of_our_own_api_are_and_refused_in_the_clients_form() {
+    let app = App::new().await;
+    let key = app.key(Actor::Admin, KeyKind::Management, &["keys:read"]).await;
+    let app = app.with_request_limit(3);
+    let list = || Call::get(KEYS).bearer(key.secret.expose());
+    for left in [2, 1] {
+        let answer = app.send(list()).await.expect(200);
+        assert_eq!(answer.header("ratelimit"), Some(format!("\"requests\";r={left};t={}", (3 - left) * 20).as_str()));
+    }
+    // Whichever of the two ways it goes, it is one key's.
+    app.send(Call::get("/v1/workspaces/acme/keys").bearer(key.secret.expose())).await.expect(200);
+    for call in [list(), Call::get("/rpc/meta").bearer(key.secret.expose()), Call::delete(format!("{KEYS}/x")).bearer(key.secret.expose())]
+    {
+        let refusal = app.send(call).await;
+        assert_eq!((refused(&refusal), refusal.header("retry-after")), (429, Some("20")));
+        assert_eq!(refusal.header("ratelimit-policy"), Some("\"requests\";q=3;w=60"));
+        assert!(refusal.json()["message"].as_str().unwrap().starts_with("More than 3 requests in a minute."), "{}", refusal.text());
+    }
+    // Strangers are counted by where they are.
+    let from = [192, 0, 2, 1].into();
+    for status in [401, 401, 401, 429] {
+        assert_eq!(refused(&app.send_from(from, Call::get(KEYS)).await), status);
+    }
+    assert_eq!(refused(&app.send_from([198, 51, 100, 2].into(), Call::get(KEYS)).await), 401);
+    app.clock.advance_ms(20_000);
+    app.send(list()).await.expect(200);
+}
