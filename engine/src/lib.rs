@@ -52,7 +52,7 @@ pub use service::sessions::{IssuedSession, Sessions, SignIn};
 pub use service::setup::{SetUp, Setup};
 pub use service::sweep::Swept;
 pub use service::users::{NewUser, Users};
-pub use service::verify::{Answer, ForwardRequest, Forwarded, Passage, Verifier, VerifyRequest};
+pub use service::verify::{Answer, ForwardRequest, Forwarded, MAX_BATCH, Passage, Verifier, VerifyRequest};
 pub use service::workspaces::Workspaces;
 pub use store::client_settings::ClientSettings;
 pub use store::db::{DatabaseUrl, InvalidDatabaseUrl};

@@ -2,7 +2,7 @@
 //!
 //! | Prefix | What | Refusals |
 //! |---|---|---|
-//! | `/v1/whoami`, `/v1/verify`, `/v1/forward-auth`, `/v1/workspaces/{ws}/forward-auth` | the data plane, answered before the router | problem+json |
+//! | `/v1/whoami`, `/v1/verify`, `/v1/verify:batch`, `/v1/forward-auth`, `/v1/workspaces/{ws}/forward-auth` | the data plane, answered before the router | problem+json |
 //! | `/v1` | our REST API | problem+json |
 //! | `/api/v1`, `/rpc` | the h2oGPTe client | its own JSON |
 //! | `/api` | DocsGPT's settings page | its own JSON |
@@ -44,6 +44,8 @@ use crate::state::AppState;
 
 /// The largest body of a request, in bytes.
 pub(crate) const MAX_BODY: usize = 64 * 1024;
+/// The largest body of a request about many presented keys.
+pub(crate) const MAX_QUESTIONS: usize = 256 * 1024;
 /// The largest body of a request with a whole route map.
 const MAX_MAP: usize = 512 * 1024;
 /// The largest body of a request with an OpenAPI document, which is at most 1 MiB before it is written as JSON or a form.
@@ -54,6 +56,7 @@ pub(crate) fn body_limit(path: &str) -> usize {
     let place = path.strip_prefix("/v1/workspaces/").or_else(|| path.strip_prefix("/w/"));
     match (path, place.and_then(|rest| rest.split_once('/')).map(|(_, act)| act)) {
         ("/_app/preview_import", _) | (_, Some("routes:import" | "routes/import")) => MAX_DOCUMENT,
+        ("/v1/verify:batch", _) => MAX_QUESTIONS,
         ("/_app/save_import", _) | (_, Some("routes")) => MAX_MAP,
         _ => MAX_BODY,
     }
@@ -178,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn only_route_maps_and_the_documents_they_come_from_may_be_large() {
+    fn only_batches_route_maps_and_the_documents_they_come_from_may_be_large() {
         for (path, limit) in [
             ("/v1/workspaces/acme/keys", MAX_BODY),
             ("/v1/workspaces/acme/routes", MAX_MAP),
@@ -189,6 +192,7 @@ mod tests {
             ("/_app/save_import", MAX_MAP),
             ("/_app/save_rule", MAX_BODY),
             ("/v1/verify", MAX_BODY),
+            ("/v1/verify:batch", MAX_QUESTIONS),
         ] {
             assert_eq!(body_limit(path), limit, "{path}");
         }

@@ -40,3 +40,4 @@ mod traps;
 mod usage;
 mod users;
 mod verification;
+mod verify_batch;
