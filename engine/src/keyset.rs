@@ -5,6 +5,7 @@
 //! a writer can hold. What is not here: deciding (the domain does) and reading the database (`changes` does).
 
 mod meter;
+mod progress;
 mod tally;
 
 use std::collections::HashSet;
@@ -23,6 +24,7 @@ use crate::mac::MacBytes;
 use crate::store::limits::{SpentRow, member};
 pub(crate) use meter::Meter;
 use meter::Meters;
+pub(crate) use progress::Progress;
 pub use tally::Client;
 pub(crate) use tally::{Counts, Seen, Usage};
 
@@ -168,6 +170,8 @@ pub(crate) struct Keyset {
     moves: Mutex<Vec<Move>>,
     loaded: AtomicBool,
     stale: AtomicBool,
+    /// For whoever watches.
+    pub(crate) progress: Progress,
 }
 
 impl Keyset {
@@ -187,6 +191,7 @@ impl Keyset {
             moves: Mutex::default(),
             loaded: AtomicBool::new(false),
             stale: AtomicBool::new(false),
+            progress: Progress::new(),
         }
     }
 
@@ -196,10 +201,14 @@ impl Keyset {
     }
 
     pub(crate) fn set_loaded(&self) {
+        self.progress.looked();
         self.loaded.store(true, Ordering::Release);
     }
 
     pub(crate) fn set_stale(&self, stale: bool) {
+        if !stale {
+            self.progress.looked();
+        }
         self.stale.store(stale, Ordering::Release);
     }
 
@@ -471,7 +480,7 @@ impl Keyset {
             entry.usage.ask(scope, now);
         }
         if entry.ends_at != NEVER {
-            entry.usage.see(client, now);
+            self.progress.drop_sightings(entry.usage.see(client, now));
         }
         self.enqueue(&entry.record.id, &entry.usage);
     }
@@ -492,6 +501,7 @@ impl Keyset {
 
     fn enqueue(&self, id: &KeyId, usage: &Arc<Usage>) {
         if usage.wants_flush() {
+            self.progress.wait_more(1);
             // The receiving end lives as long as this struct: sending cannot fail.
             drop(self.queue.send((id.clone(), Arc::clone(usage))));
         }
@@ -500,14 +510,14 @@ impl Keyset {
     /// Takes the counts of up to `most` secrets out for a flush.
     pub(crate) fn take_counts(&self, most: usize) -> Vec<Flushed> {
         let queued = self.queued.lock().unwrap_or_else(PoisonError::into_inner);
-        let waiting = queued.try_iter().take(most);
+        let waiting = queued.try_iter().take(most).inspect(|_| self.progress.wait_less(1));
         waiting.filter_map(|(id, usage)| usage.take().map(|counts| Flushed { id, counts, usage })).collect()
     }
 
     /// Puts counts back whose flush failed.
     pub(crate) fn give_back(&self, counts: Vec<Flushed>) {
         for Flushed { id, counts, usage } in counts {
-            usage.give_back(counts);
+            self.progress.drop_sightings(usage.give_back(counts));
             self.enqueue(&id, &usage);
         }
     }

@@ -38,6 +38,7 @@ pub use service::account::{Account, NewPassword};
 pub use service::audit::Audit;
 pub use service::audit_log::Export;
 pub use service::demo::{Demo, DemoKey};
+pub use service::figures::Figures;
 pub use service::invitations::{Invitations, IssuedInvitation, Joining};
 pub use service::keys::Keys;
 pub use service::left_keys::LeftKeyQueue;

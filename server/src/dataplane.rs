@@ -5,7 +5,7 @@
 //! else is handed on untouched.
 
 use std::net::IpAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hyper::{HeaderMap, Method, Request, Response};
@@ -15,6 +15,7 @@ use keyfold_engine::{Answer, Client, Error, VerifyRequest};
 use tokio::time::timeout;
 
 use crate::auth::{bearer, client_ip, user_agent};
+use crate::metrics::Endpoint;
 use crate::problem;
 use crate::router::{AnswerBody, MAX_BODY, MAX_QUESTIONS};
 use crate::state::AppState;
@@ -25,7 +26,7 @@ mod reply;
 mod written;
 
 pub(crate) use bodies::address;
-use bodies::{BatchBody, VerdictBody, VerdictsBody, VerifyBody};
+use bodies::{Asked, BatchBody, VerdictBody, VerdictsBody, VerifyBody};
 use forward_auth::Place;
 pub(crate) use forward_auth::{IDENTITY, UNAVAILABLE};
 use forward_auth::{check_any_request, check_request};
@@ -37,30 +38,13 @@ type Decided = (Answer, Option<&'static str>);
 /// How long a body may take to arrive.
 const BODY_TIME: Duration = Duration::from_secs(15);
 
-/// What can be asked here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Asking {
-    Whoami,
-    Verify,
-    VerifyBatch,
-}
-
-impl Asking {
-    fn of(path: &str) -> Option<Self> {
-        match path {
-            "/v1/whoami" => Some(Self::Whoami),
-            "/v1/verify" => Some(Self::Verify),
-            "/v1/verify:batch" => Some(Self::VerifyBatch),
-            _ => None,
-        }
-    }
-
-    /// The methods that it has.
-    const fn allowed(self) -> &'static str {
-        match self {
-            Self::Whoami => "GET, HEAD",
-            Self::Verify | Self::VerifyBatch => "POST",
-        }
+/// What is asked at that path, if it is one of the data plane's but forward-auth's.
+fn endpoint(path: &str) -> Option<Endpoint> {
+    match path {
+        "/v1/whoami" => Some(Endpoint::Whoami),
+        "/v1/verify" => Some(Endpoint::Verify),
+        "/v1/verify:batch" => Some(Endpoint::VerifyBatch),
+        _ => None,
     }
 }
 
@@ -72,35 +56,41 @@ where
     B: hyper::body::Body<Data = Bytes>,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let Some(asking) = Asking::of(request.uri().path()) else {
+    let Some(endpoint) = endpoint(request.uri().path()) else {
         let Some(place) = Place::of(request.uri().path()) else { return Err(request) };
+        let started = Instant::now();
         // The body is the application's, and stays unread.
         let about = (request.method(), request.uri(), request.headers());
-        return Ok(if place.names_workspace() {
+        let response = if place.names_workspace() {
             check_request(state, Reply::new(), peer, &place, about).await
         } else {
             check_any_request(state, Reply::new(), peer, &place, about).await
-        });
+        };
+        state.metrics.answered(Endpoint::ForwardAuth, response.status(), started.elapsed());
+        return Ok(response);
     };
+    let started = Instant::now();
     let reply = Reply::new();
-    let method = request.method();
-    Ok(match asking {
-        Asking::Whoami if matches!(*method, Method::GET | Method::HEAD) => {
+    let allowed = if endpoint == Endpoint::Whoami { "GET, HEAD" } else { "POST" };
+    let response = match (endpoint, request.method()) {
+        (Endpoint::Whoami, &Method::GET | &Method::HEAD) => {
             let headers = request.headers();
             whoami(state, reply, &client(state, peer, headers), headers).await
         }
-        Asking::Verify if *method == Method::POST => {
+        (Endpoint::Verify, &Method::POST) => {
             let (parts, body) = request.into_parts();
             verify(state, reply, &client(state, peer, &parts.headers), &parts.headers, body).await
         }
-        Asking::VerifyBatch if *method == Method::POST => {
+        (Endpoint::VerifyBatch, &Method::POST) => {
             let (parts, body) = request.into_parts();
             // Boxed, so that the single question does not carry its weight.
             Box::pin(verify_batch(state, reply, &client(state, peer, &parts.headers), &parts.headers, body)).await
         }
-        _ if *method == Method::OPTIONS => reply.options(asking.allowed()),
-        _ => reply.method_not_allowed(asking.allowed()),
-    })
+        (_, &Method::OPTIONS) => reply.options(allowed),
+        _ => reply.method_not_allowed(allowed),
+    };
+    state.metrics.answered(endpoint, response.status(), started.elapsed());
+    Ok(response)
 }
 
 /// Who sends this request.
@@ -125,11 +115,12 @@ fn client<'a>(state: &AppState, peer: Option<IpAddr>, headers: &'a HeaderMap) ->
 )]
 pub(crate) async fn whoami(state: &AppState, reply: Reply, client: &Client<'_>, headers: &HeaderMap) -> Response<AnswerBody> {
     let Some(secret) = presented(headers) else { return reply.problem(&nothing_presented()) };
-    match state.engine.verifier.whoami_from(secret, client) {
-        Ok(answer) if answer.code == Code::Valid => reply.verdict(&answer, None),
-        Ok(answer) => reply.refused_key(&answer),
-        Err(error) => reply.error(&error).await,
-    }
+    let answer = match state.engine.verifier.whoami_from(secret, client) {
+        Ok(answer) => answer,
+        Err(error) => return reply.error(&error).await,
+    };
+    state.metrics.verdict(answer.code);
+    if answer.code == Code::Valid { reply.verdict(&answer, None) } else { reply.refused_key(&answer) }
 }
 
 /// Ask whether a presented key may do a thing.
@@ -213,22 +204,22 @@ fn nothing_presented() -> Problem {
 fn decide(state: &AppState, caller: &str, asker: &Client<'_>, body: &[u8]) -> Result<Decided, Error> {
     let asked = bodies::read(body)?;
     let answer = state.engine.verifier.verify(caller, &asked.request(asker))?;
-    let lack = asked.lack(&answer);
-    Ok((answer, lack))
+    Ok(decided(state, &asked, answer))
 }
 
 fn decide_all(state: &AppState, caller: &str, asker: &Client<'_>, body: &[u8]) -> Result<Vec<Decided>, Error> {
     let asked = bodies::read_batch(body)?;
     let requests: Vec<VerifyRequest<'_>> = asked.iter().map(|asked| asked.request(asker)).collect();
     let answers = state.engine.verifier.verify_batch(caller, asker, &requests)?;
-    Ok(answers
-        .into_iter()
-        .zip(&asked)
-        .map(|(answer, asked)| {
-            let lack = asked.lack(&answer);
-            (answer, lack)
-        })
-        .collect())
+    Ok(answers.into_iter().zip(&asked).map(|(answer, asked)| decided(state, asked, answer)).collect())
+}
+
+fn decided(state: &AppState, asked: &Asked<'_>, answer: Answer) -> Decided {
+    if !asked.is_for_people() {
+        state.metrics.verdict(answer.code);
+    }
+    let lack = asked.lack(&answer);
+    (answer, lack)
 }
 
 async fn read<B>(headers: &HeaderMap, body: B, most: usize) -> Result<Bytes, Problem>

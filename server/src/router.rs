@@ -8,9 +8,12 @@
 //! | `/api` | DocsGPT's settings page | its own JSON |
 //! | `/_app` | server functions of the pages | problem+json, or a page for a plain form |
 //! | `/healthz`, `/readyz` | for load balancers and service managers | plain JSON |
+//! | `/metrics` | figures, where the configuration wants them | |
 //! | `/pkg` and the names in `public/` | files of the console, in the binary | pages |
 //! | `/docs/api` | our REST API as a page to read | pages |
 //! | everything else | pages | pages |
+//!
+//! The data plane's own listener has the first row, probes and figures, and nothing else.
 
 mod answer;
 mod headers;
@@ -32,6 +35,7 @@ use leptos_axum::LeptosRoutes as _;
 
 pub(crate) use answer::AnswerBody;
 pub(crate) use headers::{NO_SNIFF, NO_STORE, harden};
+pub(crate) use service::verify_service;
 pub use service::{AppService, app_service};
 
 use crate::auth::{identify, same_origin_only};
@@ -122,6 +126,7 @@ fn router(state: AppState) -> Router {
         .layer(from_fn_with_state(state.clone(), identify))
         .layer(from_fn_with_state(state.clone(), layers::forget_on_sign_out));
     let for_anybody = files().route("/healthz", get(health::alive)).route("/readyz", get(health::ready));
+    let for_anybody = if state.config.public_metrics { for_anybody.route("/metrics", get(health::figures)) } else { for_anybody };
     let for_anybody = for_anybody
         .route(pages::API_REFERENCE, get(pages::api_reference))
         .route(pages::API_REFERENCE_STYLE, get(pages::api_reference_style));
@@ -130,6 +135,22 @@ fn router(state: AppState) -> Router {
         .merge(for_somebody)
         .layer(from_fn(layers::take_in))
         .layer(from_fn_with_state(state.clone(), same_origin_only))
+        .layer(from_fn_with_state(state.clone(), layers::accompany))
+        .with_state(state)
+}
+
+/// What the data plane's own listener answers besides verdicts.
+fn probes(state: AppState) -> Router {
+    Router::new()
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .route("/metrics", get(health::figures))
+        .method_not_allowed_fallback(async |request: Request| {
+            let message = format!("{} is not possible here.", request.method());
+            refuse(Area::Api, &Problem::new(ProblemCode::MethodNotAllowed, message))
+        })
+        .fallback(async || refuse(Area::Api, &Problem::not_found()))
+        .layer(from_fn(layers::take_in))
         .layer(from_fn_with_state(state.clone(), layers::accompany))
         .with_state(state)
 }

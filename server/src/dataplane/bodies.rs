@@ -112,6 +112,11 @@ impl<'a> Asked<'a> {
         }
     }
 
+    /// Is only an explanation wanted, of which nothing is counted?
+    pub(super) const fn is_for_people(&self) -> bool {
+        self.body.explain
+    }
+
     /// What was missing in it.
     pub(super) fn lack(&self, answer: &Answer) -> Option<&'static str> {
         (answer.code == Code::IpDenied && self.client_ip.is_none()).then_some(NO_ADDRESS)

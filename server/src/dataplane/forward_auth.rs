@@ -79,7 +79,7 @@ pub(crate) async fn check_request(
                 let problem = reply.logged(&error).await;
                 refused(Refusal::of(&problem), None)
             }
-            Ok(forwarded) => match decided(&forwarded) {
+            Ok(forwarded) => match counted(state, &forwarded) {
                 Ok(identity) => return reply.passed(identity),
                 Err(refusal) => refused(refusal, forwarded.routes.as_deref().map(|routes| &routes.map)),
             },
@@ -134,6 +134,14 @@ fn read<'r>(
         target: asked.target,
         client: Client { ip: client_ip(trusted, peer, headers), user_agent: user_agent(headers) },
     })
+}
+
+/// The same as [`decided`], with the verdict counted.
+fn counted(state: &AppState, forwarded: &Forwarded) -> Result<HeaderMap, Refusal> {
+    if let Passage::Judged { answer, .. } = &forwarded.passage {
+        state.metrics.verdict(answer.code);
+    }
+    decided(forwarded)
 }
 
 /// The identity headers of a yes, or why not.
