@@ -6,6 +6,7 @@
 
 mod meter;
 mod progress;
+mod shared;
 mod tally;
 
 use std::collections::HashSet;
@@ -25,6 +26,7 @@ use crate::store::limits::{SpentRow, member};
 pub(crate) use meter::Meter;
 use meter::Meters;
 pub(crate) use progress::Progress;
+use shared::Shared;
 pub use tally::Client;
 pub(crate) use tally::{Counts, Seen, Usage};
 
@@ -170,6 +172,8 @@ pub(crate) struct Keyset {
     moves: Mutex<Vec<Move>>,
     loaded: AtomicBool,
     stale: AtomicBool,
+    /// What many records have in common.
+    shared: Shared,
     /// For whoever watches.
     pub(crate) progress: Progress,
 }
@@ -191,6 +195,7 @@ impl Keyset {
             moves: Mutex::default(),
             loaded: AtomicBool::new(false),
             stale: AtomicBool::new(false),
+            shared: Shared::default(),
             progress: Progress::new(),
         }
     }
@@ -284,12 +289,13 @@ impl Keyset {
     /// needed where [`Self::lacks_meter`] or [`Self::lacks_member`] says so.
     pub(crate) fn put(
         &self,
-        record: Key,
+        mut record: Key,
         current: MacBytes,
         older: &[(MacBytes, Timestamp)],
         last_used_at: Option<Timestamp>,
         stored: &Stored,
     ) {
+        self.shared.share(&mut record);
         let (by_id, by_mac) = (self.by_id.pin(), self.by_mac.pin());
         let known = by_id.get(&record.id).cloned();
         let meters = self.meters(&record, known.as_ref(), stored);
@@ -402,8 +408,9 @@ impl Keyset {
         }
     }
 
-    /// Forgets the secrets that have ended. Not to be called while the memory is changed otherwise.
+    /// Forgets the secrets that have ended, and what no record has any more. Not to be called while the memory is changed otherwise.
     pub(crate) fn drop_ended(&self, now: Timestamp) {
+        self.shared.tidy();
         let (by_id, by_mac) = (self.by_id.pin(), self.by_mac.pin());
         self.rotating.lock().unwrap_or_else(PoisonError::into_inner).retain(|id| {
             let Some(known) = by_id.get(id) else { return false };

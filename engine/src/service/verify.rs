@@ -9,9 +9,10 @@ use keyfold_domain::ids::WorkspaceId;
 use keyfold_domain::limits::{Cost, Limit, Limits, Standing, Whose};
 use keyfold_domain::policy::{ActingKey, Action, Actor, Decision, Principal, RequestInfo, key_can, scope_for};
 use keyfold_domain::problem::{Problem, ProblemCode};
-use keyfold_domain::scope::KeyKind;
+use keyfold_domain::scope::{KeyKind, ScopeSet};
 use keyfold_domain::time::Timestamp;
 use keyfold_domain::token;
+use keyfold_domain::user::UserRef;
 use keyfold_domain::verdict::{Check, Code, Key, Moment, Question, ResourceRef, judge};
 use keyfold_domain::workspace::Role;
 
@@ -190,9 +191,9 @@ impl Verifier {
         let acting = ActingKey {
             id: record.id.clone(),
             workspace_id: record.workspace_id.clone(),
-            owner: record.owner.clone(),
+            owner: UserRef::clone(&record.owner),
             role,
-            scopes: record.effective.clone(),
+            scopes: ScopeSet::clone(&record.effective),
             expires_at: record.expires_at,
             resources: record.resources.clone(),
             ip_allow: record.ip_allow.clone(),
