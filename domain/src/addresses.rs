@@ -178,7 +178,59 @@ mod tests {
         assert_eq!(read_ranges(&many.join(",")).unwrap_err().field.as_deref(), Some("ip_allow"));
     }
 
+    /// An address as the number that it is, IPv4 within IPv6.
+    fn bits(ip: IpAddr) -> u128 {
+        match ip {
+            IpAddr::V4(ip) => ip.to_ipv6_mapped().to_bits(),
+            IpAddr::V6(ip) => ip.to_bits(),
+        }
+    }
+
     proptest! {
+        #[test]
+        fn a_range_holds_the_addresses_whose_first_bits_are_its_own(base: u128, other: u128, prefix in 0u32..=128, near in 0u32..=128, old: bool) {
+            // Of IPv4 the upper 96 bits are given.
+            let mapped = |bits: u128| (bits & 0xffff_ffff) | 0xffff_0000_0000;
+            let (base, other) = if old { (mapped(base), mapped(other)) } else { (base, other) };
+            let prefix = if old { 96 + prefix % 33 } else { prefix };
+            let mask = u128::MAX.checked_shl(128 - prefix).unwrap_or(0);
+            let network = std::net::Ipv6Addr::from_bits(base & mask);
+            // Many of the addresses share their first bits with the range.
+            let low = u128::MAX.checked_shr(near).unwrap_or(0);
+            let asked = (base & !low) | (other & low);
+            let (network_text, length) = match network.to_ipv4_mapped().filter(|_| prefix >= 96) {
+                Some(ip) if old => (ip.to_string(), prefix - 96),
+                _ => (network.to_string(), prefix),
+            };
+            let range: AddressRange = format!("{network_text}/{length}").parse().unwrap();
+            let asked = IpAddr::from(std::net::Ipv6Addr::from_bits(asked));
+            // What is IPv4 in truth is never in a range of IPv6 that is wider than all of IPv4, and the other way round.
+            let same_family = asked.to_canonical().is_ipv4() == range.net().addr().is_ipv4();
+            let expected = same_family && bits(asked) & mask == base & mask;
+            prop_assert_eq!(range.net().contains(&asked.to_canonical()), expected, "{} in {}", asked, range);
+        }
+
+        #[test]
+        fn a_list_is_read_as_its_entries_are(words in proptest::collection::vec("(10\\.0\\.0\\.[0-9]{1,2}(/[0-9]{1,2})?|::[0-9a-f]{1,2}|x)", 0..6), between in "[,; \n]{1,3}") {
+            let one_by_one: Vec<_> = words.iter().map(|word| word.parse::<AddressRange>()).collect();
+            match read_ranges(&words.join(&between)) {
+                Ok(ranges) => {
+                    let mut once: Vec<AddressRange> = Vec::new();
+                    for range in one_by_one {
+                        let range = range.unwrap();
+                        if !once.contains(&range) {
+                            once.push(range);
+                        }
+                    }
+                    prop_assert_eq!(ranges, once);
+                }
+                Err(problem) => {
+                    let first = one_by_one.iter().position(Result::is_err).unwrap();
+                    prop_assert_eq!(problem.field, Some(format!("ip_allow[{first}]")));
+                }
+            }
+        }
+
         #[test]
         fn no_text_makes_the_reader_stumble_and_what_it_shows_it_reads(text in "[0-9a-f:./ %]{0,45}") {
             if let Ok(range) = text.parse::<AddressRange>() {

@@ -267,8 +267,8 @@ mod tests {
             resources.sort();
         }
         Key {
-            effective: scopes.effective(&ScopeCatalogue::default()),
-            scopes,
+            effective: scopes.effective(&ScopeCatalogue::default()).into(),
+            scopes: scopes.into(),
             resources,
             created_at: Timestamp::from_millis(0),
             expires_at: None,

@@ -251,7 +251,49 @@ mod tests {
         }
     }
 
+    /// The same question in the plainest words: no library, no shortcut.
+    fn plainly(prefix: &str, text: &str) -> Option<&'static str> {
+        let alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+        let [first, marker, tail] = text.split('_').collect::<Vec<_>>().try_into().ok()?;
+        let marker = ["sec", "pub", "adm"].into_iter().find(|known| *known == marker)?;
+        if first != prefix || tail.len() != 49 || !tail.chars().all(|digit| alphabet.contains(digit)) {
+            return None;
+        }
+        let (covered, check) = text.split_at(text.len() - 6);
+        let mut crc = u32::MAX;
+        for byte in covered.bytes() {
+            crc ^= u32::from(byte);
+            for _ in 0..8 {
+                crc = if crc & 1 == 1 { (crc >> 1) ^ 0xedb8_8320 } else { crc >> 1 };
+            }
+        }
+        let value = check.chars().fold(0u64, |sum, digit| sum * 62 + u64::try_from(alphabet.find(digit).unwrap()).unwrap());
+        (value == u64::from(!crc)).then_some(marker)
+    }
+
     proptest! {
+        #[test]
+        fn the_parser_agrees_with_a_plain_reading(
+            seed: u64,
+            kind in 0usize..3,
+            edits in proptest::collection::vec((0usize..60, "[0-9A-Za-z_ é]", 0u8..4), 0..3),
+        ) {
+            let prefix = Prefix::default();
+            let kind = [KeyKind::Secret, KeyKind::Publishable, KeyKind::Management][kind];
+            let mut text: Vec<char> = generate(&prefix, kind, &mut StdRng::seed_from_u64(seed)).expose().chars().collect();
+            for (at, sign, how) in edits {
+                let (at, sign) = (at % text.len().max(1), sign.chars().next().unwrap());
+                match how {
+                    0 => text[at] = sign,
+                    1 => text.insert(at, sign),
+                    2 => drop(text.remove(at)),
+                    _ => text.swap(at, 0),
+                }
+            }
+            let text: String = text.into_iter().collect();
+            prop_assert_eq!(parse(&prefix, &text).ok().map(KeyKind::marker), plainly("kf", &text));
+        }
+
         #[test]
         fn no_text_makes_the_parser_stumble(text in "\\PC{0,140}") {
             let _ = parse(&Prefix::default(), &text);

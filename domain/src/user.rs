@@ -12,7 +12,7 @@ use crate::time::Timestamp;
 const MAX_EMAIL: usize = 254;
 
 /// A person as shown beside a thing of theirs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct UserRef {
     /// The person.
     pub id: UserId,

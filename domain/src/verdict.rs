@@ -5,6 +5,7 @@ mod explain;
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -175,7 +176,7 @@ impl fmt::Display for ResourceRef {
     }
 }
 
-/// All that decides about a key, and what a verified caller is told of it.
+/// All that decides about a key, and what a verified caller is told of it. What many keys have in common can be shared.
 #[derive(Debug, Clone)]
 pub struct Key {
     /// The key.
@@ -183,9 +184,9 @@ pub struct Key {
     /// Where it belongs.
     pub workspace_id: WorkspaceId,
     /// The workspace's short name.
-    pub workspace: String,
+    pub workspace: Arc<str>,
     /// Whose it is.
-    pub owner: UserRef,
+    pub owner: Arc<UserRef>,
     /// What the owner is in the workspace; `None` once they left it.
     pub owner_role: Option<Role>,
     /// May the owner sign in?
@@ -195,9 +196,9 @@ pub struct Key {
     /// Its sort.
     pub kind: KeyKind,
     /// The scopes it was given.
-    pub scopes: ScopeSet,
+    pub scopes: Arc<ScopeSet>,
     /// Those and what they imply; see `ScopeSet::effective`.
-    pub effective: ScopeSet,
+    pub effective: Arc<ScopeSet>,
     /// What it is tied to, sorted; `None` for everything. Resources that were deleted are not in it, so that a key none of
     /// whose resources is left is tied to nothing.
     pub resources: Option<Vec<ResourceRef>>,
@@ -345,13 +346,13 @@ pub(crate) mod tests {
             id: "key_0123456789012345678901".parse().unwrap(),
             workspace_id: "wsp_0123456789012345678901".parse().unwrap(),
             workspace: "acme".into(),
-            owner: UserRef { id: "usr_0123456789012345678901".parse().unwrap(), username: "ada".into(), display_name: "Ada".into() },
+            owner: UserRef { id: "usr_0123456789012345678901".parse().unwrap(), username: "ada".into(), display_name: "Ada".into() }.into(),
             owner_role: Some(Role::Member),
             owner_active: true,
             name: "CI".into(),
             kind: KeyKind::Secret,
-            effective: scopes.effective(&ScopeCatalogue::default()),
-            scopes,
+            effective: scopes.effective(&ScopeCatalogue::default()).into(),
+            scopes: scopes.into(),
             resources: None,
             ip_allow: vec![],
             limits: None,
@@ -380,7 +381,7 @@ pub(crate) mod tests {
         let question = Question { scope: Some("chat"), resource: Some(&contracts), client_ip: "192.0.2.1".parse().ok() };
         let mut key = key();
         let mut now = moment();
-        key.effective.insert("chat".parse().unwrap());
+        Arc::make_mut(&mut key.effective).insert("chat".parse().unwrap());
         assert_eq!(judge(&key, &question, &now), Code::Valid);
         now.allowance = Allowance::QuotaExceeded;
         assert_eq!(judge(&key, &question, &now), Code::QuotaExceeded);
@@ -388,7 +389,7 @@ pub(crate) mod tests {
         assert_eq!(judge(&key, &question, &now), Code::RateLimited);
         key.resources = Some(vec!["collection:other".parse().unwrap()]);
         assert_eq!(judge(&key, &question, &now), Code::WrongResource);
-        key.effective.remove("chat");
+        Arc::make_mut(&mut key.effective).remove("chat");
         assert_eq!(judge(&key, &question, &now), Code::MissingScope);
         key.ip_allow = vec!["10.0.0.0/8".parse().unwrap()];
         assert_eq!(judge(&key, &question, &now), Code::IpDenied);
@@ -478,7 +479,7 @@ pub(crate) mod tests {
         fn fewer_scopes_never_allow_more(keep in any::<bool>(), scope in prop::sample::select(vec!["project", "inference", "chat"])) {
             let wide = key();
             let mut narrow = key();
-            narrow.effective = if keep { ["inference".parse().unwrap()].into_iter().collect() } else { ScopeSet::default() };
+            narrow.effective = Arc::new(if keep { ["inference".parse().unwrap()].into_iter().collect() } else { ScopeSet::default() });
             if judge(&narrow, &ask(scope), &moment()) == Code::Valid {
                 prop_assert_eq!(judge(&wide, &ask(scope), &moment()), Code::Valid);
             }

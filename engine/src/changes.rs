@@ -42,6 +42,11 @@ impl Follower {
         Self { applying: Mutex::new(()), applied: AtomicI64::new(-1) }
     }
 
+    /// The number of the last change that is in force in this process; -1 before everything is loaded.
+    pub(crate) fn applied(&self) -> i64 {
+        self.applied.load(Ordering::Acquire)
+    }
+
     /// Returns once change number `seq` is in force in this process.
     pub(crate) async fn reach(&self, db: &Db, keyset: &Keyset, seq: i64) -> Result<(), Error> {
         if self.applied.load(Ordering::Acquire) >= seq { Ok(()) } else { self.catch_up(db, keyset).await }

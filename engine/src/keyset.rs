@@ -5,6 +5,8 @@
 //! a writer can hold. What is not here: deciding (the domain does) and reading the database (`changes` does).
 
 mod meter;
+mod progress;
+mod shared;
 mod tally;
 
 use std::collections::HashSet;
@@ -23,6 +25,8 @@ use crate::mac::MacBytes;
 use crate::store::limits::{SpentRow, member};
 pub(crate) use meter::Meter;
 use meter::Meters;
+pub(crate) use progress::Progress;
+use shared::Shared;
 pub use tally::Client;
 pub(crate) use tally::{Counts, Seen, Usage};
 
@@ -168,6 +172,10 @@ pub(crate) struct Keyset {
     moves: Mutex<Vec<Move>>,
     loaded: AtomicBool,
     stale: AtomicBool,
+    /// What many records have in common.
+    shared: Shared,
+    /// For whoever watches.
+    pub(crate) progress: Progress,
 }
 
 impl Keyset {
@@ -187,6 +195,8 @@ impl Keyset {
             moves: Mutex::default(),
             loaded: AtomicBool::new(false),
             stale: AtomicBool::new(false),
+            shared: Shared::default(),
+            progress: Progress::new(),
         }
     }
 
@@ -196,10 +206,14 @@ impl Keyset {
     }
 
     pub(crate) fn set_loaded(&self) {
+        self.progress.looked();
         self.loaded.store(true, Ordering::Release);
     }
 
     pub(crate) fn set_stale(&self, stale: bool) {
+        if !stale {
+            self.progress.looked();
+        }
         self.stale.store(stale, Ordering::Release);
     }
 
@@ -275,12 +289,13 @@ impl Keyset {
     /// needed where [`Self::lacks_meter`] or [`Self::lacks_member`] says so.
     pub(crate) fn put(
         &self,
-        record: Key,
+        mut record: Key,
         current: MacBytes,
         older: &[(MacBytes, Timestamp)],
         last_used_at: Option<Timestamp>,
         stored: &Stored,
     ) {
+        self.shared.share(&mut record);
         let (by_id, by_mac) = (self.by_id.pin(), self.by_mac.pin());
         let known = by_id.get(&record.id).cloned();
         let meters = self.meters(&record, known.as_ref(), stored);
@@ -393,8 +408,9 @@ impl Keyset {
         }
     }
 
-    /// Forgets the secrets that have ended. Not to be called while the memory is changed otherwise.
+    /// Forgets the secrets that have ended, and what no record has any more. Not to be called while the memory is changed otherwise.
     pub(crate) fn drop_ended(&self, now: Timestamp) {
+        self.shared.tidy();
         let (by_id, by_mac) = (self.by_id.pin(), self.by_mac.pin());
         self.rotating.lock().unwrap_or_else(PoisonError::into_inner).retain(|id| {
             let Some(known) = by_id.get(id) else { return false };
@@ -471,7 +487,7 @@ impl Keyset {
             entry.usage.ask(scope, now);
         }
         if entry.ends_at != NEVER {
-            entry.usage.see(client, now);
+            self.progress.drop_sightings(entry.usage.see(client, now));
         }
         self.enqueue(&entry.record.id, &entry.usage);
     }
@@ -492,6 +508,7 @@ impl Keyset {
 
     fn enqueue(&self, id: &KeyId, usage: &Arc<Usage>) {
         if usage.wants_flush() {
+            self.progress.wait_more(1);
             // The receiving end lives as long as this struct: sending cannot fail.
             drop(self.queue.send((id.clone(), Arc::clone(usage))));
         }
@@ -500,14 +517,14 @@ impl Keyset {
     /// Takes the counts of up to `most` secrets out for a flush.
     pub(crate) fn take_counts(&self, most: usize) -> Vec<Flushed> {
         let queued = self.queued.lock().unwrap_or_else(PoisonError::into_inner);
-        let waiting = queued.try_iter().take(most);
+        let waiting = queued.try_iter().take(most).inspect(|_| self.progress.wait_less(1));
         waiting.filter_map(|(id, usage)| usage.take().map(|counts| Flushed { id, counts, usage })).collect()
     }
 
     /// Puts counts back whose flush failed.
     pub(crate) fn give_back(&self, counts: Vec<Flushed>) {
         for Flushed { id, counts, usage } in counts {
-            usage.give_back(counts);
+            self.progress.drop_sightings(usage.give_back(counts));
             self.enqueue(&id, &usage);
         }
     }

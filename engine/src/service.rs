@@ -6,6 +6,7 @@ pub(crate) mod audit_chain;
 pub(crate) mod audit_log;
 pub(crate) mod demo;
 mod explain;
+pub(crate) mod figures;
 mod idempotency;
 pub(crate) mod invitations;
 mod key_limits;

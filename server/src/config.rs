@@ -5,6 +5,7 @@ mod public_url;
 mod reference;
 mod settings;
 mod sources;
+mod verify_addr;
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -21,6 +22,7 @@ pub(crate) use reference::reference;
 pub use settings::Flags;
 pub use sources::{ConfigError, Source};
 pub(crate) use sources::{Effective, notify_socket};
+pub(crate) use verify_addr::VerifyAddr;
 
 use settings::PEPPER;
 use sources::Values;
@@ -80,6 +82,10 @@ enum PepperSource {
 pub struct Config {
     /// Where to listen.
     pub addr: SocketAddr,
+    /// Where the data plane listens by itself, besides.
+    pub(crate) verify_addr: Option<VerifyAddr>,
+    /// Tell figures on `addr` as well.
+    pub(crate) public_metrics: bool,
     /// The folder for everything that is kept.
     pub data_dir: PathBuf,
     /// Where the data is.
@@ -133,6 +139,13 @@ impl Config {
         };
         let config = Self {
             addr,
+            verify_addr: match values.given("verify_addr") {
+                Some(_) => {
+                    Some(values.parse("verify_addr", "an address and port, like 127.0.0.1:3001, or unix: and the whole path of a file")?)
+                }
+                None => None,
+            },
+            public_metrics: values.parse("public_metrics", "true or false")?,
             database_url,
             public_url,
             pepper: pepper_source(values, &data_dir)?,

@@ -1,23 +1,23 @@
-//! The fast lane: `GET /v1/whoami`, `POST /v1/verify` and forward-auth, answered before the router from the key set in
+//! The fast lane: `GET /v1/whoami`, `POST /v1/verify`, `POST /v1/verify:batch` and forward-auth, answered before the router from the key set in
 //! memory.
 //!
 //! Nothing here touches the database, opens a tracing span or waits for anything but the request's own body. Everything
 //! else is handed on untouched.
 
 use std::net::IpAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hyper::{HeaderMap, Method, Request, Response};
-use keyfold_domain::limits::Cost;
 use keyfold_domain::problem::{Problem, ProblemCode};
-use keyfold_domain::verdict::{Code, ResourceRef};
+use keyfold_domain::verdict::Code;
 use keyfold_engine::{Answer, Client, Error, VerifyRequest};
 use tokio::time::timeout;
 
 use crate::auth::{bearer, client_ip, user_agent};
+use crate::metrics::Endpoint;
 use crate::problem;
-use crate::router::AnswerBody;
+use crate::router::{AnswerBody, MAX_BODY, MAX_QUESTIONS};
 use crate::state::AppState;
 
 mod bodies;
@@ -26,14 +26,27 @@ mod reply;
 mod written;
 
 pub(crate) use bodies::address;
-use bodies::{VerdictBody, VerifyBody};
+use bodies::{Asked, BatchBody, VerdictBody, VerdictsBody, VerifyBody};
 use forward_auth::Place;
 pub(crate) use forward_auth::{IDENTITY, UNAVAILABLE};
 use forward_auth::{check_any_request, check_request};
 use reply::Reply;
 
+/// A verdict, and what was missing in the question.
+type Decided = (Answer, Option<&'static str>);
+
 /// How long a body may take to arrive.
 const BODY_TIME: Duration = Duration::from_secs(15);
+
+/// What is asked at that path, if it is one of the data plane's but forward-auth's.
+fn endpoint(path: &str) -> Option<Endpoint> {
+    match path {
+        "/v1/whoami" => Some(Endpoint::Whoami),
+        "/v1/verify" => Some(Endpoint::Verify),
+        "/v1/verify:batch" => Some(Endpoint::VerifyBatch),
+        _ => None,
+    }
+}
 
 /// Answers a request for a path of the data plane; any other is given back as it came.
 ///
@@ -43,34 +56,41 @@ where
     B: hyper::body::Body<Data = Bytes>,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let (allowed, whoami_asked) = match request.uri().path() {
-        "/v1/whoami" => ("GET, HEAD", true),
-        "/v1/verify" => ("POST", false),
-        path => {
-            let Some(place) = Place::of(path) else { return Err(request) };
-            // The body is the application's, and stays unread.
-            let about = (request.method(), request.uri(), request.headers());
-            return Ok(if place.names_workspace() {
-                check_request(state, Reply::new(), peer, &place, about).await
-            } else {
-                check_any_request(state, Reply::new(), peer, &place, about).await
-            });
-        }
+    let Some(endpoint) = endpoint(request.uri().path()) else {
+        let Some(place) = Place::of(request.uri().path()) else { return Err(request) };
+        let started = Instant::now();
+        // The body is the application's, and stays unread.
+        let about = (request.method(), request.uri(), request.headers());
+        let response = if place.names_workspace() {
+            check_request(state, Reply::new(), peer, &place, about).await
+        } else {
+            check_any_request(state, Reply::new(), peer, &place, about).await
+        };
+        state.metrics.answered(Endpoint::ForwardAuth, response.status(), started.elapsed());
+        return Ok(response);
     };
+    let started = Instant::now();
     let reply = Reply::new();
-    let method = request.method();
-    Ok(match (whoami_asked, method) {
-        (true, &Method::GET | &Method::HEAD) => {
+    let allowed = if endpoint == Endpoint::Whoami { "GET, HEAD" } else { "POST" };
+    let response = match (endpoint, request.method()) {
+        (Endpoint::Whoami, &Method::GET | &Method::HEAD) => {
             let headers = request.headers();
             whoami(state, reply, &client(state, peer, headers), headers).await
         }
-        (false, &Method::POST) => {
+        (Endpoint::Verify, &Method::POST) => {
             let (parts, body) = request.into_parts();
             verify(state, reply, &client(state, peer, &parts.headers), &parts.headers, body).await
         }
+        (Endpoint::VerifyBatch, &Method::POST) => {
+            let (parts, body) = request.into_parts();
+            // Boxed, so that the single question does not carry its weight.
+            Box::pin(verify_batch(state, reply, &client(state, peer, &parts.headers), &parts.headers, body)).await
+        }
         (_, &Method::OPTIONS) => reply.options(allowed),
         _ => reply.method_not_allowed(allowed),
-    })
+    };
+    state.metrics.answered(endpoint, response.status(), started.elapsed());
+    Ok(response)
 }
 
 /// Who sends this request.
@@ -95,11 +115,12 @@ fn client<'a>(state: &AppState, peer: Option<IpAddr>, headers: &'a HeaderMap) ->
 )]
 pub(crate) async fn whoami(state: &AppState, reply: Reply, client: &Client<'_>, headers: &HeaderMap) -> Response<AnswerBody> {
     let Some(secret) = presented(headers) else { return reply.problem(&nothing_presented()) };
-    match state.engine.verifier.whoami_from(secret, client) {
-        Ok(answer) if answer.code == Code::Valid => reply.verdict(&answer, None),
-        Ok(answer) => reply.refused_key(&answer),
-        Err(error) => reply.error(&error).await,
-    }
+    let answer = match state.engine.verifier.whoami_from(secret, client) {
+        Ok(answer) => answer,
+        Err(error) => return reply.error(&error).await,
+    };
+    state.metrics.verdict(answer.code);
+    if answer.code == Code::Valid { reply.verdict(&answer, None) } else { reply.refused_key(&answer) }
 }
 
 /// Ask whether a presented key may do a thing.
@@ -125,12 +146,48 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let Some(caller) = presented(headers) else { return reply.problem(&nothing_presented()) };
-    let body = match read(headers, body).await {
+    let body = match read(headers, body, MAX_BODY).await {
         Ok(body) => body,
         Err(problem) => return reply.problem(&problem),
     };
     match decide(state, caller, asker, &body) {
         Ok((answer, detail)) => reply.verdict(&answer, detail),
+        Err(error) => reply.error(&error).await,
+    }
+}
+
+/// Ask about many presented keys at once.
+///
+/// As `verify_key`, for 1 to 100 questions: each is judged and counted like one of its own, in the order in which they are
+/// given, and the verdicts come in the same order. The caller's key is used once, and each question takes one unit from its
+/// limits. Where one question is no question, none is answered; `field` names it, like `checks[3].scope`.
+#[utoipa::path(
+    post,
+    path = "/v1/verify:batch",
+    operation_id = "verify_keys",
+    tag = "verification",
+    security(("management_key" = [])),
+    request_body = BatchBody,
+    responses((status = 200, description = "The verdicts.", body = VerdictsBody))
+)]
+pub(crate) async fn verify_batch<B>(
+    state: &AppState,
+    reply: Reply,
+    asker: &Client<'_>,
+    headers: &HeaderMap,
+    body: B,
+) -> Response<AnswerBody>
+where
+    B: hyper::body::Body<Data = Bytes>,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let Some(caller) = presented(headers) else { return reply.problem(&nothing_presented()) };
+    let body = match read(headers, body, MAX_QUESTIONS).await {
+        Ok(body) => body,
+        Err(problem) => return reply.problem(&problem),
+    };
+    match decide_all(state, caller, asker, &body) {
+        Ok(answers) => reply.verdicts(&answers),
         Err(error) => reply.error(&error).await,
     }
 }
@@ -144,26 +201,28 @@ fn nothing_presented() -> Problem {
     Problem::new(ProblemCode::Unauthenticated, "Send an API key as `Authorization: Bearer …`, in one header.")
 }
 
-fn decide(state: &AppState, caller: &str, asker: &Client<'_>, body: &[u8]) -> Result<(Answer, Option<&'static str>), Error> {
-    let question = bodies::read(body)?;
-    let resource: Option<ResourceRef> = question.resource.as_deref().map(str::parse).transpose()?;
-    let client_ip = question.client_ip.as_deref().map(bodies::address).transpose()?;
-    let request = VerifyRequest {
-        key: &question.key,
-        scope: question.scope.as_deref(),
-        resource: resource.as_ref(),
-        client_ip,
-        user_agent: question.user_agent.as_deref(),
-        cost: question.cost.map_or(Ok(Cost::default()), Cost::new)?,
-        asker: *asker,
-        explain: question.explain,
-    };
-    let answer = state.engine.verifier.verify(caller, &request)?;
-    let detail = (answer.code == Code::IpDenied && client_ip.is_none()).then_some(bodies::NO_ADDRESS);
-    Ok((answer, detail))
+fn decide(state: &AppState, caller: &str, asker: &Client<'_>, body: &[u8]) -> Result<Decided, Error> {
+    let asked = bodies::read(body)?;
+    let answer = state.engine.verifier.verify(caller, &asked.request(asker))?;
+    Ok(decided(state, &asked, answer))
 }
 
-async fn read<B>(headers: &HeaderMap, body: B) -> Result<Bytes, Problem>
+fn decide_all(state: &AppState, caller: &str, asker: &Client<'_>, body: &[u8]) -> Result<Vec<Decided>, Error> {
+    let asked = bodies::read_batch(body)?;
+    let requests: Vec<VerifyRequest<'_>> = asked.iter().map(|asked| asked.request(asker)).collect();
+    let answers = state.engine.verifier.verify_batch(caller, asker, &requests)?;
+    Ok(answers.into_iter().zip(&asked).map(|(answer, asked)| decided(state, asked, answer)).collect())
+}
+
+fn decided(state: &AppState, asked: &Asked<'_>, answer: Answer) -> Decided {
+    if !asked.is_for_people() {
+        state.metrics.verdict(answer.code);
+    }
+    let lack = asked.lack(&answer);
+    (answer, lack)
+}
+
+async fn read<B>(headers: &HeaderMap, body: B, most: usize) -> Result<Bytes, Problem>
 where
     B: hyper::body::Body<Data = Bytes>,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -172,5 +231,5 @@ where
         return Err(Problem::new(ProblemCode::UnsupportedMediaType, "Send the body as `Content-Type: application/json`."));
     }
     let late = |_| Problem::new(ProblemCode::Invalid, "The body did not arrive in time.");
-    timeout(BODY_TIME, problem::whole_body(body)).await.map_err(late)?
+    timeout(BODY_TIME, problem::whole_body_up_to(body, most)).await.map_err(late)?
 }

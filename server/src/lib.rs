@@ -12,6 +12,7 @@ pub mod cli;
 pub(crate) mod compat;
 pub mod config;
 pub(crate) mod dataplane;
+pub(crate) mod metrics;
 pub(crate) mod pages;
 pub(crate) mod problem;
 pub(crate) mod rate_limits;

@@ -2,15 +2,18 @@
 //!
 //! | Prefix | What | Refusals |
 //! |---|---|---|
-//! | `/v1/whoami`, `/v1/verify`, `/v1/forward-auth`, `/v1/workspaces/{ws}/forward-auth` | the data plane, answered before the router | problem+json |
+//! | `/v1/whoami`, `/v1/verify`, `/v1/verify:batch`, `/v1/forward-auth`, `/v1/workspaces/{ws}/forward-auth` | the data plane, answered before the router | problem+json |
 //! | `/v1` | our REST API | problem+json |
 //! | `/api/v1`, `/rpc` | the h2oGPTe client | its own JSON |
 //! | `/api` | DocsGPT's settings page | its own JSON |
 //! | `/_app` | server functions of the pages | problem+json, or a page for a plain form |
 //! | `/healthz`, `/readyz` | for load balancers and service managers | plain JSON |
+//! | `/metrics` | figures, where the configuration wants them | |
 //! | `/pkg` and the names in `public/` | files of the console, in the binary | pages |
 //! | `/docs/api` | our REST API as a page to read | pages |
 //! | everything else | pages | pages |
+//!
+//! The data plane's own listener has the first row, probes and figures, and nothing else.
 
 mod answer;
 mod headers;
@@ -32,6 +35,7 @@ use leptos_axum::LeptosRoutes as _;
 
 pub(crate) use answer::AnswerBody;
 pub(crate) use headers::{NO_SNIFF, NO_STORE, harden};
+pub(crate) use service::verify_service;
 pub use service::{AppService, app_service};
 
 use crate::auth::{identify, same_origin_only};
@@ -44,6 +48,8 @@ use crate::state::AppState;
 
 /// The largest body of a request, in bytes.
 pub(crate) const MAX_BODY: usize = 64 * 1024;
+/// The largest body of a request about many presented keys.
+pub(crate) const MAX_QUESTIONS: usize = 256 * 1024;
 /// The largest body of a request with a whole route map.
 const MAX_MAP: usize = 512 * 1024;
 /// The largest body of a request with an OpenAPI document, which is at most 1 MiB before it is written as JSON or a form.
@@ -54,6 +60,7 @@ pub(crate) fn body_limit(path: &str) -> usize {
     let place = path.strip_prefix("/v1/workspaces/").or_else(|| path.strip_prefix("/w/"));
     match (path, place.and_then(|rest| rest.split_once('/')).map(|(_, act)| act)) {
         ("/_app/preview_import", _) | (_, Some("routes:import" | "routes/import")) => MAX_DOCUMENT,
+        ("/v1/verify:batch", _) => MAX_QUESTIONS,
         ("/_app/save_import", _) | (_, Some("routes")) => MAX_MAP,
         _ => MAX_BODY,
     }
@@ -119,6 +126,7 @@ fn router(state: AppState) -> Router {
         .layer(from_fn_with_state(state.clone(), identify))
         .layer(from_fn_with_state(state.clone(), layers::forget_on_sign_out));
     let for_anybody = files().route("/healthz", get(health::alive)).route("/readyz", get(health::ready));
+    let for_anybody = if state.config.public_metrics { for_anybody.route("/metrics", get(health::figures)) } else { for_anybody };
     let for_anybody = for_anybody
         .route(pages::API_REFERENCE, get(pages::api_reference))
         .route(pages::API_REFERENCE_STYLE, get(pages::api_reference_style));
@@ -127,6 +135,22 @@ fn router(state: AppState) -> Router {
         .merge(for_somebody)
         .layer(from_fn(layers::take_in))
         .layer(from_fn_with_state(state.clone(), same_origin_only))
+        .layer(from_fn_with_state(state.clone(), layers::accompany))
+        .with_state(state)
+}
+
+/// What the data plane's own listener answers besides verdicts.
+fn probes(state: AppState) -> Router {
+    Router::new()
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .route("/metrics", get(health::figures))
+        .method_not_allowed_fallback(async |request: Request| {
+            let message = format!("{} is not possible here.", request.method());
+            refuse(Area::Api, &Problem::new(ProblemCode::MethodNotAllowed, message))
+        })
+        .fallback(async || refuse(Area::Api, &Problem::not_found()))
+        .layer(from_fn(layers::take_in))
         .layer(from_fn_with_state(state.clone(), layers::accompany))
         .with_state(state)
 }
@@ -178,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn only_route_maps_and_the_documents_they_come_from_may_be_large() {
+    fn only_batches_route_maps_and_the_documents_they_come_from_may_be_large() {
         for (path, limit) in [
             ("/v1/workspaces/acme/keys", MAX_BODY),
             ("/v1/workspaces/acme/routes", MAX_MAP),
@@ -189,6 +213,7 @@ mod tests {
             ("/_app/save_import", MAX_MAP),
             ("/_app/save_rule", MAX_BODY),
             ("/v1/verify", MAX_BODY),
+            ("/v1/verify:batch", MAX_QUESTIONS),
         ] {
             assert_eq!(body_limit(path), limit, "{path}");
         }

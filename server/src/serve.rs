@@ -3,6 +3,7 @@
 mod listener;
 mod notify;
 mod setup_link;
+mod socket;
 
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt as _;
@@ -14,9 +15,10 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::audit_heads;
 use crate::cli::{CliError, Printer};
-use crate::config::Config;
-use crate::router::app_service;
+use crate::config::{Config, VerifyAddr};
+use crate::router::{app_service, verify_service};
 use crate::state::AppState;
+use socket::Socket;
 
 /// How the server was asked to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +37,10 @@ pub(crate) async fn run(config: Config, printer: &Printer) -> Result<(), CliErro
     }
     let mut signals = Signals::listen()?;
     let listener = TcpListener::bind(config.addr).await.map_err(|error| cannot_listen(&config, &error))?;
+    let verify_socket = match &config.verify_addr {
+        Some(addr) => Some(Socket::bind(addr).await.map_err(|error| cannot_verify_on(addr, &error))?),
+        None => None,
+    };
     let config = config.bound_to(listener.local_addr()?);
     warn_about(&config);
     let engine = open(&config, OpenRole::Serve).await?;
@@ -44,7 +50,14 @@ pub(crate) async fn run(config: Config, printer: &Printer) -> Result<(), CliErro
     let state = AppState::new(engine.clone(), config);
     let (stop_accepting, stopped) = tokio::sync::watch::channel(false);
     let limits = listener::Limits { connections: state.config.max_connections, grace: state.config.shutdown_grace };
-    let serving = tokio::spawn(listener::serve(listener, app_service(state.clone()), limits, stopped));
+    let verifying = match verify_socket {
+        Some(socket) => {
+            tracing::info!(address = socket.address()?, "verification has a listener of its own");
+            Some(tokio::spawn(listener::serve(socket, verify_service(state.clone()), limits, stopped.clone())))
+        }
+        None => None,
+    };
+    let serving = tokio::spawn(listener::serve(Socket::Tcp(listener), app_service(state.clone()), limits, stopped));
     tracing::info!(address = %state.config.public_url, version = env!("CARGO_PKG_VERSION"), "Keyfold is ready");
     notify::tell("READY=1");
 
@@ -58,7 +71,10 @@ pub(crate) async fn run(config: Config, printer: &Printer) -> Result<(), CliErro
         }
         let _ = stop_accepting.send(true);
         tracing::info!("no new connections; finishing running requests");
-        let finished = serving.await.unwrap_or(false);
+        let mut finished = serving.await.unwrap_or(false);
+        if let Some(verifying) = verifying {
+            finished &= verifying.await.unwrap_or(false);
+        }
         if let Some(setup) = setup {
             setup.abort();
         }
@@ -144,7 +160,21 @@ fn cannot_listen(config: &Config, error: &std::io::Error) -> CliError {
     CliError::Refused(format!("cannot listen on {}: {error}{hint}", config.addr))
 }
 
+fn cannot_verify_on(addr: &VerifyAddr, error: &std::io::Error) -> CliError {
+    let hint = match error.kind() {
+        std::io::ErrorKind::AddrInUse => ". Another program listens there; choose another with --verify-addr",
+        std::io::ErrorKind::NotFound => ". The folder of a socket file must be there",
+        _ => "",
+    };
+    CliError::Refused(format!("cannot listen on {addr}: {error}{hint}"))
+}
+
 fn warn_about(config: &Config) {
+    if let Some(VerifyAddr::Tcp(addr)) = config.verify_addr
+        && !addr.ip().is_loopback()
+    {
+        tracing::warn!(listening = %addr, "verify_addr is open to other machines over plain HTTP: keys cross that network in the clear");
+    }
     if config.is_insecure() {
         tracing::warn!(address = %config.public_url, "serving over plain HTTP: passwords and keys cross the network in the clear");
     } else if config.public_url.is_loopback() && !config.addr.ip().is_loopback() {

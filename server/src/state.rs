@@ -10,6 +10,7 @@ use leptos::config::{Env, LeptosOptions};
 
 use crate::auth::session_cookies;
 use crate::config::Config;
+use crate::metrics::Metrics;
 
 /// The use cases, the configuration and what follows from it. Cheap to clone.
 #[derive(Clone)]
@@ -24,6 +25,8 @@ pub struct AppState {
     pub cookies: SessionCookies,
     /// How often one actor may call the management API; `None` for no limit.
     pub(crate) request_limits: Option<Arc<RequestLimits>>,
+    /// What is counted of requests and verdicts.
+    pub(crate) metrics: Arc<Metrics>,
     draining: Arc<AtomicBool>,
 }
 
@@ -33,7 +36,7 @@ impl AppState {
         let leptos = LeptosOptions::builder().output_name("keyfold").site_addr(config.addr).env(Env::PROD).build();
         let cookies = session_cookies(&config);
         let request_limits = config.management_requests_per_minute.map(|limit| Arc::new(engine.request_limits(limit)));
-        Self { engine, config: Arc::new(config), leptos, cookies, request_limits, draining: Arc::default() }
+        Self { engine, config: Arc::new(config), leptos, cookies, request_limits, metrics: Arc::default(), draining: Arc::default() }
     }
 
     /// From now on the server tells load balancers to send nothing more.

@@ -202,23 +202,26 @@ impl Usage {
         }
     }
 
-    /// Remembers who used the secret. Where somebody else is at it at this very moment, this one is left out.
-    pub(crate) fn see(&self, client: &Client<'_>, now: Timestamp) {
+    /// Remembers who used the secret. Where somebody else is at it at this very moment, this one is left out. How many uses
+    /// are not told of any more?
+    pub(crate) fn see(&self, client: &Client<'_>, now: Timestamp) -> u64 {
         let rare = self.rare.get_or_init(Box::default);
-        let Ok(mut clients) = rare.clients.try_lock() else { return };
+        let Ok(mut clients) = rare.clients.try_lock() else { return 1 };
         let agent = client.user_agent.and_then(user_agent);
         let ip = client.ip.map(|ip| ip.to_canonical());
         if let Some(known) = clients.iter_mut().find(|seen| seen.ip == ip && seen.user_agent == agent) {
             known.calls += 1;
             known.last_seen_at = known.last_seen_at.max(now);
-            return;
+            return 0;
         }
+        let mut lost = 0;
         if clients.len() >= MAX_CLIENTS
             && let Some(oldest) = clients.iter().enumerate().min_by_key(|(_, seen)| seen.last_seen_at).map(|(at, _)| at)
         {
-            clients.swap_remove(oldest);
+            lost = clients.swap_remove(oldest).calls;
         }
         clients.push(Seen { ip, user_agent: agent, last_seen_at: now, calls: 1 });
+        lost
     }
 
     fn scope(&self, scope: &str) -> Option<&ScopeTally> {
@@ -288,8 +291,9 @@ impl Usage {
         counts
     }
 
-    /// Puts back what could not be written.
-    pub(crate) fn give_back(&self, counts: Counts) {
+    /// Puts back what could not be written. How many sightings of clients found no place any more?
+    pub(crate) fn give_back(&self, counts: Counts) -> u64 {
+        let mut lost = 0;
         for (hour, calls) in counts.calls {
             if let Some(counter) = self.pending.get(slot(hour)) {
                 counter.fetch_add(calls, Ordering::SeqCst);
@@ -303,13 +307,14 @@ impl Usage {
                     counter.fetch_add(count, Ordering::SeqCst);
                 }
             }
-            rare.take_back(counts.clients);
+            lost = rare.take_back(counts.clients);
         }
         for (scope, count, _) in counts.scopes {
             if let Some(tally) = self.scope(scope.as_str()) {
                 tally.pending.fetch_add(count, Ordering::SeqCst);
             }
         }
+        lost
     }
 }
 
@@ -320,16 +325,20 @@ impl ScopeTally {
 }
 
 impl Rare {
-    fn take_back(&self, clients: Vec<Seen>) {
+    fn take_back(&self, clients: Vec<Seen>) -> u64 {
+        let mut lost = 0;
         let mut there = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         for seen in clients {
             if let Some(known) = there.iter_mut().find(|known| known.ip == seen.ip && known.user_agent == seen.user_agent) {
                 known.calls += seen.calls;
             } else if there.len() < MAX_CLIENTS {
-                // Else newer ones have its place.
                 there.push(seen);
+            } else {
+                // Newer ones have its place.
+                lost += seen.calls;
             }
         }
+        lost
     }
 }
 
@@ -367,7 +376,7 @@ mod tests {
         usage.deny(Code::MissingScope, START);
         usage.see(&Client { ip: "192.0.2.1".parse().ok(), user_agent: Some("curl") }, START);
         let counts = usage.take().unwrap();
-        usage.give_back(counts.clone());
+        assert_eq!(usage.give_back(counts.clone()), 0);
         assert_eq!(usage.waiting(), counts);
         assert_eq!(usage.take().unwrap(), counts);
     }
@@ -391,7 +400,8 @@ mod tests {
         let usage = Usage::of([0; MAC_LEN]);
         for at in 0..50i64 {
             let agent = format!("agent {at}");
-            usage.see(&Client { ip: None, user_agent: Some(&agent) }, START.plus_ms(at));
+            let lost = usage.see(&Client { ip: None, user_agent: Some(&agent) }, START.plus_ms(at));
+            assert_eq!(lost, u64::from(at >= 20), "what is not kept is told");
         }
         usage.see(&Client { ip: None, user_agent: Some("agent 49\n") }, START.plus_ms(99));
         let mut clients = usage.take().unwrap().clients;

@@ -170,6 +170,26 @@ mod tests {
 
     proptest! {
         #[test]
+        fn a_cursor_is_read_as_it_was_written_and_for_no_other_order(
+            number: i64, text in "[^\0]{0,20}", id in "[a-zA-Z0-9_]{0,26}", sort in 0usize..4, other in 0usize..4, d: bool, e: bool,
+        ) {
+            let (sort, other) = (KeySort::ALL[sort], KeySort::ALL[other]);
+            let position = Position { number, text, id };
+            let cursor = Cursor { s: sort, d, p: position.clone() }.encode();
+            let read = Cursor::decode(&cursor, &KeyFilter { sort: other, descending: e, ..KeyFilter::default() });
+            prop_assert_eq!(read.ok(), (sort == other && d == e).then_some(position));
+        }
+
+        #[test]
+        fn bytes_in_the_place_of_a_cursor_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..60), json in "(\\{|\\}|\"s\"|\"d\"|\"p\"|:|,|\"name\"|true|1|\"\"|\"number\"|\"text\"|\"id\"){0,16}") {
+            for bytes in [bytes.as_slice(), json.as_bytes()] {
+                if let Ok(position) = Cursor::decode(&URL_SAFE_NO_PAD.encode(bytes), &KeyFilter::default()) {
+                    prop_assert!(!position.text.contains('\0') && !position.id.contains('\0'));
+                }
+            }
+        }
+
+        #[test]
         fn no_text_makes_the_cursor_decoder_stumble(text in "\\PC{0,80}") {
             prop_assert!(Cursor::decode(&text, &KeyFilter::default()).is_err());
         }

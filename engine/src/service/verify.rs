@@ -5,12 +5,14 @@ mod forward;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use keyfold_domain::ids::WorkspaceId;
 use keyfold_domain::limits::{Cost, Limit, Limits, Standing, Whose};
 use keyfold_domain::policy::{ActingKey, Action, Actor, Decision, Principal, RequestInfo, key_can, scope_for};
 use keyfold_domain::problem::{Problem, ProblemCode};
-use keyfold_domain::scope::KeyKind;
+use keyfold_domain::scope::{KeyKind, ScopeSet};
 use keyfold_domain::time::Timestamp;
 use keyfold_domain::token;
+use keyfold_domain::user::UserRef;
 use keyfold_domain::verdict::{Check, Code, Key, Moment, Question, ResourceRef, judge};
 use keyfold_domain::workspace::Role;
 
@@ -21,6 +23,9 @@ pub use forward::{ForwardRequest, Forwarded, Passage};
 
 /// What a crash may take from a key's last use, in milliseconds: two flush intervals. Dormancy waits that much longer.
 pub(crate) const GRACE_MS: i64 = 10_000;
+
+/// The most keys that can be asked about at once.
+pub const MAX_BATCH: usize = 100;
 
 /// What a service asks about a key that was presented to it.
 #[derive(Debug, Clone, Copy, Default)]
@@ -119,13 +124,36 @@ impl Verifier {
     /// `Forbidden` are about the caller; the presented key is always answered for with a code.
     pub fn verify(&self, caller: &str, request: &VerifyRequest<'_>) -> Result<Answer, Error> {
         let now = self.core.now();
-        let (asking, role) = self.acting(caller, request.asker.ip, now)?;
-        let workspace = &asking.record.workspace_id;
+        let asking = self.asking(caller, &request.asker, Cost::default(), now)?;
+        self.decide(&asking.record.workspace_id, request, now)
+    }
+
+    /// The verdicts on 1 to [`MAX_BATCH`] presented keys, in the order of the questions: each is judged and counted as by
+    /// [`Self::verify`], one after the other. The caller is looked at once and used once, and as many units as there are
+    /// questions are taken from the limits of its key. The questions' own `asker` is not looked at.
+    pub fn verify_batch(&self, caller: &str, asker: &Client<'_>, requests: &[VerifyRequest<'_>]) -> Result<Vec<Answer>, Error> {
+        if requests.is_empty() || requests.len() > MAX_BATCH {
+            return Err(Problem::invalid("checks", format!("Ask about 1 to {MAX_BATCH} keys at once.")).into());
+        }
+        let now = self.core.now();
+        let cost = Cost::new(u64::try_from(requests.len()).unwrap_or(u64::MAX))?;
+        let asking = self.asking(caller, asker, cost, now)?;
+        requests.iter().map(|request| self.decide(&asking.record.workspace_id, request, now)).collect()
+    }
+
+    /// The caller's own key, which may ask about others. The use is counted, and the cost taken from its limits.
+    fn asking(&self, caller: &str, asker: &Client<'_>, cost: Cost, now: Timestamp) -> Result<Entry, Error> {
+        let (asking, role) = self.acting(caller, asker.ip, now)?;
         if key_can(role, &asking.record.effective, Action::VerifyKey) != Decision::Allow {
             return Err(Error::forbidden("Verifying needs a management key with the scope verify."));
         }
-        self.take(&asking, Cost::default(), now)?;
-        self.core.keyset.count(&asking, scope_for(Action::VerifyKey), &request.asker, now);
+        self.take(&asking, cost, now)?;
+        self.core.keyset.count(&asking, scope_for(Action::VerifyKey), asker, now);
+        Ok(asking)
+    }
+
+    /// The verdict on a presented key, for who may know of the keys of that workspace.
+    fn decide(&self, workspace: &WorkspaceId, request: &VerifyRequest<'_>, now: Timestamp) -> Result<Answer, Error> {
         let question = Question { scope: request.scope, resource: request.resource, client_ip: request.client_ip };
         let client = Client { ip: request.client_ip, user_agent: request.user_agent };
         Ok(match self.find(request.key, now)? {
@@ -166,9 +194,9 @@ impl Verifier {
         let acting = ActingKey {
             id: record.id.clone(),
             workspace_id: record.workspace_id.clone(),
-            owner: record.owner.clone(),
+            owner: UserRef::clone(&record.owner),
             role,
-            scopes: record.effective.clone(),
+            scopes: ScopeSet::clone(&record.effective),
             expires_at: record.expires_at,
             resources: record.resources.clone(),
             ip_allow: record.ip_allow.clone(),
@@ -214,7 +242,7 @@ impl Verifier {
         Ok(found.filter(|entry| !entry.has_ended(now)).ok_or(Code::NotFound))
     }
 
-    /// Takes what it costs from the limits of a management key for what it asks for.
+    /// Takes from the limits of a management key what it asks for.
     fn take(&self, entry: &Entry, cost: Cost, now: Timestamp) -> Result<(), Error> {
         let Some(weighed) = self.core.keyset.weigh(entry, cost, false, now) else { return Ok(()) };
         let code = weighed.allowance.code();

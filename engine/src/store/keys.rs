@@ -1,5 +1,7 @@
 //! Keys, their secrets' hashes and their counters.
 
+use std::sync::Arc;
+
 use keyfold_domain::addresses::AddressRange;
 use keyfold_domain::catalogue::ScopeCatalogue;
 use keyfold_domain::ids::{KeyId, UserId, WorkspaceId};
@@ -88,7 +90,7 @@ impl KeyRow {
     /// What decides about the key, in a workspace with those scopes.
     pub(crate) fn record(&self, catalogue: &ScopeCatalogue) -> Result<Key, Error> {
         let key = self.settings()?;
-        Ok(Key { effective: key.scopes.effective(catalogue), ..key })
+        Ok(Key { effective: key.scopes.effective(catalogue).into(), ..key })
     }
 
     /// What the row says. What the scopes imply is not in it.
@@ -98,14 +100,15 @@ impl KeyRow {
         Ok(Key {
             id: parse_id(&self.id)?,
             workspace_id: parse_id(&self.workspace_id)?,
-            workspace: self.slug.clone(),
-            owner: UserRef { id: parse_id(&self.owner_id)?, username: self.username.clone(), display_name: self.display_name.clone() },
+            workspace: self.slug.as_str().into(),
+            owner: UserRef { id: parse_id(&self.owner_id)?, username: self.username.clone(), display_name: self.display_name.clone() }
+                .into(),
             owner_role: self.role.as_deref().map(parse_role).transpose()?,
             owner_active: self.owner_active,
             name: self.name.clone(),
             kind: KeyKind::from_name(&self.kind).ok_or_else(|| damaged("kind"))?,
-            effective: ScopeSet::default(),
-            scopes,
+            effective: Arc::default(),
+            scopes: scopes.into(),
             resources: tied_to(&read_ties(self.ties.as_deref())?)?,
             ip_allow: self.ranges()?.into_iter().map(AddressRange::net).collect(),
             limits: Limits::of(limits::read(self.limits.as_deref())?, limits::read(self.owner_limits.as_deref())?),
@@ -143,11 +146,11 @@ impl KeyRow {
             hint: mask(prefix, record.kind, &self.hint),
             id: record.id,
             workspace_id: record.workspace_id,
-            owner: record.owner,
+            owner: Arc::unwrap_or_clone(record.owner),
             created_by: Some(self.created_by.clone()),
             name: record.name,
             kind: record.kind,
-            scopes: record.scopes,
+            scopes: Arc::unwrap_or_clone(record.scopes),
             created_at: record.created_at,
             expires_at: record.expires_at,
             inactivity_days: record.inactivity_days,

@@ -178,6 +178,7 @@ on_both! {
             owner: owner.clone(),
             kind: if at % 90 == 7 { KeyKind::Management } else { KeyKind::Secret },
             scopes: std::iter::once("verify".parse().unwrap()).collect(),
+            resources: Vec::new(),
             created_at: NOW.plus_days(-at),
             expires_at: (at % 90 == 7).then(|| NOW.plus_days(5)),
             inactivity_days: None,

@@ -4,9 +4,9 @@ use keyfold_domain::key::{Expiry, KeyPatch, NewKey};
 use keyfold_domain::problem::ProblemCode;
 use keyfold_domain::verdict::Code;
 use keyfold_domain::workspace::Role;
-use keyfold_engine::{Engine, VerifyRequest};
+use keyfold_engine::{Client, Engine, MAX_BATCH, VerifyRequest};
 
-use crate::support::{NOW, code, new_key, on_both, operator, scopes};
+use crate::support::{NOW, code, new_key, on_both, operator, refusal, scopes};
 
 fn ask<'a>(key: &'a str, scope: &'a str) -> VerifyRequest<'a> {
     VerifyRequest { key, scope: Some(scope), ..VerifyRequest::default() }
@@ -38,6 +38,65 @@ on_both! {
         assert_eq!(verdict(engine, caller, secret, "inference"), Code::NotFound);
         assert!(engine.verifier.verify(caller, &ask(secret, "inference")).unwrap().key.is_none());
         assert_eq!(engine.verifier.whoami(secret, None).unwrap().code, Code::NotFound);
+    }
+
+    async fn a_batch_is_judged_and_counted_like_its_questions_one_by_one(instance) {
+        let (acme, ada) = instance.workspace("acme", "ada").await;
+        let (zeta, eve) = instance.workspace("zeta", "eve").await;
+        let engine = &instance.engine;
+        let issued = instance.management(&ada, &acme.id, &["verify"]).await;
+        let caller = issued.secret.expose();
+        let key = instance.key(&ada, &acme.id, "CI").await;
+        let foreign = instance.key(&eve, &zeta.id, "CI").await;
+        let burst = KeyPatch { limits: Some(vec![serde_json::from_str(r#"{"name":"burst","limit":2,"window":60}"#).unwrap()]), ..KeyPatch::default() };
+        engine.keys.update(&operator(), &acme.id, &key.key.id, burst).await.unwrap();
+        let (own, other) = (key.secret.expose(), foreign.secret.expose());
+        let asked = [ask(own, "project"), ask("junk", "project"), ask(own, "chat"), ask(other, "project"), ask(own, "inference"), ask(own, "project")];
+        let answers = engine.verifier.verify_batch(caller, &Client::default(), &asked).unwrap();
+        let codes: Vec<Code> = answers.iter().map(|answer| answer.code).collect();
+        assert_eq!(codes, [Code::Valid, Code::Malformed, Code::MissingScope, Code::NotFound, Code::Valid, Code::RateLimited]);
+        assert!(answers[3].key.is_none(), "nothing is told of other workspaces' keys");
+        let calls = async |id| engine.keys.get(&operator(), &acme.id, id).await.unwrap().total_calls;
+        assert_eq!((calls(&key.key.id).await, calls(&issued.key.id).await), (2, 1), "the caller is used once");
+
+        let too_many = vec![ask(own, "project"); MAX_BATCH + 1];
+        for wrong in [&[][..], &too_many] {
+            let refused = refusal(engine.verifier.verify_batch(caller, &Client::default(), wrong));
+            assert_eq!((refused.code, refused.field.as_deref()), (ProblemCode::Invalid, Some("checks")));
+        }
+        assert_eq!(engine.verifier.verify_batch(caller, &Client::default(), &too_many[1..]).unwrap().len(), MAX_BATCH);
+        assert_eq!(code(engine.verifier.verify_batch(own, &Client::default(), &asked)), ProblemCode::Forbidden);
+        assert_eq!(code(engine.verifier.verify_batch("junk", &Client::default(), &asked)), ProblemCode::Unauthenticated);
+
+        // A batch is no way around the caller's own limits.
+        let few = KeyPatch { limits: Some(vec![serde_json::from_str(r#"{"name":"few","limit":7,"window":60}"#).unwrap()]), ..KeyPatch::default() };
+        engine.keys.update(&operator(), &acme.id, &issued.key.id, few).await.unwrap();
+        assert_eq!(engine.verifier.verify_batch(caller, &Client::default(), &asked).unwrap().len(), 6);
+        assert_eq!(code(engine.verifier.verify_batch(caller, &Client::default(), &asked[..2])), ProblemCode::RateLimited);
+        assert_eq!(engine.verifier.verify_batch(caller, &Client::default(), &asked[..1]).unwrap().len(), 1);
+    }
+
+    async fn figures_tell_how_far_memory_and_database_are_apart(instance) {
+        let (acme, ada) = instance.workspace("acme", "ada").await;
+        let engine = &instance.engine;
+        let before = engine.verifier.figures();
+        let key = instance.key(&ada, &acme.id, "CI").await;
+        let after = engine.verifier.figures();
+        assert_eq!((after.keys, after.secrets, after.exact, after.waiting), (before.keys + 1, before.secrets + 1, true, 0));
+        assert!(after.revision > before.revision);
+        for _ in 0..3 {
+            assert_eq!(engine.verifier.whoami(key.secret.expose(), None).unwrap().code, Code::Valid);
+        }
+        assert_eq!(engine.verifier.figures().waiting, 1, "one secret, however often it was used");
+        engine.flush_usage().await.unwrap();
+        let flushed = engine.verifier.figures();
+        assert_eq!((flushed.waiting, flushed.flush_failures, flushed.dropped), (0, 0, 0));
+        assert!(flushed.flush_age < std::time::Duration::from_secs(60));
+        engine.close().await;
+        engine.verifier.whoami(key.secret.expose(), None).unwrap();
+        assert!(engine.flush_usage().await.is_err(), "the database is closed");
+        let failed = engine.verifier.figures();
+        assert_eq!((failed.waiting, failed.flush_failures), (1, 1), "what could not be written waits");
     }
 
     async fn what_is_changed_beside_a_running_server_holds_in_it_after_a_look_at_the_log(instance) {

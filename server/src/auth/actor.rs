@@ -93,6 +93,7 @@ fn unreadable() -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn read(lines: &[&str]) -> Result<Option<String>, ProblemCode> {
         let mut headers = HeaderMap::new();
@@ -107,6 +108,22 @@ mod tests {
         assert_eq!(read(&[]), Ok(None));
         assert_eq!(read(&["Bearer kf_adm_x"]), Ok(Some("kf_adm_x".into())));
         assert_eq!(read(&["bEARER  kf_adm_x"]), Ok(Some("kf_adm_x".into())));
+    }
+
+    proptest! {
+        #[test]
+        fn a_header_is_read_as_a_plain_reading_reads_it(scheme in "(?i)bearer|basic|bear|", blanks in " {0,3}", rest in "[!-~ ]{0,20}", odd in proptest::option::of(128u8..)) {
+            let text = format!("{scheme}{blanks}{rest}");
+            let bytes: Vec<u8> = text.bytes().chain(odd).collect();
+            // As it comes off a connection, where hyper cuts blanks at both ends.
+            let Ok(value) = HeaderValue::from_bytes(bytes.trim_ascii()) else { return Ok(()) };
+            let expected = odd.is_none().then(|| text.trim().split_once(' ')).flatten().and_then(|(scheme, token)| {
+                let token = token.trim_start_matches(' ');
+                (scheme.to_lowercase() == "bearer" && !token.is_empty()).then(|| token.to_owned())
+            });
+            let headers: HeaderMap = [(AUTHORIZATION, value)].into_iter().collect();
+            prop_assert_eq!(bearer(&headers).ok().flatten(), expected.as_deref());
+        }
     }
 
     #[test]

@@ -76,6 +76,10 @@ macro_rules! settings {
 settings! {
     addr "ADDRESS:PORT" "127.0.0.1:3000" "`127.0.0.1:3000`"
         "Where to listen. Port 0 lets the system choose";
+    verify_addr "ADDRESS" "" "none"
+        "Where verification, its health checks and /metrics are answered besides, and nothing else is: an address and port, or unix: and the path of a file. They stay on addr as well";
+    public_metrics "BOOL" "false" "`false`" #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+        "Answer /metrics on addr as well, to everybody who reaches it; on verify_addr it is always answered";
     data_dir "FOLDER" "./data" "`./data`"
         "The folder for everything that is kept; made at the first start, for its owner alone";
     database_url "URL" "" "`sqlite:` in `data_dir`"

@@ -61,7 +61,7 @@ fn a_port_chosen_by_the_system_goes_into_the_public_address() {
 
 #[test]
 fn an_unknown_name_is_refused_wherever_it_stands() {
-    assert!(refusal("adress = \"x\"", &[], &[]).starts_with("FILE, adress: there is no such setting. The settings are addr, data_dir"));
+    assert!(refusal("adress = \"x\"", &[], &[]).starts_with("FILE, adress: there is no such setting. The settings are addr, verify_addr"));
     assert!(refusal("[server]\naddr = \"x\"", &[], &[]).starts_with("FILE, server: there is no such setting"));
     assert!(refusal("", &[("KEYFOLD_ADRESS", "x")], &[]).starts_with("KEYFOLD_ADRESS: there is no such setting"));
     assert!(refusal("pepper = \"x\"", &[], &[]).starts_with("FILE, pepper: there is no such setting"));
@@ -72,6 +72,12 @@ fn an_unknown_name_is_refused_wherever_it_stands() {
 fn a_value_that_makes_no_sense_names_its_source_and_the_rule() {
     let cases = [
         ("addr", "here", "KEYFOLD_ADDR: must be an address and port, like 127.0.0.1:3000."),
+        (
+            "verify_addr",
+            "unix:here",
+            "KEYFOLD_VERIFY_ADDR: must be an address and port, like 127.0.0.1:3001, or unix: and the whole path of a file.",
+        ),
+        ("public_metrics", "on", "KEYFOLD_PUBLIC_METRICS: must be true or false."),
         ("log_format", "xml", "KEYFOLD_LOG_FORMAT: must be one of text, json."),
         ("log_level", "loud", "KEYFOLD_LOG_LEVEL: must be one of error, warn, info, debug, trace."),
         ("management_requests_per_minute", "many", "KEYFOLD_MANAGEMENT_REQUESTS_PER_MINUTE: must be a whole number from 0 to 1000000."),

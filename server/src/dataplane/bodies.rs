@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
-use keyfold_domain::limits::{Limit, Standing, Whose};
+use keyfold_domain::limits::{Cost, Limit, Standing, Whose};
 use keyfold_domain::problem::Problem;
 use keyfold_domain::scope::{ScopeName, ScopeSet};
 use keyfold_domain::verdict::{Code, Key, ResourceRef};
-use keyfold_engine::Answer;
+use keyfold_engine::{Answer, Client, MAX_BATCH, VerifyRequest};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use utoipa::ToSchema;
 
@@ -66,14 +66,79 @@ fn given_units<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>
     u64::deserialize(deserializer).map(Some)
 }
 
-/// Reads a question strictly.
-pub(super) fn read(body: &[u8]) -> Result<VerifyBody<'_>, Problem> {
-    // The reader that can name the faulty field costs more, so it only looks at what the plain one refuses.
-    let question: VerifyBody<'_> = serde_json::from_slice(body).or_else(|_| read_json(body))?;
-    if question.scope.as_deref().is_some_and(|scope| scope.parse::<ScopeName>().is_err()) {
-        return Err(Problem::invalid("scope", "A scope is 1 to 63 of a-z, 0-9, _ . : - and starts with a letter."));
+/// Questions about several presented keys.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = Questions, example = json!({"checks": [{"key": "kf_sec_…", "scope": "inference"}, {"key": "kf_sec_…"}]}))]
+pub(crate) struct BatchBody<'a> {
+    /// What is asked of each key. They are judged in this order, one after the other.
+    #[serde(borrow)]
+    #[schema(value_type = Vec<VerifyBody>, min_items = 1, max_items = 100)]
+    pub(super) checks: Vec<VerifyBody<'a>>,
+}
+
+/// A question whose parts make sense.
+pub(super) struct Asked<'a> {
+    body: VerifyBody<'a>,
+    resource: Option<ResourceRef>,
+    client_ip: Option<IpAddr>,
+    cost: Cost,
+}
+
+impl<'a> Asked<'a> {
+    fn of(body: VerifyBody<'a>) -> Result<Self, Problem> {
+        if body.scope.as_deref().is_some_and(|scope| scope.parse::<ScopeName>().is_err()) {
+            return Err(Problem::invalid("scope", "A scope is 1 to 63 of a-z, 0-9, _ . : - and starts with a letter."));
+        }
+        Ok(Self {
+            resource: body.resource.as_deref().map(str::parse).transpose()?,
+            client_ip: body.client_ip.as_deref().map(address).transpose()?,
+            cost: body.cost.map_or(Ok(Cost::default()), Cost::new)?,
+            body,
+        })
     }
-    Ok(question)
+
+    /// As the engine wants it.
+    pub(super) fn request<'r>(&'r self, asker: &Client<'r>) -> VerifyRequest<'r> {
+        VerifyRequest {
+            key: &self.body.key,
+            scope: self.body.scope.as_deref(),
+            resource: self.resource.as_ref(),
+            client_ip: self.client_ip,
+            user_agent: self.body.user_agent.as_deref(),
+            cost: self.cost,
+            asker: *asker,
+            explain: self.body.explain,
+        }
+    }
+
+    /// Is only an explanation wanted, of which nothing is counted?
+    pub(super) const fn is_for_people(&self) -> bool {
+        self.body.explain
+    }
+
+    /// What was missing in it.
+    pub(super) fn lack(&self, answer: &Answer) -> Option<&'static str> {
+        (answer.code == Code::IpDenied && self.client_ip.is_none()).then_some(NO_ADDRESS)
+    }
+}
+
+/// Reads a question strictly.
+pub(super) fn read(body: &[u8]) -> Result<Asked<'_>, Problem> {
+    // The reader that can name the faulty field costs more, so it only looks at what the plain one refuses.
+    Asked::of(serde_json::from_slice(body).or_else(|_| read_json(body))?)
+}
+
+/// Reads several questions as strictly. One that makes no sense is refused with all others.
+pub(super) fn read_batch(body: &[u8]) -> Result<Vec<Asked<'_>>, Problem> {
+    let BatchBody { checks } = serde_json::from_slice(body).or_else(|_| read_json(body))?;
+    if checks.is_empty() || checks.len() > MAX_BATCH {
+        return Err(Problem::invalid("checks", format!("Ask about 1 to {MAX_BATCH} keys at once, not about {}.", checks.len())));
+    }
+    let asked = checks.into_iter().enumerate().map(|(at, body)| {
+        Asked::of(body).map_err(|problem| Problem { field: problem.field.map(|field| format!("checks[{at}].{field}")), ..problem })
+    });
+    asked.collect()
 }
 
 /// Reads an address: IPv4 or IPv6, without port, brackets or zone.
@@ -173,6 +238,15 @@ pub(crate) struct VerdictBody<'a> {
     request_id: &'a str,
 }
 
+/// Several verdicts.
+#[derive(ToSchema)]
+#[schema(as = Verdicts)]
+#[expect(dead_code, reason = "describes what `Reply::verdicts` writes")]
+pub(crate) struct VerdictsBody<'a> {
+    /// One for each question, in their order.
+    data: Vec<VerdictBody<'a>>,
+}
+
 /// How a limit stands.
 #[derive(Serialize, ToSchema)]
 #[schema(as = LimitStanding)]
@@ -195,7 +269,7 @@ struct LimitBody<'a> {
 }
 
 /// What a caller is told who did not say where the end client is.
-pub(super) const NO_ADDRESS: &str =
+const NO_ADDRESS: &str =
     "This API key may only be used from certain addresses. Send the address of the end client, not of your own service, as client_ip.";
 
 /// When a key ends, if it does.
@@ -269,7 +343,7 @@ mod tests {
     fn a_question_is_read_strictly() {
         let full =
             br#"{"key":"k\u0041","scope":"chat","resource":"project:1","client_ip":"::1","user_agent":"curl","cost":0,"explain":true}"#;
-        assert!(read(full).is_ok_and(|body| body.key == "kA"));
+        assert!(read(full).is_ok_and(|asked| asked.body.key == "kA"));
         let cases = [
             (r#"{"scope":"chat"}"#, "key"),
             (r#"{"key":"a","key":"b"}"#, "key"),
@@ -291,6 +365,29 @@ mod tests {
         }
         for body in ["", "[]", "null", "7", "\"key\"", r#"{"key":"\ud800"}"#, r#"{"key":"a"} x"#] {
             assert!(read(body.as_bytes()).is_err(), "{body}");
+        }
+    }
+
+    #[test]
+    fn of_several_questions_the_faulty_one_is_named() {
+        let field = |json: &str| read_batch(json.as_bytes()).err().and_then(|problem| problem.field);
+        assert_eq!(read_batch(br#"{"checks":[{"key":"a"},{"key":"b","cost":0}]}"#).map(|asked| asked.len()).ok(), Some(2));
+        for (body, expected) in [
+            (r"{}", "checks"),
+            (r#"{"checks":[]}"#, "checks"),
+            (r#"{"checks":null}"#, "checks"),
+            (r#"{"checks":[{"key":"a"}],"key":"a"}"#, "key"),
+            (r#"{"checks":[{"key":"a"},{"scope":"chat"}]}"#, "checks[1].key"),
+            (r#"{"checks":[{"key":"a"},{"key":"a","scope":"No"}]}"#, "checks[1].scope"),
+            (r#"{"checks":[{"key":"a","resource":"x"}]}"#, "checks[0].resource"),
+            (r#"{"checks":[{"key":"a","client_ip":"x"}]}"#, "checks[0].client_ip"),
+            (r#"{"checks":[{"key":"a","cost":1000000001}]}"#, "checks[0].cost"),
+        ] {
+            assert_eq!(field(body).as_deref(), Some(expected), "{body}");
+        }
+        for (count, accepted) in [(1, true), (MAX_BATCH, true), (MAX_BATCH + 1, false)] {
+            let checks = vec![r#"{"key":"a"}"#; count].join(",");
+            assert_eq!(read_batch(format!("{{\"checks\":[{checks}]}}").as_bytes()).is_ok(), accepted, "{count}");
         }
     }
 

@@ -86,7 +86,7 @@ pub(crate) async fn check_request(
             return reply.held_back(&Refusal::of(&problem), Dialect::Own, in_header);
         }
     };
-    let mut response = match decided(&forwarded) {
+    let mut response = match counted(state, &forwarded) {
         Ok(identity) => reply.passed(identity),
         Err(refusal) => {
             let dialect = forwarded.routes.as_deref().map_or(Dialect::Own, |routes| dialect(&routes.map));
@@ -146,6 +146,14 @@ fn read<'r>(
         client: Client { ip: client_ip(trusted, peer, headers), user_agent: user_agent(headers) },
         waits: is_waiting(asked.method, path, headers),
     })
+}
+
+/// The same as [`decided`], with the verdict counted.
+fn counted(state: &AppState, forwarded: &Forwarded) -> Result<HeaderMap, Refusal> {
+    if let Passage::Judged { answer, .. } = &forwarded.passage {
+        state.metrics.verdict(answer.code);
+    }
+    decided(forwarded)
 }
 
 /// The identity headers of a yes, or why not.

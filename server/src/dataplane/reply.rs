@@ -58,13 +58,10 @@ impl Reply {
     /// A decided question. `detail`: what was missing in it.
     pub(super) fn verdict(self, answer: &Answer, detail: Option<&'static str>) -> Response<AnswerBody> {
         let mut bytes = Vec::with_capacity(USUAL_BODY);
-        let (key, id) = (answer.key.as_deref(), self.id.as_str());
-        if !(detail.is_none() && answer.checks.is_none() && written::write(&mut bytes, answer, id))
-            && let Err(error) = serde_json::to_writer(&mut bytes, &VerdictBody::new(answer, detail, id))
-        {
-            tracing::error!(request_id = %self.id, %error, "a verdict could not be written");
-            return self.problem(&Problem::new(ProblemCode::Internal, "The verdict could not be written."));
+        if let Err(problem) = self.write(&mut bytes, answer, detail) {
+            return self.problem(&problem);
         }
+        let key = answer.key.as_deref();
         let mut headers = HeaderMap::with_capacity(HEADERS);
         headers.insert(CONTENT_TYPE, JSON);
         if let Some(end) = key.and_then(|key| key.expires_at).filter(|end| is_near(*end, answer.at))
@@ -75,6 +72,36 @@ impl Reply {
         let mut response = Response::new(AnswerBody::Whole(Full::new(Bytes::from(bytes))));
         *response.headers_mut() = headers;
         self.finished(response)
+    }
+
+    /// Several decided questions, with what was missing in each.
+    pub(super) fn verdicts(self, answers: &[(Answer, Option<&'static str>)]) -> Response<AnswerBody> {
+        let mut bytes = Vec::with_capacity(USUAL_BODY * answers.len());
+        let mut before: &[u8] = b"{\"data\":[";
+        for (answer, detail) in answers {
+            bytes.extend_from_slice(before);
+            if let Err(problem) = self.write(&mut bytes, answer, *detail) {
+                return self.problem(&problem);
+            }
+            before = b",";
+        }
+        bytes.extend_from_slice(b"]}");
+        let mut response = Response::new(AnswerBody::Whole(Full::new(Bytes::from(bytes))));
+        let mut headers = HeaderMap::with_capacity(HEADERS);
+        headers.insert(CONTENT_TYPE, JSON);
+        *response.headers_mut() = headers;
+        self.finished(response)
+    }
+
+    fn write(&self, bytes: &mut Vec<u8>, answer: &Answer, detail: Option<&'static str>) -> Result<(), Problem> {
+        let id = self.id.as_str();
+        if detail.is_none() && answer.checks.is_none() && written::write(bytes, answer, id) {
+            return Ok(());
+        }
+        serde_json::to_writer(bytes, &VerdictBody::new(answer, detail, id)).map_err(|error| {
+            tracing::error!(request_id = %self.id, %error, "a verdict could not be written");
+            Problem::new(ProblemCode::Internal, "The verdict could not be written.")
+        })
     }
 
     /// A presented key that does not pass, told to its holder.

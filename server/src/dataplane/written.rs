@@ -11,7 +11,7 @@ pub(super) fn write(out: &mut Vec<u8>, answer: &Answer, request_id: &str) -> boo
     let Some(key) = answer.key.as_deref() else { return false };
     let code = answer.code;
     let started = out.len();
-    let texts = [&key.name, &key.owner.username, &key.owner.display_name, &key.workspace];
+    let texts = [key.name.as_str(), &key.owner.username, &key.owner.display_name, &key.workspace];
     let end = key.expires_at.map(|end| Moment(end).text());
     if key.resources.is_some() || end == Some(None) || !texts.into_iter().all(|text| is_plain(text)) {
         return false;
@@ -132,13 +132,14 @@ mod tests {
             id: "key_0123456789012345678901".parse().unwrap(),
             workspace_id: "wsp_0123456789012345678901".parse().unwrap(),
             workspace: "acme".into(),
-            owner: UserRef { id: "usr_0123456789012345678901".parse().unwrap(), username: "ada".into(), display_name: "Ada ü".into() },
+            owner: UserRef { id: "usr_0123456789012345678901".parse().unwrap(), username: "ada".into(), display_name: "Ada ü".into() }
+                .into(),
             owner_role: Some(Role::Member),
             owner_active: true,
             name: name.into(),
             kind: KeyKind::Secret,
-            effective: scopes.effective(&ScopeCatalogue::default()),
-            scopes,
+            effective: scopes.effective(&ScopeCatalogue::default()).into(),
+            scopes: scopes.into(),
             resources: None,
             ip_allow: vec![],
             limits: None,

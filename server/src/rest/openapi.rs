@@ -60,7 +60,13 @@ struct ProblemBody {
 
 #[derive(OpenApi)]
 #[openapi(
-    paths(dataplane::whoami, dataplane::verify, dataplane::forward_auth::check_request, dataplane::forward_auth::check_any_request),
+    paths(
+        dataplane::whoami,
+        dataplane::verify,
+        dataplane::verify_batch,
+        dataplane::forward_auth::check_request,
+        dataplane::forward_auth::check_any_request
+    ),
     components(schemas(ProblemBody)),
     tags(
         (name = "verification", description = "Ask whether a key is valid and what it may do."),

@@ -1,5 +1,5 @@
-//! For load balancers and service managers. Strangers may ask, so the answers say nothing about versions or causes; the
-//! log does.
+//! For load balancers, service managers and whoever watches. Strangers may ask whether it is well, so those answers say nothing
+//! about versions or causes; the log does.
 
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use axum::response::IntoResponse;
 use serde_json::json;
 use tokio::time::timeout;
 
+use crate::metrics;
 use crate::state::AppState;
 
 /// Longer than the engine's own patience with its database.
@@ -24,6 +25,11 @@ pub(super) async fn alive() -> impl IntoResponse {
 pub(super) async fn ready(State(state): State<AppState>) -> impl IntoResponse {
     let (code, status) = if state.is_draining() { (StatusCode::SERVICE_UNAVAILABLE, "stopping") } else { look(&state).await };
     (code, Json(json!({ "status": status })))
+}
+
+/// What is counted and measured.
+pub(super) async fn figures(State(state): State<AppState>) -> impl IntoResponse {
+    metrics::answer(&state)
 }
 
 async fn look(state: &AppState) -> (StatusCode, &'static str) {

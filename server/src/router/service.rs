@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use axum::Router;
 use axum::body::{Body, Bytes, HttpBody};
@@ -15,8 +16,9 @@ use keyfold_domain::problem::{Problem, ProblemCode};
 use tower::{Service, ServiceExt as _};
 
 use super::layers::Peer;
-use super::{AnswerBody, Area, harden, refuse, router};
+use super::{AnswerBody, Area, harden, probes, refuse, router};
 use crate::dataplane;
+use crate::metrics::Endpoint;
 use crate::state::AppState;
 
 struct Inner {
@@ -34,6 +36,12 @@ pub struct AppService {
 /// The service of a server in this state; requests seem to come from nowhere until [`AppService::from_peer`] says more.
 pub fn app_service(state: AppState) -> AppService {
     let router = router(state.clone());
+    AppService { inner: Arc::new(Inner { state, router }), peer: None }
+}
+
+/// The service of a listener for the data plane alone: verification, probes and figures. Everything else is absent there.
+pub(crate) fn verify_service(state: AppState) -> AppService {
+    let router = probes(state.clone());
     AppService { inner: Arc::new(Inner { state, router }), peer: None }
 }
 
@@ -76,11 +84,14 @@ impl AppService {
     }
 
     async fn route(&self, mut request: Request<Body>) -> Response<Body> {
+        let started = Instant::now();
         request.extensions_mut().insert(Peer(self.peer));
-        match self.inner.router.clone().oneshot(request).await {
+        let response = match self.inner.router.clone().oneshot(request).await {
             Ok(response) => response,
             Err(never) => match never {},
-        }
+        };
+        self.inner.state.metrics.answered(Endpoint::Other, response.status(), started.elapsed());
+        response
     }
 }
 

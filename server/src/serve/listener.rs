@@ -10,10 +10,10 @@ use hyper::server::conn::http1;
 use hyper::{Request, Version};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{sleep, timeout};
 
+use super::socket::{Socket, Stream};
 use crate::router::AppService;
 
 /// How long the head of a request may take, an idle connection's wait for its next one included.
@@ -24,6 +24,7 @@ const MAX_HEAD: usize = 32 * 1024;
 const BREATH: Duration = Duration::from_millis(100);
 
 /// What the loop keeps to.
+#[derive(Clone, Copy)]
 pub(super) struct Limits {
     /// Open connections; further ones wait in the system's queue.
     pub(super) connections: usize,
@@ -32,7 +33,7 @@ pub(super) struct Limits {
 }
 
 /// Serves connections until `stop` turns true, then lets running requests finish. Did all of them?
-pub(super) async fn serve(listener: TcpListener, service: AppService, limits: Limits, mut stop: watch::Receiver<bool>) -> bool {
+pub(super) async fn serve(listener: Socket, service: AppService, limits: Limits, mut stop: watch::Receiver<bool>) -> bool {
     let room = Arc::new(Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS)));
     let connections = GracefulShutdown::new();
     loop {
@@ -47,7 +48,7 @@ pub(super) async fn serve(listener: TcpListener, service: AppService, limits: Li
             accepted = next => accepted,
         };
         match accepted {
-            (Ok(permit), Ok((stream, peer))) => answer(stream, service.from_peer(peer.ip()), permit, &connections),
+            (Ok(permit), Ok((stream, peer))) => answer(stream, service.from_peer(peer), permit, &connections),
             (_, Err(error)) if is_of_one_connection(&error) => {}
             (_, Err(error)) => {
                 tracing::error!(%error, "no connection can be accepted at the moment");
@@ -61,9 +62,7 @@ pub(super) async fn serve(listener: TcpListener, service: AppService, limits: Li
     timeout(limits.grace, connections.shutdown()).await.is_ok()
 }
 
-fn answer(stream: TcpStream, service: AppService, permit: OwnedSemaphorePermit, connections: &GracefulShutdown) {
-    // Answers are written whole; waiting to fill a packet would only delay them.
-    let _ = stream.set_nodelay(true);
+fn answer(stream: Stream, service: AppService, permit: OwnedSemaphorePermit, connections: &GracefulShutdown) {
     let answering = hyper::service::service_fn(move |request| {
         let service = service.clone();
         async move {

@@ -95,6 +95,11 @@ fn by_programs(caller: &str, id: &str, secret: &str) -> Vec<(&'static str, Call)
         ("a secret as a scope", verify(&json!({"key": secret, "resource": secret, "scope": secret}))),
         ("a secret as a field", Call::post("/v1/verify").bearer(caller).body("application/json", half)),
         ("a secret within a value", verify(&json!({"key": {"a": secret}}))),
+        ("a batch", Call::post("/v1/verify:batch").bearer(caller).json(&json!({"checks": [{"key": secret}]}))),
+        (
+            "a secret as a scope in a batch",
+            Call::post("/v1/verify:batch").bearer(caller).json(&json!({"checks": [{"key": secret, "scope": secret}]})),
+        ),
         ("a wrong caller", Call::post("/v1/verify").bearer(&format!("{secret}x")).json(&json!({"key": "x"}))),
         ("a secret as a search", Call::get(format!("{KEYS}?search={secret}")).bearer(caller)),
         ("a secret as a filter", Call::get(format!("{KEYS}?state={secret}&{secret}=1")).bearer(caller)),

@@ -291,6 +291,7 @@ async fn other_methods_are_told_which_one_to_use() {
         ("DELETE", "/v1/whoami", "GET, HEAD"),
         ("GET", "/v1/verify", "POST"),
         ("PUT", "/v1/verify", "POST"),
+        ("GET", "/v1/verify:batch", "POST"),
     ] {
         let answer = app.as_(Actor::ManagementKey, Call::new(method.parse().unwrap(), path)).await.expect(405);
         assert_eq!((answer.problem().as_str(), answer.header("allow")), ("method_not_allowed", Some(allow)));
@@ -298,7 +299,7 @@ async fn other_methods_are_told_which_one_to_use() {
     let asked = app.send(Call::new("OPTIONS".parse().unwrap(), "/v1/whoami")).await.expect(204);
     assert_eq!(asked.header("allow"), Some("GET, HEAD"));
     // Near misses are not the data plane's.
-    for path in ["/v1/whoami/", "/v1/Whoami", "/v1/verify/x", "/v1//verify"] {
+    for path in ["/v1/whoami/", "/v1/Whoami", "/v1/verify/x", "/v1//verify", "/v1/verify:batch/", "/v1/verify/batch"] {
         app.as_(Actor::ManagementKey, Call::get(path)).await.expect(404);
     }
 }

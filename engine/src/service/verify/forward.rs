@@ -122,5 +122,5 @@ impl Verifier {
 }
 
 fn is_of(key: &Key, workspace: &str) -> bool {
-    key.workspace == workspace || key.workspace_id.as_str() == workspace
+    *key.workspace == *workspace || key.workspace_id.as_str() == workspace
 }

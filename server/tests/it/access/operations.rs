@@ -84,6 +84,8 @@ pub(super) fn rows() -> Vec<Row> {
             [401, 401, 401, 401, 401, 401, 401, 401, 401, 200, 200, 200, 200, 200, 200, 401, 401]),
         row("verify_key", verify,
             [401, 401, 401, 401, 401, 401, 401, 401, 401, 403, 403, 200, 403, 200, 200, 401, 401]),
+        row("verify_keys", |target| Call::post("/v1/verify:batch").json(&json!({"checks": [{"key": target.secret}]})),
+            [401, 401, 401, 401, 401, 401, 401, 401, 401, 403, 403, 200, 403, 200, 200, 401, 401]),
         // Nobody of them is a proxy.
         row("check_request", |_| Call::get("/v1/workspaces/acme/forward-auth"), [403; Actor::ALL.len()]),
         row("check_any_request", |_| Call::get("/v1/forward-auth"), [403; Actor::ALL.len()]),

@@ -281,6 +281,14 @@ impl App {
         Answer::of(service.from_peer(proxy.into()).answer(call.into_request()).await).await
     }
 
+    /// The answer of a server with one setting more, to somebody without a name.
+    pub(crate) async fn send_with(&self, setting: (&str, &str), call: Call) -> Answer {
+        let folder = self.folder.path().display().to_string();
+        let config = Config::of(&[("data_dir", &folder), setting]).unwrap();
+        let service = app_service(AppState::new(self.engine.clone(), config));
+        Answer::of(service.from_peer(self.next_address().into()).answer(call.into_request()).await).await
+    }
+
     fn next_address(&self) -> Ipv4Addr {
         let mut last = self.addresses.lock().unwrap();
         *last += 1;

@@ -100,6 +100,8 @@ impl Cli {
 pub(crate) struct Server {
     child: Child,
     port: u16,
+    /// What it said before it was ready, and as it became so.
+    heard: String,
     lines: Receiver<String>,
 }
 
@@ -115,6 +117,7 @@ impl Server {
             digits.and_then(|digits| digits.parse().ok()).ok_or_else(|| seen.clone())
         })
         .await;
+        server.heard = seen;
         server
     }
 
@@ -124,7 +127,7 @@ impl Server {
         let (send, lines) = channel();
         let stderr = BufReader::new(child.stderr.take().unwrap());
         std::thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|line| send.send(line)));
-        Self { child, port: 0, lines }
+        Self { child, port: 0, heard: String::new(), lines }
     }
 
     /// Kills it at once, as `kill -9` does.
@@ -163,6 +166,11 @@ impl Server {
     /// Where it listens.
     pub(crate) fn port(&self) -> u16 {
         self.port
+    }
+
+    /// What it said on standard error until it was ready.
+    pub(crate) fn heard(&self) -> &str {
+        &self.heard
     }
 
     /// What it said on standard error since the last look.
