@@ -16,6 +16,7 @@ mod left_keys;
 mod limits;
 mod lists;
 mod members;
+mod nodes;
 mod other_clients;
 mod people;
 mod peppers;
