@@ -37,7 +37,7 @@ const LOAD_MAPS: i64 = 50;
 /// How long a look at the log may take.
 const LOOK_PATIENCE: Duration = Duration::from_secs(2);
 /// How long applying what was found may take, which may be every key there is.
-const APPLY_PATIENCE: Duration = Duration::from_secs(120);
+const APPLY_PATIENCE: Duration = Duration::from_mins(2);
 /// Who follows nothing, such as a command, never goes stale.
 const FOR_GOOD: u64 = u64::MAX;
 

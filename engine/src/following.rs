@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Before a broken connection is made anew.
 const PAUSE: Duration = Duration::from_secs(1);
 /// A listening connection that was silent for so long is made anew: it may be dead without knowing.
-const SILENCE: Duration = Duration::from_secs(60);
+const SILENCE: Duration = Duration::from_mins(1);
 
 /// Applies what others write to the change log. The verifier stops by itself when this cannot.
 pub(crate) async fn follow(core: Arc<Core>, mut stop: watch::Receiver<bool>) {

@@ -16,7 +16,7 @@ use crate::store::nodes::{self, NodeInsert};
 /// How often a server says that it is there, where there can be others.
 const SAY_EVERY: Duration = Duration::from_secs(1);
 /// The same where there can be none. Longer than a SQLite database must rest to be tidied.
-const SAY_EVERY_ALONE: Duration = Duration::from_secs(60);
+const SAY_EVERY_ALONE: Duration = Duration::from_mins(1);
 /// How long saying it may take.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// A server of which nothing was heard for so long is forgotten, in milliseconds.
