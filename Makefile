@@ -32,7 +32,7 @@ clients: ## the tests with the unmodified clients of other products only
 screenshots: ## take the pictures of docs/ again
 	@scripts/e2e.sh screenshots
 
-soak: ## what takes too long for every change: 10,000 requests as each role, 100 kills of a server
+soak: ## what takes too long for every change: 10,000 requests as each role, 100 kills of a server, three servers under faults
 	@scripts/soak.sh $(ARGS)
 
 bench: ## measure: weight of the site, verify throughput, creation, start, memory

@@ -106,6 +106,8 @@ ids! {
     InvitationId "inv_";
     /// Names a thing that keys can be tied to.
     ResourceId "res_";
+    /// Names one run of a server.
+    NodeId "node_";
 }
 
 #[cfg(test)]

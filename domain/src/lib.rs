@@ -15,6 +15,7 @@ pub mod key;
 pub mod limits;
 pub mod member;
 pub mod name;
+pub mod node;
 pub mod policy;
 pub mod policy_limits;
 pub mod problem;

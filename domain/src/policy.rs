@@ -178,6 +178,8 @@ pub enum Action {
     ChangePolicy,
     /// See and change the keys of every workspace.
     ManageAllKeys,
+    /// See which servers run on the database, and how far each is.
+    ReadNodes,
 }
 
 /// On what.
@@ -236,7 +238,7 @@ const fn needs(action: Action) -> (Role, Role, Option<&'static str>) {
         }
         Action::LeaveWorkspace => (Role::Viewer, Role::Viewer, None),
         // Of the instance only; in a workspace not even its owner.
-        Action::CreateWorkspace | Action::ManageWorkspaces | Action::ManageUsers | Action::ManageAllKeys => {
+        Action::CreateWorkspace | Action::ManageWorkspaces | Action::ManageUsers | Action::ManageAllKeys | Action::ReadNodes => {
             (Role::Owner, Role::Owner, None)
         }
     }
@@ -433,6 +435,7 @@ mod tests {
             Action::VerifyAudit,
             Action::ChangePolicy,
             Action::ManageAllKeys,
+            Action::ReadNodes,
         ] {
             assert_eq!(can(&operator, action, &Object::Instance), Decision::Allow);
             assert_eq!(can(&person(None, true), action, &Object::Instance), Decision::Allow);

@@ -3,7 +3,9 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
 
 use keyfold_domain::catalogue::ScopeCatalogue;
 use keyfold_domain::ids::{KeyId, WorkspaceId};
@@ -11,7 +13,9 @@ use keyfold_domain::route::RouteMap;
 use keyfold_domain::time::Timestamp;
 use keyfold_domain::verdict::Key;
 use tokio::sync::Mutex;
+use tokio::time::timeout;
 
+use crate::clock::Clock;
 use crate::error::Error;
 use crate::keyset::{Keyset, Stored, WorkspaceRoutes};
 use crate::mac::MacBytes;
@@ -30,21 +34,61 @@ const LOAD: i64 = 2000;
 /// Route maps read at once while loading: they may be large.
 const LOAD_MAPS: i64 = 50;
 
+/// How long a look at the log may take.
+const LOOK_PATIENCE: Duration = Duration::from_secs(2);
+/// How long applying what was found may take, which may be every key there is.
+const APPLY_PATIENCE: Duration = Duration::from_mins(2);
+/// Who follows nothing, such as a command, never goes stale.
+const FOR_GOOD: u64 = u64::MAX;
+
 /// How far this process has applied the log.
 pub(crate) struct Follower {
     /// Held while applying, so that changes are applied in their order.
     applying: Mutex<()>,
     applied: AtomicI64,
+    awaited: AtomicI64,
+    clock: Arc<dyn Clock>,
+    /// When the last look began that ended well.
+    looked_at: AtomicU64,
+    /// For how long after that look the memory may be relied on, in milliseconds.
+    budget_ms: AtomicU64,
 }
 
 impl Follower {
-    pub(crate) fn new() -> Self {
-        Self { applying: Mutex::new(()), applied: AtomicI64::new(-1) }
+    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
+        Self {
+            applying: Mutex::new(()),
+            applied: AtomicI64::new(-1),
+            awaited: AtomicI64::new(0),
+            clock,
+            looked_at: AtomicU64::new(0),
+            budget_ms: AtomicU64::new(FOR_GOOD),
+        }
     }
 
-    /// The number of the last change that is in force in this process; -1 before everything is loaded.
+    /// From now on the memory may only be relied on for so long after a look at the log that ended well.
+    pub(crate) fn bound(&self, keyset: &Keyset, budget: Duration) {
+        self.budget_ms.store(u64::try_from(budget.as_millis()).unwrap_or(FOR_GOOD), Ordering::Release);
+        keyset.trust_no_longer_than(self.trusted_until(self.looked_at.load(Ordering::Acquire)));
+    }
+
+    fn trusted_until(&self, looked_at: u64) -> u64 {
+        looked_at.saturating_add(self.budget_ms.load(Ordering::Acquire))
+    }
+
+    /// For how long the log was not seen, in milliseconds.
+    pub(crate) fn out_of_touch_ms(&self) -> u64 {
+        self.clock.uptime_ms().saturating_sub(self.looked_at.load(Ordering::Acquire))
+    }
+
+    /// The number of the newest change that is in force in this process; -1 before everything is loaded.
     pub(crate) fn applied(&self) -> i64 {
         self.applied.load(Ordering::Acquire)
+    }
+
+    /// The number of the newest change of which somebody waits to hear that it is in force everywhere.
+    pub(crate) fn awaited(&self) -> i64 {
+        self.awaited.load(Ordering::Acquire)
     }
 
     /// Returns once change number `seq` is in force in this process.
@@ -52,27 +96,43 @@ impl Follower {
         if self.applied.load(Ordering::Acquire) >= seq { Ok(()) } else { self.catch_up(db, keyset).await }
     }
 
-    /// Applies everything in the log; the first call loads every key.
+    /// Applies everything in the log; the first call loads every key. From then on the memory is trusted again.
     pub(crate) async fn catch_up(&self, db: &Db, keyset: &Keyset) -> Result<(), Error> {
         let _applying = self.applying.lock().await;
-        let mut reader = db.reader().await?;
-        let mut conn = reader.conn();
-        let target = newest(&mut conn).await?;
-        let mut applied = self.applied.load(Ordering::Acquire);
+        // What is committed before this moment will be seen; of what comes later nothing is promised.
+        let looked_at = self.clock.uptime_ms();
+        let look = async {
+            let mut reader = db.feed().await?;
+            let found = newest(&mut reader.conn()).await?;
+            Ok::<_, Error>((reader, found))
+        };
+        let late = |_| Error::Unavailable("no answer in time".into());
+        let (mut reader, (target, awaited)) = timeout(LOOK_PATIENCE, look).await.map_err(late)??;
+        // Whoever starts waits for its keys, however many there are.
+        let patience = if self.applied() < 0 { Duration::MAX } else { APPLY_PATIENCE };
+        timeout(patience, self.apply_up_to(&mut reader.conn(), keyset, target)).await.map_err(late)??;
+        self.awaited.store(awaited, Ordering::Release);
+        self.looked_at.store(looked_at, Ordering::Release);
+        keyset.trust_until(self.trusted_until(looked_at));
+        Ok(())
+    }
+
+    async fn apply_up_to(&self, conn: &mut Conn<'_>, keyset: &Keyset, target: i64) -> Result<(), Error> {
+        let mut applied = self.applied();
         if applied < 0 {
-            return self.load(&mut conn, keyset, target).await;
+            return self.load(conn, keyset, target).await;
         }
         while applied < target {
-            let rows = after(&mut conn, applied, BATCH).await?;
+            let rows = after(conn, applied, BATCH).await?;
             // Trimmed before we read it, or a restored database: the log no longer tells what we missed.
             if rows.first().is_none_or(|row| row.seq != applied + 1) {
-                return self.load(&mut conn, keyset, target).await;
+                return self.load(conn, keyset, target).await;
             }
-            apply(&mut conn, keyset, &rows).await?;
+            apply(conn, keyset, &rows).await?;
             applied = rows.last().map_or(applied, |row| row.seq);
             self.applied.store(applied, Ordering::Release);
         }
-        if applied > target { self.load(&mut conn, keyset, target).await } else { Ok(()) }
+        if applied > target { self.load(conn, keyset, target).await } else { Ok(()) }
     }
 
     /// Does something that both the database and the memory take part in, while no change is applied.
@@ -112,7 +172,6 @@ impl Follower {
         load_routes(conn, keyset).await?;
         // Changes after `target` may be in already; applying them again changes nothing.
         self.applied.store(target, Ordering::Release);
-        keyset.set_loaded();
         Ok(())
     }
 }

@@ -11,6 +11,10 @@ use rand::rngs::SysRng;
 pub trait Clock: Send + Sync + 'static {
     /// Now.
     fn now(&self) -> Timestamp;
+
+    /// Milliseconds since a moment that stays the same while the process lives. Never goes back, whoever sets the machine's
+    /// clock, and goes on while the process is paused or the machine asleep.
+    fn uptime_ms(&self) -> u64;
 }
 
 /// The machine's clock.
@@ -22,6 +26,17 @@ impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    }
+
+    fn uptime_ms(&self) -> u64 {
+        // Not `Instant`, which stands still on Linux while the machine sleeps.
+        #[cfg(target_os = "linux")]
+        let clock = rustix::time::ClockId::Boottime;
+        #[cfg(not(target_os = "linux"))]
+        let clock = rustix::time::ClockId::Monotonic;
+        let time = rustix::time::clock_gettime(clock);
+        let millis = time.tv_sec.saturating_mul(1000).saturating_add(time.tv_nsec / 1_000_000);
+        u64::try_from(millis).unwrap_or_default()
     }
 }
 

@@ -11,7 +11,7 @@ mod tally;
 
 use std::collections::HashSet;
 use std::hash::{BuildHasherDefault, Hasher};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use keyfold_domain::ids::{KeyId, WorkspaceId};
@@ -170,8 +170,8 @@ pub(crate) struct Keyset {
     spendings: Mutex<mpsc::Receiver<Arc<Meter>>>,
     /// Secrets that were presented under the pepper before.
     moves: Mutex<Vec<Move>>,
-    loaded: AtomicBool,
-    stale: AtomicBool,
+    /// Until when what is here may be relied on, by [`crate::Clock::uptime_ms`].
+    trusted_until: AtomicU64,
     /// What many records have in common.
     shared: Shared,
     /// For whoever watches.
@@ -193,28 +193,26 @@ impl Keyset {
             spent,
             spendings: Mutex::new(spendings),
             moves: Mutex::default(),
-            loaded: AtomicBool::new(false),
-            stale: AtomicBool::new(false),
+            trusted_until: AtomicU64::new(0),
             shared: Shared::default(),
             progress: Progress::new(),
         }
     }
 
-    /// May it be asked? Not before it is loaded, nor while it may have missed a change.
-    pub(crate) fn is_exact(&self) -> bool {
-        self.loaded.load(Ordering::Acquire) && !self.stale.load(Ordering::Acquire)
+    /// May it be asked at that moment? Not before it is loaded, nor when it may have missed a change for too long. Judged at
+    /// each question, so that a process that was paused, or whose jobs hang, finds out before it says yes.
+    pub(crate) fn is_exact(&self, uptime_ms: u64) -> bool {
+        uptime_ms < self.trusted_until.load(Ordering::Acquire)
     }
 
-    pub(crate) fn set_loaded(&self) {
-        self.progress.looked();
-        self.loaded.store(true, Ordering::Release);
+    /// It is loaded, and may be asked up to that moment. Not to be called while somebody else changes the memory.
+    pub(crate) fn trust_until(&self, uptime_ms: u64) {
+        self.trusted_until.store(uptime_ms, Ordering::Release);
     }
 
-    pub(crate) fn set_stale(&self, stale: bool) {
-        if !stale {
-            self.progress.looked();
-        }
-        self.stale.store(stale, Ordering::Release);
+    /// It may not be asked after that moment, if it may be asked that long.
+    pub(crate) fn trust_no_longer_than(&self, uptime_ms: u64) {
+        self.trusted_until.fetch_min(uptime_ms, Ordering::AcqRel);
     }
 
     /// The key that has a secret with that hash. Whether the secret has ended is for the caller to look at.

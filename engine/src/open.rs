@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use keyfold_domain::time::Timestamp;
@@ -12,16 +12,18 @@ use sqlx::Connection as _;
 use sqlx::migrate::MigrateError;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::changes::Follower;
 use crate::clock::{Clock, Entropy};
 use crate::error::Error;
+use crate::following::{announce, follow, listen};
 use crate::keyset::Keyset;
 use crate::limits::SignInLimits;
 use crate::mac::{Macs, Pepper};
 use crate::password::Hasher;
 use crate::pepper_check;
+use crate::presence::{self, NewNode, Presence, Signals, be_seen};
 use crate::request_limits::RequestLimits;
 use crate::service::account::Account;
 use crate::service::audit::Audit;
@@ -30,6 +32,7 @@ use crate::service::invitations::Invitations;
 use crate::service::keys::Keys;
 use crate::service::left_keys::LeftKeyQueue;
 use crate::service::members::Members;
+use crate::service::nodes::Nodes;
 use crate::service::password_links::PasswordLinks;
 use crate::service::peppers::Peppers;
 use crate::service::policies::Policies;
@@ -48,12 +51,8 @@ use crate::store::{copy, migrate, place};
 
 /// Connections that read, and on PostgreSQL also write.
 const CONNECTIONS: u32 = 8;
-/// How often the change log is read.
-const POLL_EVERY: Duration = Duration::from_millis(100);
-/// Without a successful look at the change log for so long, nothing is verified any more.
-const STALE_AFTER: Duration = Duration::from_secs(5);
-/// How long one look may take.
-const POLL_PATIENCE: Duration = Duration::from_secs(2);
+/// For how long a server that was told nothing else says yes without news of changes.
+const STALENESS_BUDGET: Duration = Duration::from_secs(5);
 
 /// Who opens the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -180,6 +179,8 @@ pub struct Engine {
     pub workspaces: Workspaces,
     /// Who belongs to a workspace.
     pub members: Members,
+    /// The servers on the database.
+    pub nodes: Nodes,
     /// The rules for keys.
     pub policies: Policies,
     /// Who is invited to a workspace.
@@ -226,7 +227,9 @@ impl Engine {
             hasher: Hasher::new(hashes_at_once, options.entropy.as_ref())?,
             macs: Arc::new(macs),
             keyset: Keyset::new(),
-            follower: Follower::new(),
+            follower: Follower::new(Arc::clone(&options.clock)),
+            signals: Signals::default(),
+            presence: OnceLock::new(),
             prefix: options.prefix,
             clock: options.clock,
             entropy: options.entropy,
@@ -246,6 +249,7 @@ impl Engine {
             account: Account { core: shared() },
             password_links: PasswordLinks { core: shared() },
             members: Members { core: shared() },
+            nodes: Nodes { core: shared() },
             policies: Policies { core: shared() },
             invitations: Invitations { core: shared() },
             left_keys: LeftKeyQueue { core: shared() },
@@ -291,11 +295,33 @@ impl Engine {
         self.shared.core.keyset.secrets()
     }
 
+    /// Makes this process known as one of the servers on the database, from now on bound by its budget. To be called before
+    /// it answers anybody: whoever waits for a change to be in force everywhere asks the servers that are known.
+    pub async fn join(&self, node: NewNode) -> Result<(), Error> {
+        let core = &self.shared.core;
+        let budget = node.staleness_budget;
+        let presence = core.presence.get_or_init(|| Presence::of(core, node));
+        presence::register(core, presence).await?;
+        // What was committed before anybody knew of this server.
+        self.sync().await?;
+        core.follower.bound(&core.keyset, budget);
+        Ok(())
+    }
+
     /// Starts the background jobs of a server: following the change log, writing counts, forgetting what is old.
     pub fn start_jobs(&self) {
         let (core, stop) = (|| Arc::clone(&self.shared.core), || self.shared.stop.subscribe());
-        let jobs =
-            [tokio::spawn(follow(core(), stop())), tokio::spawn(write_counts(core(), stop())), tokio::spawn(record_ends(core(), stop()))];
+        if self.shared.core.presence.get().is_none() {
+            self.shared.core.follower.bound(&self.shared.core.keyset, STALENESS_BUDGET);
+        }
+        let jobs = [
+            tokio::spawn(follow(core(), stop())),
+            tokio::spawn(announce(core(), stop())),
+            tokio::spawn(listen(core(), stop())),
+            tokio::spawn(be_seen(core(), stop())),
+            tokio::spawn(write_counts(core(), stop())),
+            tokio::spawn(record_ends(core(), stop())),
+        ];
         self.shared.jobs.lock().unwrap_or_else(PoisonError::into_inner).extend(jobs);
     }
 
@@ -328,7 +354,7 @@ impl Engine {
             Err(_) => why.push("the database did not answer within a second".to_owned()),
         }
         if !self.verifier.is_ready() {
-            why.push("the keys in memory may be out of date".to_owned());
+            why.push(format!("the change log was not seen for {} ms", self.shared.core.follower.out_of_touch_ms()));
         }
         Readiness { ready: why.is_empty(), why, soon: self.lack_of_room().into_iter().collect() }
     }
@@ -417,42 +443,6 @@ async fn look(conn: &mut Conn<'_>) -> Result<(), OpenError> {
         Some(version) if version == migrate::NEWEST => Ok(()),
         Some(_) => Err(OpenError::Older),
         None => Err(OpenError::Empty),
-    }
-}
-
-/// Applies what others write to the change log, and stops the verifier when it cannot.
-async fn follow(core: Arc<Core>, mut stop: watch::Receiver<bool>) {
-    let mut ticks = interval(POLL_EVERY);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut last_seen = Instant::now();
-    let mut failing = false;
-    loop {
-        tokio::select! {
-            _ = ticks.tick() => {}
-            _ = stop.changed() => return,
-        }
-        let asked_at = Instant::now();
-        let error = match timeout(POLL_PATIENCE, core.follower.catch_up(&core.db, &core.keyset)).await {
-            Ok(Ok(())) => None,
-            Ok(Err(error)) => Some(error.to_string()),
-            Err(_) => Some("no answer in time".to_owned()),
-        };
-        if let Some(error) = error {
-            if !failing {
-                tracing::error!(error, "the change log cannot be read; verification stops in a few seconds unless it can");
-            }
-            failing = true;
-            if last_seen.elapsed() >= STALE_AFTER {
-                core.keyset.set_stale(true);
-            }
-            continue;
-        }
-        if failing {
-            tracing::info!("the change log can be read again");
-        }
-        failing = false;
-        last_seen = asked_at;
-        core.keyset.set_stale(false);
     }
 }
 

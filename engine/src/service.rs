@@ -17,6 +17,7 @@ mod keys_bulk;
 pub(crate) mod keys_write;
 pub(crate) mod left_keys;
 pub(crate) mod members;
+pub(crate) mod nodes;
 mod pages;
 pub(crate) mod password_links;
 pub(crate) mod peppers;
@@ -34,7 +35,7 @@ pub(crate) mod verify;
 pub(crate) mod workspaces;
 
 use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use keyfold_domain::policy::{Action, Actor, Decision, Object, Principal, can, scope_for};
 use keyfold_domain::time::Timestamp;
@@ -47,6 +48,7 @@ use crate::keyset::Keyset;
 use crate::limits::SignInLimits;
 use crate::mac::Macs;
 use crate::password::Hasher;
+use crate::presence::{Presence, Signals};
 use crate::store::db::Db;
 use audit::Event;
 
@@ -67,11 +69,19 @@ pub(crate) struct Core {
     pub(crate) bulk: BulkJobs,
     /// Held while counts are written.
     pub(crate) flushing: tokio::sync::Mutex<()>,
+    pub(crate) signals: Signals,
+    /// What this server is called among those on the database. Not of a command.
+    pub(crate) presence: OnceLock<Presence>,
 }
 
 impl Core {
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// May the verifier's memory be asked at this moment?
+    pub(crate) fn is_exact(&self) -> bool {
+        self.keyset.is_exact(self.clock.uptime_ms())
     }
 
     pub(crate) fn rng(&self) -> EntropyRng {
@@ -81,9 +91,11 @@ impl Core {
     /// Returns once change number `seq` is in force here. If the database cannot be read for it, nothing is verified until
     /// it can: an acknowledged revoke must never be followed by a yes.
     pub(crate) async fn reach(&self, seq: i64) -> Result<(), Error> {
+        // Other servers need not wait for this one.
+        self.signals.committed.notify_one();
         let reached = self.follower.reach(&self.db, &self.keyset, seq).await;
         if reached.is_err() {
-            self.keyset.set_stale(true);
+            self.keyset.trust_no_longer_than(0);
         }
         reached
     }

@@ -18,6 +18,7 @@ pub(crate) mod listing;
 pub(crate) mod members;
 pub(crate) mod meta;
 pub(crate) mod migrate;
+pub(crate) mod nodes;
 pub(crate) mod password_links;
 pub(crate) mod place;
 pub(crate) mod policies;

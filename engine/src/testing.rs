@@ -1,6 +1,6 @@
 //! A clock that stands still, randomness that repeats, and databases of one's own, for tests.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use keyfold_domain::time::Timestamp;
@@ -18,28 +18,40 @@ use crate::store::db::DatabaseUrl;
 
 /// A clock that moves only when told to.
 #[derive(Debug)]
-pub struct MockClock(AtomicI64);
+pub struct MockClock {
+    shown: AtomicI64,
+    uptime_ms: AtomicU64,
+}
 
 impl MockClock {
     /// A clock that shows that moment.
     pub fn new(at: Timestamp) -> Self {
-        Self(AtomicI64::new(at.as_millis()))
+        Self { shown: AtomicI64::new(at.as_millis()), uptime_ms: AtomicU64::new(1_000_000) }
     }
 
-    /// Moves it; backwards too.
+    /// Moves the time it shows, as if somebody set it; backwards too. Nothing that waits notices.
     pub fn advance_ms(&self, millis: i64) {
-        self.0.fetch_add(millis, Ordering::SeqCst);
+        self.shown.fetch_add(millis, Ordering::SeqCst);
+    }
+
+    /// Lets time pass without changing what it shows, as if somebody set it back by as much.
+    pub fn pass_ms(&self, millis: u64) {
+        self.uptime_ms.fetch_add(millis, Ordering::SeqCst);
     }
 
     /// Sets it.
     pub fn set(&self, at: Timestamp) {
-        self.0.store(at.as_millis(), Ordering::SeqCst);
+        self.shown.store(at.as_millis(), Ordering::SeqCst);
     }
 }
 
 impl Clock for MockClock {
     fn now(&self) -> Timestamp {
-        Timestamp::from_millis(self.0.load(Ordering::SeqCst))
+        Timestamp::from_millis(self.shown.load(Ordering::SeqCst))
+    }
+
+    fn uptime_ms(&self) -> u64 {
+        self.uptime_ms.load(Ordering::SeqCst)
     }
 }
 

@@ -10,6 +10,7 @@ mod demo;
 mod doctor;
 mod key;
 mod member;
+mod nodes;
 mod openapi;
 mod operator;
 mod output;
@@ -62,6 +63,7 @@ enum Command {
     Resource(resource::Command),
     #[command(subcommand)]
     Audit(audit::Command),
+    Nodes(nodes::Args),
     Backup(backup::Args),
     Restore(restore::Args),
     #[command(subcommand)]
@@ -105,6 +107,7 @@ async fn dispatch(cli: Cli, printer: &Printer) -> Result<(), CliError> {
         Command::Key(command) => Box::pin(key::run(command, &config, printer)).await,
         Command::Resource(command) => resource::run(command, &config, printer).await,
         Command::Audit(command) => audit::run(command, &config, printer).await,
+        Command::Nodes(args) => nodes::run(args, &config, printer).await,
         Command::Backup(args) => backup::run(args, &config, printer).await,
         Command::Restore(args) => Box::pin(restore::run(args, &config, printer)).await,
         Command::Pepper(command) => Box::pin(pepper::run(command, &config, printer)).await,

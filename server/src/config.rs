@@ -108,6 +108,10 @@ pub struct Config {
     /// For each actor; `None` for no limit.
     pub(crate) management_requests_per_minute: Option<NonZeroU32>,
     pub(crate) max_connections: usize,
+    /// What this server is called among others.
+    pub(crate) node_name: String,
+    /// For how long it says yes without news of changes.
+    pub(crate) staleness_budget: Duration,
     /// Let a crash write the process's memory to disk.
     pub(crate) core_dumps: bool,
     effective: Vec<Effective>,
@@ -160,6 +164,8 @@ impl Config {
                 .ok()
                 .and_then(NonZeroU32::new),
             max_connections: usize::try_from(values.whole("max_connections", 1, 1_000_000)?).unwrap_or(usize::MAX),
+            node_name: node_name(values)?,
+            staleness_budget: Duration::from_secs(values.whole("staleness_budget_seconds", 1, 300)?),
             core_dumps: values.parse("core_dumps", "true or false")?,
             data_dir,
             effective: Vec::new(),
@@ -229,6 +235,16 @@ fn pepper_source(values: &Values, data_dir: &std::path::Path) -> Result<PepperSo
         }
         (None, Some(path)) => Ok(PepperSource::File(path.into())),
         (None, None) => Ok(PepperSource::File(data_dir.join("pepper.key"))),
+    }
+}
+
+fn node_name(values: &Values) -> Result<String, ConfigError> {
+    let Some(name) = values.given("node_name") else {
+        return Ok(rustix::system::uname().nodename().to_string_lossy().into_owned());
+    };
+    match keyfold_domain::name::optional_name("node_name", name) {
+        Ok(name) if !name.is_empty() => Ok(name),
+        _ => Err(values.refuse("node_name", "must be a name of 1 to 100 characters, none of them invisible")),
     }
 }
 

@@ -20,6 +20,7 @@ mod keys;
 mod left_keys;
 mod members;
 pub(crate) mod moments;
+mod nodes;
 mod openapi;
 mod policies;
 mod query;
@@ -33,6 +34,7 @@ mod workspaces;
 pub(crate) use keys::bodies::{IssuedKeyBody, KeyBody};
 pub(crate) use keys::explanation::CheckBody;
 pub(crate) use keys::rotation::RotatedKeyBody;
+pub(crate) use nodes::NodeBody;
 pub use openapi::openapi_document;
 pub(crate) use resources::ResourceBody;
 
@@ -71,6 +73,7 @@ pub fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(audit::list_instance_audit))
         .routes(routes!(audit::export_instance_audit))
         .routes(routes!(audit::verify_instance_audit))
+        .routes(routes!(nodes::list_nodes))
         .routes(routes!(members::list_members, members::add_member))
         .routes(routes!(members::update_member, members::remove_member))
         .routes(routes!(members::limit_member))

@@ -9,7 +9,9 @@ use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::sync::Arc;
 
-use keyfold_engine::{Clock, DatabaseUrl, Engine, EngineOptions, OpenError, OpenRole, Pepper, PepperError, SystemClock, SystemEntropy};
+use keyfold_engine::{
+    Clock, DatabaseUrl, Engine, EngineOptions, NewNode, OpenError, OpenRole, Pepper, PepperError, SystemClock, SystemEntropy,
+};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -44,6 +46,7 @@ pub(crate) async fn run(config: Config, printer: &Printer) -> Result<(), CliErro
     let config = config.bound_to(listener.local_addr()?);
     warn_about(&config);
     let engine = open(&config, OpenRole::Serve).await?;
+    engine.join(NewNode { name: config.node_name.clone(), staleness_budget: config.staleness_budget }).await?;
     engine.start_jobs();
     let heads = audit_heads::keep(engine.clone(), &config.data_dir);
     let setup = setup_link::offer(&engine, &config, printer).await?;

@@ -1,16 +1,14 @@
-//! How far the memory is behind the database, and the database behind the memory. For whoever watches; decides nothing.
+//! How far the database is behind the memory. For whoever watches; decides nothing.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// Moments and counts of the two ways between memory and database.
+/// Moments and counts of the way from memory to database.
 #[derive(Debug)]
 pub(crate) struct Progress {
     /// What the moments are counted from.
     begun: Instant,
-    /// Milliseconds from there to the last complete look at the change log.
-    looked: AtomicU64,
-    /// The same, to the last flush that left nothing behind.
+    /// Milliseconds from there to the last flush that left nothing behind.
     flushed: AtomicU64,
     waiting: AtomicU64,
     flush_failures: AtomicU64,
@@ -20,20 +18,11 @@ pub(crate) struct Progress {
 impl Progress {
     pub(super) fn new() -> Self {
         let zero = || AtomicU64::new(0);
-        Self { begun: Instant::now(), looked: zero(), flushed: zero(), waiting: zero(), flush_failures: zero(), dropped: zero() }
+        Self { begun: Instant::now(), flushed: zero(), waiting: zero(), flush_failures: zero(), dropped: zero() }
     }
 
     fn now(&self) -> u64 {
         u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
-    }
-
-    fn since(&self, moment: &AtomicU64) -> Duration {
-        Duration::from_millis(self.now().saturating_sub(moment.load(Ordering::Relaxed)))
-    }
-
-    /// The change log was read to its end.
-    pub(super) fn looked(&self) {
-        self.looked.store(self.now(), Ordering::Relaxed);
     }
 
     /// Everything that was counted is written.
@@ -63,12 +52,8 @@ impl Progress {
         }
     }
 
-    pub(crate) fn since_look(&self) -> Duration {
-        self.since(&self.looked)
-    }
-
     pub(crate) fn since_flush(&self) -> Duration {
-        self.since(&self.flushed)
+        Duration::from_millis(self.now().saturating_sub(self.flushed.load(Ordering::Relaxed)))
     }
 
     pub(crate) fn waiting(&self) -> u64 {

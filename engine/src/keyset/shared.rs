@@ -78,6 +78,7 @@ mod tests {
             inactivity_days: None,
             activated_at: None,
             deactivated_at: None,
+            stopped_for_good: false,
             deleted_at: None,
         }
     }

@@ -34,9 +34,9 @@ impl Verifier {
         Figures {
             keys: count(keyset.len()),
             secrets: count(keyset.secrets()),
-            exact: keyset.is_exact(),
+            exact: self.core.is_exact(),
             revision: self.core.follower.applied(),
-            change_log_age: keyset.progress.since_look(),
+            change_log_age: Duration::from_millis(self.core.follower.out_of_touch_ms()),
             flush_age: keyset.progress.since_flush(),
             waiting: keyset.progress.waiting(),
             flush_failures: keyset.progress.flush_failures(),

@@ -93,13 +93,13 @@ pub struct Verifier {
 impl Verifier {
     /// Does this process know every key, up to date? While it does not, every question is answered `Unavailable`.
     pub fn is_ready(&self) -> bool {
-        self.core.keyset.is_exact()
+        self.core.is_exact()
     }
 
     /// The route map of the workspace with that id or short name. `None`: there is no such workspace, or it has no map, and
     /// nothing passes there. Reads the memory alone.
     pub fn routes(&self, slug_or_id: &str) -> Result<Option<Arc<WorkspaceRoutes>>, Error> {
-        if !self.core.keyset.is_exact() {
+        if !self.core.is_exact() {
             return Err(Error::Unavailable("the route maps are not loaded or may be out of date".into()));
         }
         Ok(self.core.keyset.routes(slug_or_id))
@@ -231,7 +231,7 @@ impl Verifier {
     /// The key with that secret, or the code that says why there is none.
     fn find(&self, secret: &str, now: Timestamp) -> Result<Result<Entry, Code>, Error> {
         let core = &self.core;
-        if !core.keyset.is_exact() {
+        if !core.is_exact() {
             return Err(Error::Unavailable("the keys are not loaded or may be out of date".into()));
         }
         if token::parse(&core.prefix, secret).is_err() {

@@ -64,10 +64,10 @@ pub(crate) async fn skip(conn: &mut Conn<'_>) -> Result<(), sqlx::Error> {
     on!(conn, raw => sqlx::query(sql).execute(&mut **raw).await.map(|_| ()))
 }
 
-/// The number of the newest change.
-pub(crate) async fn newest(conn: &mut Conn<'_>) -> Result<i64, sqlx::Error> {
-    let sql = "SELECT value FROM change_sequence WHERE name = 'changes'";
-    on!(conn, raw => sqlx::query_scalar(sql).fetch_one(&mut **raw).await)
+/// The number of the newest change, and of the newest one of which somebody waits to hear that it is in force everywhere.
+pub(crate) async fn newest(conn: &mut Conn<'_>) -> Result<(i64, i64), sqlx::Error> {
+    let sql = "SELECT value, (SELECT COALESCE(MAX(awaited), 0) FROM nodes) FROM change_sequence WHERE name = 'changes'";
+    on!(conn, raw => sqlx::query_as(sql).fetch_one(&mut **raw).await)
 }
 
 /// Up to `limit` changes after `seq`, in order.

@@ -100,10 +100,19 @@ impl Reader {
 /// A database of either engine.
 #[derive(Clone)]
 pub(crate) enum Db {
-    Sqlite { readers: SqlitePool, writer: Writer },
-    Postgres(PgPool),
+    Sqlite {
+        readers: SqlitePool,
+        writer: Writer,
+    },
+    Postgres {
+        pool: PgPool,
+        /// For following changes, so that acts that fill the pool never keep the verifier from its news.
+        feed: PgPool,
+    },
 }
 
+/// Connections for following changes: to look, to be woken, to wake others, and to be seen.
+const FEED_CONNECTIONS: u32 = 4;
 /// How long a statement may wait for a lock or a connection.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How often a transaction on PostgreSQL is tried in all.
@@ -183,27 +192,54 @@ impl Db {
 
     /// A pool of PostgreSQL connections with the bounds every statement has to keep.
     pub(crate) async fn postgres(url: &str, connections: u32) -> Result<Self, Error> {
-        let pool = PgPoolOptions::new()
-            .max_connections(connections)
-            .acquire_timeout(PATIENCE)
+        let options = || {
             // After a failover the address may lead to another server.
-            .after_connect(|conn, _| {
+            PgPoolOptions::new().acquire_timeout(PATIENCE).after_connect(|conn, _| {
                 Box::pin(async move {
                     let unfit = unfit(conn).await?;
                     unfit.map_or(Ok(()), |why| Err(sqlx::Error::Configuration(why.into())))
                 })
             })
-            .connect_with(postgres_options(url)?)
-            .await?;
-        Ok(Self::Postgres(pool))
+        };
+        let feed = options().max_connections(FEED_CONNECTIONS).connect_lazy_with(postgres_options(url)?);
+        let pool = options().max_connections(connections).connect_with(postgres_options(url)?).await?;
+        Ok(Self::Postgres { pool, feed })
     }
 
     /// A connection to read with. Several statements on it do not share a snapshot.
     pub(crate) async fn reader(&self) -> Result<Reader, Error> {
         Ok(match self {
             Self::Sqlite { readers, .. } => Reader::Sqlite(readers.acquire().await?),
-            Self::Postgres(pool) => Reader::Postgres(pool.acquire().await?),
+            Self::Postgres { pool, .. } => Reader::Postgres(pool.acquire().await?),
         })
+    }
+
+    /// The same for who follows changes, and does not wait for others.
+    pub(crate) async fn feed(&self) -> Result<Reader, Error> {
+        Ok(match self {
+            Self::Sqlite { readers, .. } => Reader::Sqlite(readers.acquire().await?),
+            Self::Postgres { feed, .. } => Reader::Postgres(feed.acquire().await?),
+        })
+    }
+
+    /// The connections for following changes, where other servers can be told of them.
+    pub(crate) const fn shared_feed(&self) -> Option<&PgPool> {
+        match self {
+            Self::Sqlite { .. } => None,
+            Self::Postgres { feed, .. } => Some(feed),
+        }
+    }
+
+    /// As [`Self::write`], once and without waiting for others, for what a server says of itself.
+    pub(crate) async fn note<T, W>(&self, work: W) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        W: for<'c> Fn(Conn<'c>) -> BoxFuture<'c, Result<T, Error>> + Send + Sync + 'static,
+    {
+        match self {
+            Self::Sqlite { writer, .. } => writer.run(work).await,
+            Self::Postgres { feed, .. } => write_once(feed, &work).await,
+        }
     }
 
     /// Runs `work` in a write transaction of its own and returns once that is durable; an error leaves nothing behind.
@@ -217,7 +253,7 @@ impl Db {
     {
         match self {
             Self::Sqlite { writer, .. } => writer.run(work).await,
-            Self::Postgres(pool) => {
+            Self::Postgres { pool, .. } => {
                 for failures in 1..TRIES {
                     match write_once(pool, &work).await {
                         Err(Error::Interrupted(why)) => tracing::debug!(why, failures, "a transaction is tried again"),
@@ -237,7 +273,13 @@ impl Db {
                 readers.close().await;
                 writer.close().await;
             }
-            Self::Postgres(pool) => pool.close().await,
+            Self::Postgres { pool, feed } => {
+                pool.close().await;
+                // A connection that listens may be dead without knowing, and then takes no leave.
+                if timeout(PATIENCE, feed.close()).await.is_err() {
+                    tracing::debug!("a connection to PostgreSQL did not end in order");
+                }
+            }
         }
     }
 }

@@ -106,6 +106,10 @@ settings! {
         "How many requests one key, one person or one network of strangers may make of the management API in a minute, all of them in a row if they like; 0 for no limit. Verifying keys is not counted";
     max_connections "NUMBER" "10000" "`10000`"
         "How many connections may be open at once; more wait in the system's queue";
+    node_name "TEXT" "" "the machine's name"
+        "What this server is called among those on the same database: up to 100 characters";
+    staleness_budget_seconds "SECONDS" "5" "`5`"
+        "How long this server goes on saying yes when it can see no changes that others make; after that it answers 503 until it can";
     core_dumps "BOOL" "false" "`false`" #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true)]
         "Let a crash write the process's memory, secrets included, to disk";
 }

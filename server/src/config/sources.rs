@@ -187,6 +187,7 @@ impl Values {
                 PepperSource::File(path) => path.display().to_string(),
                 PepperSource::Given(_) => "given by KEYFOLD_PEPPER".to_owned(),
             },
+            "node_name" => config.node_name.clone(),
             _ => self.text(key).to_owned(),
         };
         SETTINGS.iter().map(|setting| Effective { key: setting.key, value: value(setting.key), source: self.source(setting.key) }).collect()

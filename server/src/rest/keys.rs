@@ -1,5 +1,7 @@
 //! `/v1/workspaces/{workspace}/keys`: API keys, from creation to deletion.
 
+use std::time::Duration;
+
 use axum::Json as Reply;
 use axum::extract::State;
 use axum::http::header::{ETAG, LOCATION};
@@ -11,13 +13,14 @@ use keyfold_domain::policy::Actor;
 use keyfold_domain::problem::Problem;
 use keyfold_domain::scope::{KeyKind, ScopeName};
 use keyfold_domain::workspace::WorkspaceSummary;
-use serde::Deserialize;
-use utoipa::IntoParams;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use crate::problem::{Json, ProblemResponse};
 use crate::rest::body::OptionalJson;
 use crate::rest::caller::{Caller, KeyName, WorkspaceName};
 use crate::rest::headers::{AnyVersion, IdempotencyKey, IfMatch};
+use crate::rest::nodes::{DoneEverywhereBody, InForceBody, WaitQuery, settle};
 use crate::rest::query::Query;
 use crate::rest::schemas;
 use crate::rest::workspaces::NoQuery;
@@ -134,6 +137,34 @@ fn tag(key: &KeyBody) -> [(HeaderName, HeaderValue); 1] {
     [(ETAG, quoted.unwrap_or_else(|_| HeaderValue::from_static("\"\"")))]
 }
 
+/// A key after a change.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ChangedKey)]
+pub(crate) struct ChangedKeyBody {
+    /// The key.
+    #[serde(flatten)]
+    key: KeyBody,
+    /// How far the change has come on all servers; only with `wait=all`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    in_force: Option<InForceBody>,
+}
+
+/// The answer to a change of a key that is in force on this server.
+async fn changed(state: &AppState, actor: &Actor, key: KeySummary, patience: Option<Duration>) -> Response {
+    let key = KeyBody::from(key);
+    let (headers, in_force) = settle(state, actor, patience).await;
+    (tag(&key), headers, Reply(ChangedKeyBody { key, in_force })).into_response()
+}
+
+/// The answer to an end that is in force on this server: nothing, or how far it has come on all.
+async fn ended(state: &AppState, actor: &Actor, patience: Option<Duration>) -> Response {
+    match settle(state, actor, patience).await {
+        (headers, Some(in_force)) => (headers, Reply(DoneEverywhereBody { in_force })).into_response(),
+        (headers, None) => (StatusCode::NO_CONTENT, headers).into_response(),
+    }
+}
+
 fn answer(key: KeySummary) -> Response {
     let key = KeyBody::from(key);
     (tag(&key), Reply(key)).into_response()
@@ -247,22 +278,27 @@ pub(crate) async fn get_key(
     params(
         ("workspace" = String, Path, description = "The workspace's slug or id.", example = "acme"),
         ("key" = String, Path, description = "The key's id.", example = "key_00S1E8UZ2m0hmDYpk0bPVq"),
-        ("If-Match" = Option<String>, Header, nullable = false, pattern = "^(\\*|\"[0-9]+\")$", description = "The version the change was made from, as the key's ETag shows it.")
+        ("If-Match" = Option<String>, Header, nullable = false, pattern = "^(\\*|\"[0-9]+\")$", description = "The version the change was made from, as the key's ETag shows it."),
+        WaitQuery
     ),
     request_body = KeyPatchBody,
-    responses((status = 200, description = "The key after the change.", body = KeyBody, headers(("ETag" = String, description = "The key's version in double quotes."))))
+    responses((status = 200, description = "The key after the change.", body = ChangedKeyBody, headers(
+        ("ETag" = String, description = "The key's version in double quotes."),
+        ("Keyfold-Revision" = i64, description = "The number of a change that is not before this one.")
+    )))
 )]
 pub(crate) async fn update_key(
     Caller(actor): Caller,
     name: KeyName,
     IfMatch(version): IfMatch,
-    _: Query<NoQuery>,
+    Query(wait): Query<WaitQuery>,
     State(state): State<AppState>,
     Json(body): Json<KeyPatchBody>,
 ) -> Result<Response, ProblemResponse> {
+    let patience = wait.patience()?;
     let workspace = workspace(&state, &actor, &name.workspace).await?;
     match state.engine.keys.update(&actor, &workspace.id, &name.key, body.into_patch(version)?).await {
-        Ok(key) => Ok(answer(key)),
+        Ok(key) => Ok(changed(&state, &actor, key, patience).await),
         Err(error) => {
             let problem = ProblemResponse::stale(error)?;
             let current = KeyBody::from(state.engine.keys.get(&actor, &workspace.id, &name.key).await?);
@@ -281,20 +317,25 @@ pub(crate) async fn update_key(
     tag = "keys",
     params(
         ("workspace" = String, Path, description = "The workspace's slug or id.", example = "acme"),
-        ("key" = String, Path, description = "The key's id.", example = "key_00S1E8UZ2m0hmDYpk0bPVq")
+        ("key" = String, Path, description = "The key's id.", example = "key_00S1E8UZ2m0hmDYpk0bPVq"),
+        WaitQuery
     ),
-    responses((status = 204, description = "The key is deleted."))
+    responses(
+        (status = 204, description = "The key is deleted.", headers(("Keyfold-Revision" = i64, description = "The number of a change that is not before this one."))),
+        (status = 200, description = "The same with `wait=all`.", body = DoneEverywhereBody, headers(("Keyfold-Revision" = i64, description = "The number of a change that is not before this one.")))
+    )
 )]
 pub(crate) async fn delete_key(
     Caller(actor): Caller,
     name: KeyName,
     _: AnyVersion,
-    _: Query<NoQuery>,
+    Query(wait): Query<WaitQuery>,
     State(state): State<AppState>,
-) -> Result<StatusCode, ProblemResponse> {
+) -> Result<Response, ProblemResponse> {
+    let patience = wait.patience()?;
     let workspace = workspace(&state, &actor, &name.workspace).await?;
     state.engine.keys.delete(&actor, &workspace.id, &name.key).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(ended(&state, &actor, patience).await)
 }
 
 /// Stop a key for now.
@@ -307,21 +348,27 @@ pub(crate) async fn delete_key(
     tag = "keys",
     params(
         ("workspace" = String, Path, description = "The workspace's slug or id.", example = "acme"),
-        ("key" = String, Path, description = "The key's id.", example = "key_00S1E8UZ2m0hmDYpk0bPVq")
+        ("key" = String, Path, description = "The key's id.", example = "key_00S1E8UZ2m0hmDYpk0bPVq"),
+        WaitQuery
     ),
     request_body(content = Option<DeactivationBody>, description = "May be left out."),
-    responses((status = 200, description = "The key, now inactive.", body = KeyBody, headers(("ETag" = String, description = "The key's version in double quotes."))))
+    responses((status = 200, description = "The key, now inactive.", body = ChangedKeyBody, headers(
+        ("ETag" = String, description = "The key's version in double quotes."),
+        ("Keyfold-Revision" = i64, description = "The number of a change that is not before this one.")
+    )))
 )]
 pub(crate) async fn deactivate_key(
     Caller(actor): Caller,
     name: KeyName,
     _: AnyVersion,
-    _: Query<NoQuery>,
+    Query(wait): Query<WaitQuery>,
     State(state): State<AppState>,
     OptionalJson(body): OptionalJson<DeactivationBody>,
 ) -> Result<Response, ProblemResponse> {
+    let patience = wait.patience()?;
     let workspace = workspace(&state, &actor, &name.workspace).await?;
-    Ok(answer(state.engine.keys.deactivate(&actor, &workspace.id, &name.key, &body.reason).await?))
+    let key = state.engine.keys.deactivate(&actor, &workspace.id, &name.key, &body.reason).await?;
+    Ok(changed(&state, &actor, key, patience).await)
 }
 
 /// Let a deactivated or dormant key work again.

@@ -74,6 +74,7 @@ struct ProblemBody {
         (name = "policy", description = "Rules for keys, of a workspace and of the whole instance. The stricter of both holds."),
         (name = "audit", description = "What was done, by whom and from where: chained, so that no change of it goes unseen."),
         (name = "members", description = "Who belongs to a workspace, who is invited, and the keys of those who left."),
+        (name = "nodes", description = "The servers that run on the database; for instance administrators."),
         (name = "users", description = "Everybody on this instance; for instance administrators."),
         (name = "resources", description = "What keys can be tied to."),
         (name = "scopes", description = "What keys may be used for."),

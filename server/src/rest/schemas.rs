@@ -8,6 +8,7 @@ use keyfold_domain::key::{KeySort, MAX_INACTIVITY_DAYS, StateFilter};
 use keyfold_domain::limits::Whose;
 use keyfold_domain::member::MAX_LEFT_KEYS;
 use keyfold_domain::name::{MAX_NAME, MAX_NOTE};
+use keyfold_domain::node::{NodeState, Standing};
 use keyfold_domain::policy_limits::{ExistingKeys, MAX_POLICY_DAYS};
 use keyfold_domain::resource::MAX_KEY_RESOURCES;
 use keyfold_domain::route::presets::PRESETS;
@@ -217,6 +218,37 @@ pub(crate) fn link_ends_at() -> Schema {
 /// When somebody was last seen.
 pub(crate) fn session_seen_at() -> Schema {
     optional_date_time().description(Some("When a session of theirs was last used, to the minute; `null` if none is open.")).into()
+}
+
+/// When a server started.
+pub(crate) fn node_started_at() -> Schema {
+    date_time().description(Some("When it started.")).into()
+}
+
+/// When a server was last heard of.
+pub(crate) fn node_seen_at() -> Schema {
+    date_time().description(Some("When it was last heard of, by the database's clock.")).into()
+}
+
+/// Whether a server is heard of.
+pub(crate) fn node_state() -> Schema {
+    names([NodeState::Live, NodeState::Silent].into_iter().map(NodeState::as_str))
+        .description(Some("`silent`: not heard of for longer than its budget. It was killed, hangs, or cannot reach the database."))
+        .examples([json!("live")])
+        .into()
+}
+
+/// For whom to wait.
+pub(crate) fn wait() -> Schema {
+    names(["all"].into_iter()).into()
+}
+
+/// What became of a change on a server.
+pub(crate) fn standing() -> Schema {
+    names([Standing::InForce, Standing::Stopped, Standing::Waiting].into_iter().map(Standing::as_str))
+        .description(Some("`in_force`; `stopped`: the server is out of touch and says yes to nobody; `waiting`: not heard of yet."))
+        .examples([json!("in_force")])
+        .into()
 }
 
 /// The id of a key that is given.

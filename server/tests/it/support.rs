@@ -4,12 +4,15 @@
 mod actors;
 mod answer;
 mod app;
+mod cluster;
 mod process;
 mod proxy;
 pub(crate) mod redactions;
+mod relay;
 
 pub(crate) use actors::{Actor, PASSWORD};
 pub(crate) use answer::{Answer, Call, encoded};
 pub(crate) use app::{App, COOKIE, PROXY, new_key, operator};
+pub(crate) use cluster::{BUDGET, Cluster, Made, verdict};
 pub(crate) use process::{Cli, Server, eventually, send};
 pub(crate) use proxy::{Guard, Proxy};

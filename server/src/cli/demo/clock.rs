@@ -23,4 +23,9 @@ impl Clock for TravelClock {
     fn now(&self) -> Timestamp {
         Timestamp::from_millis(self.0.load(Ordering::SeqCst))
     }
+
+    /// Nothing waits by this clock.
+    fn uptime_ms(&self) -> u64 {
+        0
+    }
 }

@@ -2,7 +2,6 @@
 
 use axum::Json as Reply;
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use keyfold_domain::ids::SecretId;
 use keyfold_domain::secret::{Grace, RotatedKey, Rotation, SecretClient, SecretSummary};
@@ -11,12 +10,13 @@ use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
 use super::bodies::{IssuedKeyBody, KeyBody};
-use super::{tag, workspace};
+use super::{ended, tag, workspace};
 use crate::problem::ProblemResponse;
 use crate::rest::body::OptionalJson;
 use crate::rest::caller::{Caller, KeyName, SecretName};
 use crate::rest::headers::{AnyVersion, IdempotencyKey, IfMatch};
 use crate::rest::moments::Moment;
+use crate::rest::nodes::{DoneEverywhereBody, InForceBody, WaitQuery, settle};
 use crate::rest::query::Query;
 use crate::rest::schemas;
 use crate::rest::workspaces::NoQuery;
@@ -130,6 +130,10 @@ pub(crate) struct RotatedKeyBody {
     secrets: Vec<SecretBody>,
     /// The key ended later than the workspace's rules allow now, and was brought down to their limit.
     expiry_lowered: bool,
+    /// How far the rotation has come on all servers; only with `wait=all`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    in_force: Option<InForceBody>,
 }
 
 impl From<RotatedKey> for RotatedKeyBody {
@@ -138,6 +142,7 @@ impl From<RotatedKey> for RotatedKeyBody {
             issued: rotated.issued.into(),
             secrets: rotated.secrets.into_iter().map(SecretBody::from).collect(),
             expiry_lowered: rotated.expiry_lowered,
+            in_force: None,
         }
     }
 }
@@ -164,26 +169,32 @@ impl From<RotatedKey> for RotatedKeyBody {
         ("key" = String, Path, description = "The key's id.", example = "key_00S1E8UZ2m0hmDYpk0bPVq"),
         ("If-Match" = Option<String>, Header, nullable = false, pattern = "^(\\*|\"[0-9]+\")$", description = "The version the act was made from, as the key's ETag shows it."),
         ("Idempotency-Key" = Option<String>, Header, nullable = false, min_length = 1, max_length = 255, pattern = "^[!-~]+$",
-         description = "Your name for this one act, for instance a UUID: 1 to 255 visible ASCII characters.")
+         description = "Your name for this one act, for instance a UUID: 1 to 255 visible ASCII characters."),
+        WaitQuery
     ),
     request_body(content = Option<RotationBody>, description = "May be left out."),
-    responses((status = 200, description = "The key with its new secret.", body = RotatedKeyBody, headers(("ETag" = String, description = "The key's version in double quotes."))))
+    responses((status = 200, description = "The key with its new secret.", body = RotatedKeyBody, headers(
+        ("ETag" = String, description = "The key's version in double quotes."),
+        ("Keyfold-Revision" = i64, description = "The number of a change that is not before this one.")
+    )))
 )]
 pub(crate) async fn rotate_key(
     Caller(actor): Caller,
     name: KeyName,
     IfMatch(version): IfMatch,
     IdempotencyKey(idempotency): IdempotencyKey,
-    _: Query<NoQuery>,
+    Query(wait): Query<WaitQuery>,
     State(state): State<AppState>,
     OptionalJson(body): OptionalJson<RotationBody>,
 ) -> Result<Response, ProblemResponse> {
+    let patience = wait.patience()?;
     let workspace = workspace(&state, &actor, &name.workspace).await?;
     let rotation = Rotation { grace: body.grace, version };
     match state.engine.keys.rotate(&actor, &workspace.id, &name.key, rotation, idempotency.as_deref()).await {
         Ok(rotated) => {
-            let rotated = RotatedKeyBody::from(rotated);
-            Ok((tag(&rotated.issued.key), Reply(rotated)).into_response())
+            let (headers, in_force) = settle(&state, &actor, patience).await;
+            let rotated = RotatedKeyBody { in_force, ..rotated.into() };
+            Ok((tag(&rotated.issued.key), headers, Reply(rotated)).into_response())
         }
         Err(error) => {
             let problem = ProblemResponse::stale(error)?;
@@ -230,18 +241,23 @@ pub(crate) async fn list_secrets(
     params(
         ("workspace" = String, Path, description = "The workspace's slug or id.", example = "acme"),
         ("key" = String, Path, description = "The key's id.", example = "key_00S1E8UZ2m0hmDYpk0bPVq"),
-        ("secret" = String, Path, description = "The secret's id.", example = "sec_00S1E8UZ2m0hmDYpk0bPVq")
+        ("secret" = String, Path, description = "The secret's id.", example = "sec_00S1E8UZ2m0hmDYpk0bPVq"),
+        WaitQuery
     ),
-    responses((status = 204, description = "The secret has ended."))
+    responses(
+        (status = 204, description = "The secret has ended.", headers(("Keyfold-Revision" = i64, description = "The number of a change that is not before this one."))),
+        (status = 200, description = "The same with `wait=all`.", body = DoneEverywhereBody, headers(("Keyfold-Revision" = i64, description = "The number of a change that is not before this one.")))
+    )
 )]
 pub(crate) async fn end_secret(
     Caller(actor): Caller,
     name: SecretName,
     _: AnyVersion,
-    _: Query<NoQuery>,
+    Query(wait): Query<WaitQuery>,
     State(state): State<AppState>,
-) -> Result<StatusCode, ProblemResponse> {
+) -> Result<Response, ProblemResponse> {
+    let patience = wait.patience()?;
     let workspace = workspace(&state, &actor, &name.workspace).await?;
     state.engine.keys.end_secret(&actor, &workspace.id, &name.key, &name.secret).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(ended(&state, &actor, patience).await)
 }

@@ -155,6 +155,7 @@ pub(super) fn rows() -> Vec<Row> {
         row("delete_invitation", |target| Call::delete(format!("{INVITATIONS}/{}", target.invitation)), manage_members(204)),
         row("decide_left_keys",
             |target| Call::post(LEFT_KEYS).json(&json!({"decision": "keep", "keys": [target.left_key]})), manage_members(200)),
+        row("list_nodes", |_| Call::get("/v1/admin/nodes"), administrators),
         row("list_users", |_| Call::get(USERS), instance_only(200)),
         row("create_user",
             |target| Call::post(USERS).json(&json!({"username": target.unused(), "email": "x@example.com"})), instance_only(201)),

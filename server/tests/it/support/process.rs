@@ -33,17 +33,24 @@ pub(crate) async fn eventually<T>(within: Duration, mut look: impl FnMut() -> Re
 #[derive(Debug, Clone)]
 pub(crate) struct Cli {
     folder: PathBuf,
+    settings: Vec<String>,
 }
 
 impl Cli {
     pub(crate) fn on(folder: &Path) -> Self {
-        Self { folder: folder.to_owned() }
+        Self { folder: folder.to_owned(), settings: Vec::new() }
+    }
+
+    /// The same with these flags at every command.
+    pub(crate) fn with(mut self, settings: &[&str]) -> Self {
+        self.settings.extend(settings.iter().map(|&text| text.to_owned()));
+        self
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_keyfold"));
         // Nothing of the machine it runs on gets in: neither its environment nor a keyfold.toml in the present folder.
-        command.env_clear().current_dir(&self.folder).args(arguments).arg("--data-dir").arg(self.folder.join("data"));
+        command.env_clear().current_dir(&self.folder).args(arguments).arg("--data-dir").arg(self.folder.join("data")).args(&self.settings);
         command
     }
 
@@ -145,6 +152,16 @@ impl Server {
     /// Asks it to stop, as a service manager does.
     pub(crate) fn ask_to_stop(&self) {
         kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
+    }
+
+    /// Stops its clockwork where it is, as a busy machine or a debugger may.
+    pub(crate) fn pause(&self) {
+        kill_process(Pid::from_child(&self.child), Signal::STOP).unwrap();
+    }
+
+    /// Lets it go on.
+    pub(crate) fn resume(&self) {
+        kill_process(Pid::from_child(&self.child), Signal::CONT).unwrap();
     }
 
     /// Waits until it has ended by itself.

@@ -1,0 +1,314 @@
+//! A history of three servers under faults, checked afterwards: no answer may go by what an acknowledged change has ended,
+//! beyond the stated bound, and no acknowledged change may be lost.
+//!
+//! What is done to which key through which server, and which fault comes when, follows from a seed
+//! (`KEYFOLD_TEST_SEED`); how the machine interleaves it does not. `make soak` runs it for longer.
+
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use keyfold_engine::Entropy as _;
+use keyfold_engine::testing::SeededEntropy;
+use serde_json::json;
+
+use crate::support::{BUDGET, Call, Cluster, Made, eventually, send, verdict};
+
+const NODES: usize = 3;
+const KEYS: usize = 12;
+const WRITERS: usize = 3;
+
+/// Choices that follow from a seed.
+struct Dice(SeededEntropy);
+
+impl Dice {
+    fn below(&self, bound: u64) -> u64 {
+        let mut bytes = [0; 8];
+        self.0.fill(&mut bytes);
+        u64::from_le_bytes(bytes) % bound
+    }
+
+    fn index(&self, bound: usize) -> usize {
+        usize::try_from(self.below(u64::try_from(bound).unwrap())).unwrap()
+    }
+
+    fn one_of<T: Copy>(&self, choices: &[T]) -> T {
+        choices[self.index(choices.len())]
+    }
+}
+
+/// What is done to a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Act {
+    Deactivate,
+    Activate,
+    Narrow,
+    Widen,
+    Delete,
+}
+
+/// What a key is, as far as `chat` is concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct State {
+    active: bool,
+    wide: bool,
+    deleted: bool,
+}
+
+impl State {
+    const NEW: Self = Self { active: true, wide: true, deleted: false };
+
+    fn after(self, act: Act) -> Self {
+        match act {
+            Act::Deactivate => Self { active: false, ..self },
+            Act::Activate => Self { active: true, ..self },
+            Act::Narrow => Self { wide: false, ..self },
+            Act::Widen => Self { wide: true, ..self },
+            Act::Delete => Self { deleted: true, ..self },
+        }
+    }
+
+    fn verdict(self) -> &'static str {
+        match self {
+            Self { deleted: true, .. } => "not_found",
+            Self { active: false, .. } => "deactivated",
+            Self { wide: false, .. } => "missing_scope",
+            _ => "valid",
+        }
+    }
+}
+
+/// An act that was acknowledged. Acts on one key follow one another.
+#[derive(Debug, Clone, Copy)]
+struct Change {
+    invoked: Instant,
+    acknowledged: Instant,
+    node: usize,
+    /// The answer said that no server acts on what was before.
+    everywhere: bool,
+    state: State,
+}
+
+/// The changes of a key, and from when on nothing can be said of it, because an act got no answer at all.
+#[derive(Debug, Default)]
+struct Story {
+    changes: Vec<Change>,
+    unknown_from: Option<Instant>,
+}
+
+/// What a server said of a key.
+struct Seen {
+    begun: Instant,
+    ended: Instant,
+    node: usize,
+    key: usize,
+    verdict: String,
+}
+
+impl Story {
+    /// Everything that a server may take the key for in an answer to a question of that time.
+    fn possible(&self, seen: &Seen) -> Vec<&'static str> {
+        let bound = |change: &Change| if change.everywhere || change.node == seen.node { Duration::ZERO } else { BUDGET };
+        let settled = self.changes.iter().rposition(|change| change.acknowledged + bound(change) <= seen.begun);
+        let before = settled.map_or(State::NEW, |at| self.changes[at].state);
+        let later = self.changes[settled.map_or(0, |at| at + 1)..].iter().filter(|change| change.invoked <= seen.ended);
+        std::iter::once(before).chain(later.map(|change| change.state)).map(State::verdict).collect()
+    }
+}
+
+/// Waits, or is told to stop.
+fn pause(stop: &Receiver<()>, millis: u64) -> bool {
+    stop.recv_timeout(Duration::from_millis(millis)) == Err(RecvTimeoutError::Timeout)
+}
+
+fn call(act: Act, key: &Made, caller: &str, everywhere: bool) -> Call {
+    let query = if everywhere { "?wait=all&wait_seconds=10" } else { "" };
+    let patch = |scopes: &[&str]| Call::patch(format!("{}{query}", key.path())).json(&json!({ "scopes": scopes }));
+    let call = match act {
+        Act::Deactivate => Call::post(format!("{}/deactivate{query}", key.path())),
+        Act::Activate => Call::post(format!("{}/activate", key.path())),
+        Act::Narrow => patch(&["inference"]),
+        Act::Widen => patch(&["chat", "inference"]),
+        Act::Delete => Call::delete(format!("{}{query}", key.path())),
+    };
+    call.bearer(caller)
+}
+
+/// Does one act until it is acknowledged, through one server after the other.
+fn carry_out(act: Act, key: &Made, caller: &str, ports: &[u16], dice: &Dice, story: &Mutex<Story>) -> bool {
+    let everywhere = dice.below(2) == 0;
+    let before = story.lock().unwrap().changes.last().map_or(State::NEW, |change| change.state);
+    let invoked = Instant::now();
+    loop {
+        let node = dice.index(ports.len());
+        let Some(answer) = send(ports[node], &call(act, key, caller, everywhere)) else {
+            // Whether and when it will be done, nobody knows.
+            story.lock().unwrap().unknown_from = Some(invoked);
+            return false;
+        };
+        let acknowledged = Instant::now();
+        let done = match answer.code() {
+            503 => continue,
+            // Done by a try before, whose answer was a fault.
+            404 | 409 if act == Act::Delete => None,
+            code => {
+                assert!(code == 200 || code == 204, "{act:?}: {code} {}", answer.text());
+                (code == 200 && everywhere && act != Act::Activate).then(|| answer.json()["in_force"]["complete"] == json!(true))
+            }
+        };
+        let change = Change { invoked, acknowledged, node, everywhere: done == Some(true), state: before.after(act) };
+        story.lock().unwrap().changes.push(change);
+        return true;
+    }
+}
+
+fn write(number: usize, seed: u64, caller: &str, ports: &[u16], keys: &[Made], stories: &[Mutex<Story>], stop: &Receiver<()>) {
+    let dice = Dice(SeededEntropy::new(seed.wrapping_mul(1_000).wrapping_add(u64::try_from(number).unwrap())));
+    while pause(stop, 5 + dice.below(60)) {
+        let at = dice.index(KEYS / WRITERS) * WRITERS + number;
+        let story = &stories[at];
+        let state = {
+            let story = story.lock().unwrap();
+            if story.unknown_from.is_some() {
+                continue;
+            }
+            story.changes.last().map_or(State::NEW, |change| change.state)
+        };
+        if state.deleted {
+            continue;
+        }
+        let acts = [
+            if state.active { Act::Deactivate } else { Act::Activate },
+            if state.active { Act::Deactivate } else { Act::Activate },
+            if state.wide { Act::Narrow } else { Act::Widen },
+        ];
+        let act = if dice.below(60) == 0 { Act::Delete } else { dice.one_of(&acts) };
+        carry_out(act, &keys[at], caller, ports, &dice, story);
+    }
+}
+
+fn ask(caller: &str, ports: &[u16], keys: &[Made], number: usize, stop: &AtomicBool) -> Vec<Seen> {
+    let mut all = Vec::new();
+    let mut turn = number;
+    while !stop.load(Ordering::Relaxed) {
+        turn += 1;
+        let (node, key) = (turn % ports.len(), (turn / ports.len()) % keys.len());
+        let begun = Instant::now();
+        if let Some(verdict) = verdict(ports[node], caller, &keys[key].secret) {
+            all.push(Seen { begun, ended: Instant::now(), node, key, verdict });
+        }
+    }
+    all
+}
+
+/// One fault after another, until the time is over; then everything is mended.
+async fn trouble(cluster: &Cluster, seed: u64, lasting: Duration) -> String {
+    let dice = Dice(SeededEntropy::new(seed));
+    let (begun, mut told) = (Instant::now(), String::new());
+    while begun.elapsed() < lasting {
+        tokio::time::sleep(Duration::from_millis(300 + dice.below(700))).await;
+        let (node, millis) = (&cluster.nodes[dice.index(NODES)], 300 + dice.below(3_500));
+        let kind = dice.below(4);
+        write!(told, " {kind}/{millis}").unwrap();
+        match kind {
+            0 => {
+                node.server.pause();
+                tokio::time::sleep(Duration::from_millis(millis)).await;
+                node.server.resume();
+            }
+            1 => {
+                node.network.cut();
+                tokio::time::sleep(Duration::from_millis(millis)).await;
+                node.network.mend();
+            }
+            2 => cluster.end_listening().await,
+            _ => {
+                // Every connection breaks at once, as when the database is started again.
+                for node in &cluster.nodes {
+                    node.network.cut();
+                    node.network.mend();
+                }
+            }
+        }
+    }
+    told
+}
+
+#[expect(clippy::disallowed_methods, reason = "tests are told by the environment how long they may take")]
+fn told(variable: &str, default: u64) -> u64 {
+    std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_answer_goes_by_what_an_acknowledged_change_has_ended() {
+    let Some(cluster) = Cluster::of(NODES).await else { return };
+    let (seed, seconds) = (told("KEYFOLD_TEST_SEED", 20_261_121), told("KEYFOLD_TEST_HISTORY_SECONDS", 9));
+    let clients = usize::try_from(told("KEYFOLD_TEST_HISTORY_CLIENTS", 6)).unwrap();
+    let keys: Arc<Vec<Made>> = Arc::new((0..KEYS).map(|_| cluster.key(0)).collect());
+    let stories: Arc<Vec<Mutex<Story>>> = Arc::new((0..KEYS).map(|_| Mutex::default()).collect());
+    let ports: Arc<Vec<u16>> = Arc::new(cluster.nodes.iter().map(|node| node.server.port()).collect());
+    for node in 0..NODES {
+        for key in keys.iter() {
+            let valid = || cluster.verdict(node, &key.secret).filter(|seen| seen == "valid").map(|_| ()).ok_or_else(String::new);
+            eventually(Duration::from_secs(10), valid).await;
+        }
+    }
+
+    let asking = Arc::new(AtomicBool::new(false));
+    let askers: Vec<_> = (0..clients)
+        .map(|number| {
+            let (keys, ports, caller, stop) = (Arc::clone(&keys), Arc::clone(&ports), cluster.caller.clone(), Arc::clone(&asking));
+            std::thread::spawn(move || ask(&caller, &ports, &keys, number, &stop))
+        })
+        .collect();
+    let writers: Vec<_> = (0..WRITERS)
+        .map(|number| {
+            let (keys, ports, stories, caller) = (Arc::clone(&keys), Arc::clone(&ports), Arc::clone(&stories), cluster.caller.clone());
+            let (stop, stopped) = channel();
+            (stop, std::thread::spawn(move || write(number, seed, &caller, &ports, &keys, &stories, &stopped)))
+        })
+        .collect();
+    let faults = trouble(&cluster, seed, Duration::from_secs(seconds)).await;
+    for (stop, writer) in writers {
+        drop(stop);
+        writer.join().unwrap();
+    }
+    asking.store(true, Ordering::Relaxed);
+    let seen: Vec<Seen> = askers.into_iter().flat_map(|asker| asker.join().unwrap()).collect();
+
+    let stories: Vec<Story> = stories.iter().map(|story| std::mem::take(&mut *story.lock().unwrap())).collect();
+    let (mut answered, mut unavailable, mut wrong) = (0, 0, Vec::new());
+    for seen in &seen {
+        let story = &stories[seen.key];
+        if seen.verdict == "unavailable" {
+            unavailable += 1;
+        } else if story.unknown_from.is_none_or(|from| seen.ended < from) {
+            answered += 1;
+            let possible = story.possible(seen);
+            if !possible.contains(&seen.verdict.as_str()) {
+                wrong.push(format!("key {} on node {}: {} where {possible:?} was possible", seen.key, seen.node, seen.verdict));
+            }
+        }
+    }
+    let changes: usize = stories.iter().map(|story| story.changes.len()).sum();
+    let lost = stories.iter().filter(|story| story.unknown_from.is_some()).count();
+    println!(
+        "seed {seed}: {changes} changes, {answered} answers checked, {unavailable} unavailable, {lost} keys without an answer; faults{faults}"
+    );
+    assert!(wrong.is_empty(), "seed {seed}, {} wrong: {:#?}", wrong.len(), &wrong[..wrong.len().min(10)]);
+    assert!(answered > 100 && changes > 20, "{answered} answers, {changes} changes: nothing was tried");
+
+    // Everything is mended: every server takes every key for what was acknowledged last.
+    for (key, story) in keys.iter().zip(&stories).filter(|(_, story)| story.unknown_from.is_none()) {
+        let wanted = story.changes.last().map_or(State::NEW, |change| change.state).verdict();
+        for node in 0..NODES {
+            eventually(Duration::from_secs(15), || {
+                let seen = cluster.verdict(node, &key.secret).unwrap_or_default();
+                if seen == wanted { Ok(()) } else { Err(format!("node {node}, key {}: {seen} for {wanted}", key.id)) }
+            })
+            .await;
+        }
+    }
+}
