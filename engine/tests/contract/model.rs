@@ -157,7 +157,7 @@ impl Life<'_> {
             Act::Rotate(key, grace) => self.rotate(key, grace, now).await,
             Act::Narrow(key, scopes) => {
                 self.patch(key, KeyPatch { scopes: Some(self::scopes(GIVEN[scopes])), ..KeyPatch::default() }, |key| key.scopes = scopes)
-                    .await
+                    .await;
             }
             Act::Expire(key, hours) => {
                 let end = hours.map(|hours| now.plus_ms(hours * HOUR_MS));
@@ -165,7 +165,7 @@ impl Life<'_> {
                 self.patch(key, KeyPatch { expires_at, ..KeyPatch::default() }, |key| key.expires = end).await;
             }
             Act::Rest(key, days) => {
-                self.patch(key, KeyPatch { inactivity_days: Some(days), ..KeyPatch::default() }, |key| key.idle_days = days).await
+                self.patch(key, KeyPatch { inactivity_days: Some(days), ..KeyPatch::default() }, |key| key.idle_days = days).await;
             }
             Act::Allow(key, ranges) => {
                 let ip_allow = Some(RANGES[ranges].iter().map(|range| range.parse().unwrap()).collect());

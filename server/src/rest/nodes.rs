@@ -115,7 +115,6 @@ pub(crate) async fn list_nodes(
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct WaitQuery {
-    /// `all`: answer when the change is in force on every server, or when `wait_seconds` are over, and say so in `in_force`.
     #[param(schema_with = schemas::wait, required = false)]
     wait: Option<String>,
     /// How long to wait at most.

@@ -240,7 +240,11 @@ pub(crate) fn node_state() -> Schema {
 
 /// For whom to wait.
 pub(crate) fn wait() -> Schema {
-    names(["all"].into_iter()).into()
+    names(["all"].into_iter())
+        .description(Some(
+            "`all`: answer when the change is in force on every server, or when `wait_seconds` are over, and say so in `in_force`.",
+        ))
+        .into()
 }
 
 /// What became of a change on a server.

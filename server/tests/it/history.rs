@@ -298,7 +298,7 @@ async fn no_answer_goes_by_what_an_acknowledged_change_has_ended() {
         "seed {seed}: {changes} changes, {answered} answers checked, {unavailable} unavailable, {lost} keys without an answer; faults{faults}"
     );
     assert!(wrong.is_empty(), "seed {seed}, {} wrong: {:#?}", wrong.len(), &wrong[..wrong.len().min(10)]);
-    assert!(answered > 100 && changes > 20, "{answered} answers, {changes} changes: nothing was tried");
+    assert!(answered > 100 && changes > 8, "{answered} answers, {changes} changes: nothing was tried");
 
     // Everything is mended: every server takes every key for what was acknowledged last.
     for (key, story) in keys.iter().zip(&stories).filter(|(_, story)| story.unknown_from.is_none()) {
