@@ -35,6 +35,7 @@ test('Ctrl+K finds a key, and Enter or the arrows lead to it', async ({ admin, p
   await expect(admin.locator('html')).toHaveAttribute('data-script', '');
 
   await admin.keyboard.press('Control+k');
+  await expect(palette.field).toBeFocused();
   await admin.keyboard.type('scopes');
   await admin.keyboard.press('Enter');
   await admin.waitForURL(`**/w/${place.slug}/scopes`);
@@ -218,8 +219,8 @@ test('what a screen reader finds in the palette, the filter and the columns is a
   await server.createKey(place.slug, `Nightly ${place.slug}`);
   await visit(admin, place.keys);
   await admin.keyboard.press('Control+k');
-  await admin.keyboard.type(`nightly ${place.slug}`);
   const palette = new Palette(admin);
+  await palette.field.fill(`nightly ${place.slug}`);
   await expect(palette.said).toHaveText('1 result found.');
   await expect(palette.dialog).toMatchAriaSnapshot(`
     - dialog "Find":

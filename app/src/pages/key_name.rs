@@ -28,7 +28,8 @@ pub(super) fn KeyName(view: KeyView, page: KeysPageContext) -> impl IntoView {
         }
     };
     view! {
-        <div class="key-name-line" hidden=move || editing.get()>
+        // Out of sight, but for screen readers the page keeps its heading.
+        <div class="key-name-line" class:visually-hidden=move || editing.get()>
             <h1 id=PAGE_TITLE tabindex="-1" class="break">
                 {name.clone()}
             </h1>
@@ -39,6 +40,7 @@ pub(super) fn KeyName(view: KeyView, page: KeysPageContext) -> impl IntoView {
                             class="button button-small button-quiet"
                             id=OPENER
                             href=dialog
+                            hidden=move || editing.get()
                             data-noscroll=""
                             on:click=open
                         >
