@@ -179,7 +179,7 @@ test('the panels and the dialog look as they should, wide and narrow, in both th
   await use(server, secret, 'curl/8.5.0');
   await admin.reload();
   await alive(admin);
-  await examine(admin, 'key-use', { forDocs: true });
+  await examine(admin, 'key-use');
   await visit(admin, `${address}/edit/rotate`);
   await examine(admin, 'rotate');
 });

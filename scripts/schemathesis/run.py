@@ -93,8 +93,10 @@ def write_config(path, known, credentials, headers):
     # 400 is also the answer to what only the server can know, like a scope that does not exist.
     lines += ["[checks.positive_data_acceptance]", "enabled = false"]
     lines += ["[checks.missing_required_header]", "expected-statuses = [400, 401, 403, 404, 406, 415]"]
-    # A proxy asks with the method that it was asked with, whichever that is.
-    lines += ["[[operations]]", 'include-path-regex = "/forward-auth"', "[operations.checks]", "unsupported_method.enabled = false"]
+    # A proxy asks with the method that it was asked with, whichever that is. Who is no trusted proxy, as here, hears that and
+    # nothing of keys: 403 with a key and without.
+    lines += ["[[operations]]", 'include-path-regex = "/forward-auth"', "[operations.checks]"]
+    lines += [f"{check}.enabled = false" for check in ("unsupported_method", "missing_required_header")]
     for scheme, (kind, value) in credentials.items():
         lines += [f"[auth.openapi.{scheme}]", f"{kind} = {toml(value)}"]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
