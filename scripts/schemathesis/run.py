@@ -134,7 +134,7 @@ class Attempt:
     """One role with one credential, against a server of its own."""
 
     def __init__(self, environment, server, folder, known, role, kind, totals):
-        self.environment, self.server, self.folder, self.totals = environment, server, folder, totals
+        self.environment, self.server, self.folder, self.role, self.totals = environment, server, folder, role, totals
         self.own = {}
         credentials, headers = {}, {}
         if role != "anonymous":
@@ -175,8 +175,9 @@ class Attempt:
             raise Failed(f"Schemathesis stopped with {done.returncode}:\n{done.stdout}\n{done.stderr}")
         counted = json.loads(count.read_text(encoding="utf-8"))
         self.totals.add(counted, junit, done)
-        if self.credential and self.server.status("/v1/workspaces/acme", self.credential) != 200:
-            raise Failed("the role lost its rights on the way, and whatever followed was only refused")
+        status = self.server.status("/v1/workspaces/acme", self.credential) if self.credential else 200
+        if status != 200:
+            raise Failed(f"the {self.role} lost its rights on the way ({status}), and whatever followed was only refused")
         return counted["requests"]
 
 
