@@ -148,8 +148,8 @@ async fn a_forged_identity_never_reaches_the_application() {
         // What is named here, servers between may take out after Keyfold has answered.
         "Connection: Keyfold-Owner, keyfold-key, Keyfold-Scopes",
         "Connection: upgrade, Keyfold-Owner, keyfold-key, Keyfold-Scopes",
-        "X-Original-URI: /projects/root/\nX-Original-Method: GET",
-        "X-Forwarded-Uri: /projects/root/\nX-Forwarded-Method: GET",
+        "X-Original-URI: /projects/of-root/\nX-Original-Method: GET",
+        "X-Forwarded-Uri: /projects/of-root/\nX-Forwarded-Method: GET",
     ];
     for guard in guards(&app, "epigos").await {
         for lines in forged {
