@@ -73,6 +73,8 @@ tests "tests, examples in documentation" cargo test --locked --doc "${host_packa
 # a slower server finds no fewer faults.
 export KEYFOLD_BIN
 KEYFOLD_BIN=$(target_dir)/debug/keyfold
+tests "instructions of a verification" scripts/instructions.sh
+some_ran
 tests "tests, real clients" scripts/clients.sh
 some_ran
 tests "tests, end to end" scripts/e2e.sh

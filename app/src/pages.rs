@@ -35,6 +35,7 @@ mod member_limits;
 mod members;
 mod new_key;
 mod new_key_fields;
+mod nodes;
 mod not_found;
 mod open_invitations;
 mod people;

@@ -37,6 +37,7 @@ export function peopleWrites(slug: string): Write[] {
     send('join_workspace', [['token', 'forged'], ...person('mallory'), ['password', ADMIN.password]]),
     ask('get_password_link', { token: 'forged' }),
     send('reset_password', [['token', 'forged'], ['password', ADMIN.password]]),
+    ask('list_nodes', {}),
     ask('list_users', { filter }),
     ask('get_user', { user: NOBODY }),
     send('create_user', person('mallory-by-function')),

@@ -46,7 +46,7 @@ pub use service::invitations::{Invitations, IssuedInvitation, Joining};
 pub use service::keys::Keys;
 pub use service::left_keys::LeftKeyQueue;
 pub use service::members::Members;
-pub use service::nodes::Nodes;
+pub use service::nodes::{ACCOUNTED_FOR, Nodes};
 pub use service::password_links::{IssuedPasswordLink, PasswordLinks};
 pub use service::peppers::{KeyUnderOld, OldPepper, PepperStatus, Peppers, Retired};
 pub use service::policies::Policies;

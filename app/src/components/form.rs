@@ -34,8 +34,8 @@ impl Sending {
         Signal::derive(move || self.value.with(|value| value.as_ref().and_then(|value| value.as_ref().err().cloned())))
     }
 
-    /// The address that the answer names, of a function that says where to go.
-    pub(crate) fn destination(self) -> Option<String> {
+    /// The answer of a function that answers with a text: where to go, a name, how far a change has come.
+    pub(crate) fn text(self) -> Option<String> {
         self.value.with(|value| serde_json::from_str(value.as_ref()?.as_ref().ok()?).ok())
     }
 

@@ -1,7 +1,6 @@
 //! Changes of one setting of a key each, as the dialogs of its own page send them.
 
 use keyfold_domain::ids::KeyId;
-use keyfold_domain::key::KeySummary;
 use leptos::prelude::*;
 
 use super::codec::Json;
@@ -10,13 +9,15 @@ use super::resources::ResourceChoice;
 #[cfg(feature = "ssr")]
 use {
     super::context,
+    super::reach::told,
     crate::key_form::{self, KeyForm},
     keyfold_domain::key::KeyPatch,
     keyfold_domain::problem::Problem,
     keyfold_domain::time::Timestamp,
 };
 
-/// Makes a change to a key of that version, and leads a form without script back to the key's page.
+/// Makes a change to a key of that version, leads a form without script back to the key's page, and says how far the change has
+/// come.
 #[cfg(feature = "ssr")]
 pub(super) async fn change(
     workspace: &str,
@@ -25,13 +26,12 @@ pub(super) async fn change(
     patch: Result<KeyPatch, Problem>,
     typed: &[(&str, &str)],
     done: &str,
-) -> Result<KeySummary, Fault> {
+) -> Result<Option<String>, Fault> {
     let (request, actor) = context::actor()?;
     let place = context::reply(request.engine.workspaces.get(&actor, workspace).await)?;
     let patch = KeyPatch { version: Some(version), ..context::reply_to_form(patch, typed)? };
-    let key = context::reply_to_form(request.engine.keys.update(&actor, &place.id, id, patch).await, typed)?;
-    context::go_to(&format!("/w/{}/keys/{id}?done={done}", place.slug));
-    Ok(key)
+    context::reply_to_form(request.engine.keys.update(&actor, &place.id, id, patch).await, typed)?;
+    Ok(told(&request, &actor, &format!("/w/{}/keys/{id}?done={done}", place.slug)).await)
 }
 
 /// Gives a key another name and another note.
@@ -42,7 +42,7 @@ pub async fn rename_key(
     version: i64,
     #[server(default)] name: String,
     #[server(default)] note: String,
-) -> Result<KeySummary, Fault> {
+) -> Result<Option<String>, Fault> {
     let typed = [("name", name.as_str()), ("note", &note)];
     let patch = KeyPatch { name: Some(name.clone()), note: Some(note.clone()), ..KeyPatch::default() };
     change(&workspace, &id, version, Ok(patch), &typed, "name").await
@@ -57,7 +57,7 @@ pub async fn change_expiry(
     expiry: String,
     #[server(default)] expires_on: String,
     #[server(default)] expires_at: String,
-) -> Result<KeySummary, Fault> {
+) -> Result<Option<String>, Fault> {
     let typed = [("expiry", expiry.as_str()), ("expires_on", &expires_on)];
     let at = expires_at.parse().ok().map(Timestamp::from_millis);
     let form = KeyForm { expiry: expiry.clone(), expires_on: expires_on.clone(), expires_at: at, ..KeyForm::default() };
@@ -73,7 +73,7 @@ pub async fn change_interval(
     version: i64,
     #[server(default)] inactivity_days: String,
     #[server(default)] inactivity_custom: String,
-) -> Result<KeySummary, Fault> {
+) -> Result<Option<String>, Fault> {
     let typed = [("inactivity_days", inactivity_days.as_str()), ("inactivity_custom", &inactivity_custom)];
     let days = key_form::interval(&inactivity_days, &inactivity_custom);
     let patch = days.map(|days| KeyPatch { inactivity_days: Some(days), ..KeyPatch::default() });
@@ -99,7 +99,7 @@ pub async fn change_resources(
     reach: String,
     #[server(default)] resources: Vec<String>,
     #[server(default)] override_owner: bool,
-) -> Result<KeySummary, Fault> {
+) -> Result<Option<String>, Fault> {
     let (chosen, override_text) = (resources.join(" "), override_owner.to_string());
     let typed = [("reach", reach.as_str()), ("resources", &chosen), ("override_owner", &override_text)];
     let names = key_form::named_resources(&reach, &resources);
@@ -109,21 +109,18 @@ pub async fn change_resources(
 
 /// Stops a key until somebody activates it again.
 #[server(endpoint = "deactivate_key", prefix = "/_app")]
-pub async fn deactivate_key(workspace: String, id: KeyId, #[server(default)] reason: String) -> Result<KeySummary, Fault> {
+pub async fn deactivate_key(workspace: String, id: KeyId, #[server(default)] reason: String) -> Result<Option<String>, Fault> {
     let (request, actor) = context::actor()?;
     let place = context::reply(request.engine.workspaces.get(&actor, &workspace).await)?;
-    let done = request.engine.keys.deactivate(&actor, &place.id, &id, &reason).await;
-    let key = context::reply_to_form(done, &[("reason", &reason)])?;
-    context::go_to(&format!("/w/{}/keys/{id}?done=deactivated", place.slug));
-    Ok(key)
+    context::reply_to_form(request.engine.keys.deactivate(&actor, &place.id, &id, &reason).await, &[("reason", &reason)])?;
+    Ok(told(&request, &actor, &format!("/w/{}/keys/{id}?done=deactivated", place.slug)).await)
 }
 
 /// Lets a stopped key work again.
 #[server(endpoint = "activate_key", prefix = "/_app")]
-pub async fn activate_key(workspace: String, id: KeyId) -> Result<KeySummary, Fault> {
+pub async fn activate_key(workspace: String, id: KeyId) -> Result<Option<String>, Fault> {
     let (request, actor) = context::actor()?;
     let place = context::reply(request.engine.workspaces.get(&actor, &workspace).await)?;
-    let key = context::reply(request.engine.keys.activate(&actor, &place.id, &id).await)?;
-    context::go_to(&format!("/w/{}/keys/{id}?done=activated", place.slug));
-    Ok(key)
+    context::reply(request.engine.keys.activate(&actor, &place.id, &id).await)?;
+    Ok(told(&request, &actor, &format!("/w/{}/keys/{id}?done=activated", place.slug)).await)
 }

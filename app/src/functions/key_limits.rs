@@ -1,8 +1,7 @@
 //! From where and how often a key may be used, and how often all keys of a member together.
 
 use keyfold_domain::ids::{KeyId, UserId};
-use keyfold_domain::key::{KeyLimits, KeySummary};
-use keyfold_domain::member::MemberSummary;
+use keyfold_domain::key::KeyLimits;
 use keyfold_domain::time::Timestamp;
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -11,7 +10,10 @@ use super::codec::Json;
 use super::fault::Fault;
 use crate::limit_form::LimitRow;
 #[cfg(feature = "ssr")]
-use {super::context, super::key_changes::change, crate::limit_form, keyfold_domain::key::KeyPatch, keyfold_domain::policy};
+use {
+    super::context, super::key_changes::change, super::reach::told, crate::limit_form, keyfold_domain::key::KeyPatch,
+    keyfold_domain::policy,
+};
 
 /// How the addresses and limits of a key stand.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,7 +44,7 @@ pub async fn change_addresses(
     id: KeyId,
     version: i64,
     #[server(default)] ip_allow: String,
-) -> Result<KeySummary, Fault> {
+) -> Result<Option<String>, Fault> {
     let typed = [("ip_allow", ip_allow.as_str())];
     let patch = limit_form::addresses(&ip_allow).map(|ranges| KeyPatch { ip_allow: Some(ranges), ..KeyPatch::default() });
     change(&workspace, &id, version, patch, &typed, "addresses").await
@@ -55,7 +57,7 @@ pub async fn change_limits(
     id: KeyId,
     version: i64,
     #[server(default)] limits: Vec<LimitRow>,
-) -> Result<KeySummary, Fault> {
+) -> Result<Option<String>, Fault> {
     let rows = serde_json::to_string(&limits).unwrap_or_default();
     let typed = [("limits", rows.as_str())];
     let patch = limit_form::limits(&limits).map(|limits| KeyPatch { limits: Some(limits), ..KeyPatch::default() });
@@ -64,13 +66,12 @@ pub async fn change_limits(
 
 /// Says how often all keys of a member together may be used.
 #[server(endpoint = "limit_member", prefix = "/_app")]
-pub async fn limit_member(workspace: String, user: UserId, #[server(default)] limits: Vec<LimitRow>) -> Result<MemberSummary, Fault> {
+pub async fn limit_member(workspace: String, user: UserId, #[server(default)] limits: Vec<LimitRow>) -> Result<Option<String>, Fault> {
     let (request, actor) = context::actor()?;
     let place = context::reply(request.engine.workspaces.find(&actor, &workspace, policy::Action::ManageMembers).await)?;
     let rows = serde_json::to_string(&limits).unwrap_or_default();
     let typed = [("limits", rows.as_str())];
     let limits = context::reply_to_form(limit_form::limits(&limits), &typed)?;
-    let member = context::reply_to_form(request.engine.members.limit(&actor, &place.id, &user, limits).await, &typed)?;
-    context::go_to(&format!("/w/{}/members?done=limits", place.slug));
-    Ok(member)
+    context::reply_to_form(request.engine.members.limit(&actor, &place.id, &user, limits).await, &typed)?;
+    Ok(told(&request, &actor, &format!("/w/{}/members?done=limits", place.slug)).await)
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::codec::Json;
 use super::fault::Fault;
 #[cfg(feature = "ssr")]
-use {super::context, keyfold_domain::usage::DEFAULT_DAYS};
+use {super::context, super::reach::told, keyfold_domain::usage::DEFAULT_DAYS};
 
 /// The secrets of a key and what it was used for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,10 +71,9 @@ pub async fn rotate_key(workspace: String, id: KeyId, rotation: Rotation, idempo
 
 /// Ends an old secret before its time.
 #[server(endpoint = "end_secret", prefix = "/_app")]
-pub async fn end_secret(workspace: String, id: KeyId, secret: SecretId) -> Result<(), Fault> {
+pub async fn end_secret(workspace: String, id: KeyId, secret: SecretId) -> Result<Option<String>, Fault> {
     let (request, actor) = context::actor()?;
     let place = context::reply(request.engine.workspaces.get(&actor, &workspace).await)?;
     context::reply(request.engine.keys.end_secret(&actor, &place.id, &id, &secret).await)?;
-    context::go_to(&format!("/w/{}/keys/{id}?done=secret", place.slug));
-    Ok(())
+    Ok(told(&request, &actor, &format!("/w/{}/keys/{id}?done=secret", place.slug)).await)
 }

@@ -17,8 +17,8 @@ use super::workspaces::Place;
 use crate::key_form::KeyForm;
 #[cfg(feature = "ssr")]
 use {
-    super::context, crate::key_form, keyfold_domain::key::KeyPatch, keyfold_domain::key::NewKey, keyfold_domain::policy,
-    keyfold_domain::problem::Problem,
+    super::context, super::reach::told, crate::key_form, keyfold_domain::key::KeyPatch, keyfold_domain::key::NewKey,
+    keyfold_domain::policy, keyfold_domain::problem::Problem,
 };
 
 /// One page of keys, and what the viewer may do with them.
@@ -230,7 +230,12 @@ pub async fn create_key(
 
 /// Replaces the scopes of a key, if it is still of the version that the form was made from.
 #[server(endpoint = "update_key", prefix = "/_app")]
-pub async fn update_key(workspace: String, id: KeyId, version: i64, #[server(default)] scopes: Vec<String>) -> Result<KeySummary, Fault> {
+pub async fn update_key(
+    workspace: String,
+    id: KeyId,
+    version: i64,
+    #[server(default)] scopes: Vec<String>,
+) -> Result<Option<String>, Fault> {
     let (request, actor) = context::actor()?;
     let place = context::reply(request.engine.workspaces.get(&actor, &workspace).await)?;
     let chosen = scopes.join(" ");
@@ -238,14 +243,13 @@ pub async fn update_key(workspace: String, id: KeyId, version: i64, #[server(def
     let scopes = context::reply_to_form(key_form::named_scopes(&scopes, &catalogue), &[("scopes", &chosen)])?;
     let patch = KeyPatch { scopes: Some(scopes), version: Some(version), ..KeyPatch::default() };
     let done = request.engine.keys.update(&actor, &place.id, &id, patch).await;
-    let key = context::reply_to_form(done, &[("scopes", &chosen)])?;
-    context::go_to(&format!("/w/{}/keys?done=scopes", place.slug));
-    Ok(key)
+    context::reply_to_form(done, &[("scopes", &chosen)])?;
+    Ok(told(&request, &actor, &format!("/w/{}/keys?done=scopes", place.slug)).await)
 }
 
 /// Deletes a key for good.
 #[server(endpoint = "delete_key", prefix = "/_app")]
-pub async fn delete_key(workspace: String, id: KeyId, #[server(default)] confirmation: String) -> Result<KeySummary, Fault> {
+pub async fn delete_key(workspace: String, id: KeyId, #[server(default)] confirmation: String) -> Result<Option<String>, Fault> {
     let (request, actor) = context::actor()?;
     let place = context::reply(request.engine.workspaces.get(&actor, &workspace).await)?;
     let key = context::reply(request.engine.keys.get(&actor, &place.id, &id).await)?;
@@ -253,7 +257,6 @@ pub async fn delete_key(workspace: String, id: KeyId, #[server(default)] confirm
     if view.is_in_use() && confirmation.trim() != view.confirmation() {
         return context::reply(Err(Problem::invalid("confirmation", "This is not its name. The key is in use, so type it to be sure.")));
     }
-    let key = context::reply(request.engine.keys.delete(&actor, &view.workspace.id, &id).await)?;
-    context::go_to(&format!("/w/{}/keys?done=deleted", view.workspace.slug));
-    Ok(key)
+    context::reply(request.engine.keys.delete(&actor, &view.workspace.id, &id).await)?;
+    Ok(told(&request, &actor, &format!("/w/{}/keys?done=deleted", view.workspace.slug)).await)
 }

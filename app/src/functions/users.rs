@@ -15,6 +15,7 @@ use super::password_input::PasswordInput;
 #[cfg(feature = "ssr")]
 use {
     super::context::{self, RequestContext},
+    super::reach::told,
     super::sessions::proven,
     keyfold_domain::policy::Actor,
     keyfold_domain::problem::Problem,
@@ -127,20 +128,18 @@ pub async fn update_user(
 
 /// Shuts a person out.
 #[server(endpoint = "disable_user", prefix = "/_app")]
-pub async fn disable_user(user: UserId) -> Result<UserDetail, Fault> {
+pub async fn disable_user(user: UserId) -> Result<Option<String>, Fault> {
     let (request, actor) = context::actor()?;
-    let detail = context::reply(request.engine.users.disable(&actor, &user).await)?;
-    context::go_to("/system/users?done=disabled");
-    Ok(detail)
+    context::reply(request.engine.users.disable(&actor, &user).await)?;
+    Ok(told(&request, &actor, "/system/users?done=disabled").await)
 }
 
 /// Lets a disabled person in again.
 #[server(endpoint = "enable_user", prefix = "/_app")]
-pub async fn enable_user(user: UserId) -> Result<UserDetail, Fault> {
+pub async fn enable_user(user: UserId) -> Result<Option<String>, Fault> {
     let (request, actor) = context::actor()?;
-    let detail = context::reply(request.engine.users.enable(&actor, &user).await)?;
-    context::go_to("/system/users?done=enabled");
-    Ok(detail)
+    context::reply(request.engine.users.enable(&actor, &user).await)?;
+    Ok(told(&request, &actor, "/system/users?done=enabled").await)
 }
 
 /// Every workspace of this server.

@@ -99,7 +99,7 @@ fn Ask(view: BulkView, chosen: Chosen, list: Signal<String>) -> impl IntoView {
     let action = Sending::to::<RunBulk>();
     let navigate = use_navigate();
     Effect::new(move || {
-        if let Some(address) = action.destination() {
+        if let Some(address) = action.text() {
             navigate(&address, leptos_router::NavigateOptions::default());
         }
     });

@@ -45,7 +45,7 @@ fn Choice(hidden: HiddenColumns, page: KeysPageContext) -> impl IntoView {
     let (navigate, toasts) = (use_navigate(), use_context::<Toasts>());
     Effect::new(move || {
         if action.is_done() {
-            let hidden = action.destination().filter(|hidden| !hidden.is_empty());
+            let hidden = action.text().filter(|hidden| !hidden.is_empty());
             browser::set_root("data-hidden", hidden.as_deref());
             navigate(&page.list.get_untracked(), NavigateOptions { scroll: false, ..NavigateOptions::default() });
             if let Some(toasts) = toasts {

@@ -80,8 +80,14 @@ const PLACES: &[(&str, &str, bool)] = &[
     ("settings", "Settings", true),
 ];
 /// The pages of an instance administrator: address and title.
-pub(crate) const SYSTEM: &[(&str, &str)] =
-    &[("keys", "API keys"), ("users", "Users"), ("workspaces", "Workspaces"), ("policy", "Policy"), ("audit", "Audit log")];
+pub(crate) const SYSTEM: &[(&str, &str)] = &[
+    ("keys", "API keys"),
+    ("users", "Users"),
+    ("workspaces", "Workspaces"),
+    ("policy", "Policy"),
+    ("nodes", "Nodes"),
+    ("audit", "Audit log"),
+];
 
 /// The pages of a workspace that somebody of that role is offered.
 pub(crate) fn offered_places(role: Option<Role>, instance_admin: bool) -> impl Iterator<Item = (&'static str, &'static str)> {

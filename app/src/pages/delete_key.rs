@@ -4,6 +4,7 @@ use leptos::prelude::*;
 use leptos_router::NavigateOptions;
 use leptos_router::hooks::{use_navigate, use_params_map};
 
+use super::key_acts::with_reach;
 use super::keys::KeysPageContext;
 use super::keys_table::shown_name;
 use super::not_found::Trouble;
@@ -115,7 +116,7 @@ fn after_deleting(action: Sending, page: KeysPageContext, name: String) {
             navigate(&page.list.get_untracked(), NavigateOptions { scroll: false, ..NavigateOptions::default() });
             page.changed(None);
             if let Some(toasts) = toasts {
-                toasts.say(format!("{name} was deleted. Its secret no longer works."));
+                toasts.say(with_reach(&format!("{name} was deleted. Its secret no longer works."), action));
             }
         }
     });

@@ -9,6 +9,7 @@ use leptos_router::hooks::{use_navigate, use_params_map};
 use wasm_bindgen::JsCast;
 
 use super::conflict::Conflict;
+use super::key_acts::with_reach;
 use super::keys::KeysPageContext;
 use super::keys_table::shown_name;
 use super::not_found::Trouble;
@@ -126,7 +127,7 @@ fn after_saving(action: Sending, page: KeysPageContext, name: String, row: Strin
             navigate(&page.list.get_untracked(), NavigateOptions { scroll: false, ..NavigateOptions::default() });
             page.changed(Some(row.clone()));
             if let Some(toasts) = toasts {
-                toasts.say(format!("Scopes of {name} saved. They hold from the next call on."));
+                toasts.say(with_reach(&format!("Scopes of {name} saved. They hold from the next call on."), action));
             }
         }
     });

@@ -23,7 +23,7 @@ fn token() -> String {
 fn follow(action: Sending) {
     let navigate = use_navigate();
     Effect::new(move || {
-        if let Some(to) = action.destination() {
+        if let Some(to) = action.text() {
             navigate(&to, NavigateOptions { replace: true, ..NavigateOptions::default() });
         }
     });

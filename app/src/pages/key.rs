@@ -18,6 +18,7 @@ use super::key_usage::KeyUsePanels;
 use super::keys::KeysPageContext;
 use super::keys_table::shown_name;
 use super::not_found::Trouble;
+use super::people::ReachInAddress;
 use super::place::{named_part, open_part};
 use crate::components::{Icon, Moment, Notice, Precision, ResourceChips, ScopeChips, StatusPill, Title, Tone};
 use crate::format;
@@ -205,7 +206,7 @@ fn Done() -> impl IntoView {
         Some("activated") => "The key works again.",
         _ => return ().into_any(),
     };
-    view! { <Notice tone=Tone::Good>{text}</Notice> }.into_any()
+    view! { <Notice tone=Tone::Good>{text} <ReachInAddress /></Notice> }.into_any()
 }
 
 /// One setting: what it is called, how it stands, and the way to change it.

@@ -115,10 +115,15 @@ pub(super) fn after(action: Sending, page: KeysPageContext, said: String, back: 
             navigate(&page.list.get_untracked(), NavigateOptions { scroll: false, ..NavigateOptions::default() });
             page.changed(Some(back.to_owned()));
             if let Some(toasts) = toasts {
-                toasts.say(said.clone());
+                toasts.say(with_reach(&said, action));
             }
         }
     });
+}
+
+/// What is said of an act, and on how many servers it is in force where there are several.
+pub(super) fn with_reach(said: &str, action: Sending) -> String {
+    action.text().map_or_else(|| said.to_owned(), |reach| format!("{said} {reach}"))
 }
 
 /// The version that a change is made from.

@@ -5,6 +5,7 @@ use keyfold_domain::secret::{SecretClient, SecretState, SecretSummary};
 use keyfold_domain::time::Timestamp;
 use leptos::prelude::*;
 
+use super::key_acts::with_reach;
 use super::keys::KeysPageContext;
 use crate::components::{FaultNotice, Icon, Moment, Precision, SendForm, Sending, SubmitButton, Toasts};
 use crate::format;
@@ -184,7 +185,7 @@ fn EndNow(secret: String, hint: String, unused: bool, view: KeyView, page: KeysP
         if action.is_done() {
             page.changed(Some(TITLE.to_owned()));
             if let Some(toasts) = toasts {
-                toasts.say(said.clone());
+                toasts.say(with_reach(&said, action));
             }
         }
     });

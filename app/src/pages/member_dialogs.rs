@@ -210,7 +210,7 @@ pub(super) fn RemoveDialog(view: DepartureView, page: Listing) -> impl IntoView 
     let toasts = use_context::<Toasts>();
     let own = view.own;
     Effect::new(move || {
-        if let Some(to) = action.destination() {
+        if let Some(to) = action.text() {
             let to = if own { to } else { page.list.get_untracked() };
             navigate(&to, NavigateOptions { scroll: false, ..NavigateOptions::default() });
             page.changed();

@@ -6,12 +6,14 @@ use leptos_router::NavigateOptions;
 use leptos_router::hooks::{use_navigate, use_query_map};
 use leptos_router::params::ParamsMap;
 
+use super::key_acts::with_reach;
 use crate::browser;
 use crate::components::{
     Dialog, DialogFoot, FaultNotice, Icon, Notice, PAGE_TITLE, PasswordAgain, QueryForm, SendForm, Sending, SubmitButton, Toasts, Tone,
     describe,
 };
 use crate::format;
+use crate::functions::reach::Reach;
 
 /// A list of people or workspaces, and what happens to it.
 #[derive(Clone, Copy)]
@@ -143,10 +145,17 @@ pub(super) fn DoneNotice(words: &'static [(&'static str, &'static str)]) -> impl
     text.map(|text| {
         view! {
             <div class="done">
-                <Notice tone=Tone::Good>{text}</Notice>
+                <Notice tone=Tone::Good>{text} <ReachInAddress /></Notice>
             </div>
         }
     })
+}
+
+/// How far that has come, where there are several servers.
+#[component]
+pub(super) fn ReachInAddress() -> impl IntoView {
+    let reach: Option<Reach> = use_query_map().with_untracked(|query| query.get("reach")?.parse().ok());
+    reach.map(|reach| format!(" {}", reach.words()))
 }
 
 /// What is said of an act.
@@ -204,7 +213,7 @@ fn after(action: Sending, page: Listing, said: &'static str) {
             navigate(&page.list.get_untracked(), NavigateOptions { scroll: false, ..NavigateOptions::default() });
             page.changed();
             if let Some(toasts) = toasts {
-                toasts.say(said);
+                toasts.say(with_reach(said, action));
             }
         }
     });

@@ -18,7 +18,7 @@ pub(super) fn after(action: Sending, page: KeysPageContext, back: String, said: 
             navigate(&page.list.get_untracked(), NavigateOptions { scroll: false, ..NavigateOptions::default() });
             page.changed(Some(back.clone()));
             if let Some(toasts) = toasts {
-                toasts.say(said(action.destination().unwrap_or_default()));
+                toasts.say(said(action.text().unwrap_or_default()));
             }
         }
     });

@@ -309,7 +309,7 @@ fn Table(workspace: String, version: i64, rules: Vec<RuleLine>, manages: bool, h
         if action.is_done() {
             // The rows are filled anew where they stand, so the button that was pressed would keep the keyboard, in another rule.
             browser::let_go();
-            page.changed(action.destination());
+            page.changed(action.text());
         }
     });
     let last = rules.len();

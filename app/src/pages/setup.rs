@@ -58,7 +58,7 @@ fn SetupForm() -> impl IntoView {
     let action = Sending::to::<CompleteSetup>();
     let navigate = use_navigate();
     Effect::new(move || {
-        if let Some(to) = action.destination() {
+        if let Some(to) = action.text() {
             navigate(&to, NavigateOptions { replace: true, ..NavigateOptions::default() });
         }
     });

@@ -18,7 +18,7 @@ pub(crate) fn SignInPage() -> impl IntoView {
     let sign_in = Sending::to::<SignIn>();
     let navigate = use_navigate();
     Effect::new(move || {
-        if let Some(to) = sign_in.destination() {
+        if let Some(to) = sign_in.text() {
             navigate(&to, NavigateOptions { replace: true, ..NavigateOptions::default() });
         }
     });

@@ -6,6 +6,7 @@ use leptos::prelude::*;
 use super::NotFoundPage;
 use super::audit::SystemAuditPage;
 use super::bulk::BulkPage;
+use super::nodes::NodesPage;
 use super::place::open_part;
 use super::policy::PolicyPage;
 use super::system_keys::SystemKeysPage;
@@ -31,6 +32,7 @@ pub(crate) fn SystemPage() -> impl IntoView {
         "audit" => view! { <SystemAuditPage /> }.into_any(),
         "policy" => view! { <PolicyPage workspace=Signal::stored(String::new()) /> }.into_any(),
         "users" => view! { <UsersPage /> }.into_any(),
+        "nodes" => view! { <NodesPage /> }.into_any(),
         "workspaces" => view! { <WorkspacesPage /> }.into_any(),
         "keys" => view! { <SystemKeysPage /> }.into_any(),
         "bulk" => view! { <BulkPage workspace=Signal::stored(String::new()) id=context.id /> }.into_any(),

@@ -15,6 +15,8 @@ use crate::presence::silent_after_ms;
 use crate::store;
 use crate::store::nodes::NodeRow;
 
+/// Longer than the budget that servers have if nobody says otherwise: then every one of them is accounted for.
+pub const ACCOUNTED_FOR: Duration = Duration::from_secs(6);
 /// How often it is looked whether the others have come as far, while somebody waits.
 const LOOK_EVERY: Duration = Duration::from_millis(15);
 
@@ -88,6 +90,15 @@ impl Nodes {
             }
             sleep(LOOK_EVERY).await;
         }
+    }
+
+    /// As [`Self::in_force`], for people: `None` where this server alone uses the database, so that there is nothing to tell.
+    pub async fn reach(&self, actor: &Actor) -> Option<InForce> {
+        if self.core.db.shared_feed().is_none() || self.own_id().is_none() {
+            return None;
+        }
+        let found = self.in_force(actor, ACCOUNTED_FOR).await;
+        (found.nodes.len() > 1).then_some(found)
     }
 
     fn standing(&self, row: &NodeRow, revision: i64, after_ms: u64) -> Standing {

@@ -10,6 +10,7 @@ use keyfold_domain::ids::NodeId;
 use keyfold_domain::node::{InForce, NodeSummary, Standing};
 use keyfold_domain::policy::Actor;
 use keyfold_domain::problem::Problem;
+use keyfold_engine::ACCOUNTED_FOR;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -22,8 +23,6 @@ use crate::rest::workspaces::NoQuery;
 use crate::state::AppState;
 
 const REVISION: HeaderName = HeaderName::from_static("keyfold-revision");
-/// Longer than the budget that servers have if nobody says otherwise: then every one of them is accounted for.
-const DEFAULT_SECONDS: u64 = 6;
 /// Shorter than any answer may take.
 const MOST_SECONDS: u64 = 20;
 
@@ -126,7 +125,7 @@ impl WaitQuery {
     /// How long to wait for all servers; `None` to wait for none.
     pub(crate) fn patience(&self) -> Result<Option<Duration>, Problem> {
         let seconds = match &self.wait_seconds {
-            None => DEFAULT_SECONDS,
+            None => ACCOUNTED_FOR.as_secs(),
             Some(text) => text
                 .parse()
                 .ok()

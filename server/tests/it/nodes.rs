@@ -92,3 +92,42 @@ async fn a_wait_that_is_not_understood_is_refused_before_anything_is_done() {
     assert_eq!(app.verdict(key.secret.expose(), Some("chat")).await, "valid");
     app.as_(Actor::Admin, Call::delete(&path)).await.expect(204);
 }
+
+#[tokio::test]
+async fn the_console_says_on_how_many_servers_a_change_is_in_force() {
+    for app in App::on_each().await {
+        join(&app).await;
+        // One that has come further than anybody, and one that was last heard of in 1970.
+        for (name, applied) in [("keys-2", 1_i64 << 40), ("keys-3", 0)] {
+            let row = format!("('node_{name}', '{name}', '0.1.0', 0, 0, {applied}, 0, 5000)");
+            app.sql(&format!("INSERT INTO nodes (id, name, version, started_at, last_seen_at, applied, awaited, budget_ms) VALUES {row}"))
+                .await;
+        }
+        let key = app.key(Actor::KeyOwner, KeyKind::Secret, &["chat"]).await;
+        let id = key.key.id.to_string();
+        let of_the_key = [("workspace", "acme"), ("id", id.as_str())];
+        let stop = Call::post("/_app/deactivate_key").form(&of_the_key);
+        let answer = app.as_(Actor::Admin, stop).await.expect(200).json();
+        let plain = Call::post("/_app/activate_key").header("accept", "text/html").form(&of_the_key);
+        let plain = app.as_(Actor::Admin, plain).await.expect(302);
+        let to = plain.header("location").unwrap();
+        if app.is_on_sqlite() {
+            // Nobody else can use the database: there is nothing to tell.
+            assert_eq!((answer, to), (json!(null), format!("/w/acme/keys/{id}?done=activated").as_str()));
+            continue;
+        }
+        let words = answer.as_str().unwrap();
+        assert!(
+            words.starts_with("In force on 2 of 3 nodes after ") && words.ends_with(" 1: out of touch, and lets nobody through."),
+            "{words}"
+        );
+        assert!(to.starts_with(&format!("/w/acme/keys/{id}?done=activated&reach=2-3-0-")), "{to}");
+        let page = app.as_(Actor::Admin, Call::get(to).header("accept", "text/html")).await.expect(200).text();
+        assert!(page.contains("In force on 2 of 3 nodes after "), "{page}");
+        let nodes = app.as_(Actor::InstanceAdmin, Call::get("/system/nodes").header("accept", "text/html")).await.expect(200).text();
+        assert!(
+            nodes.contains("keys-2") && nodes.contains("Answers this page") && nodes.contains("“keys-3” has not been heard of"),
+            "{nodes}"
+        );
+    }
+}

@@ -48,12 +48,28 @@ pub(crate) struct Instance {
 }
 
 impl Instance {
+    /// A question about a known key, that the instance answers with 200.
+    pub(crate) fn verify(&self) -> Result<Vec<u8>> {
+        let known = std::fs::read_to_string(&self.known)?;
+        let mut words = known.split_whitespace();
+        let (Some(secret), Some(caller)) = (words.next(), words.next()) else { anyhow::bail!("no known key was noted") };
+        let body = format!("{{\"key\":\"{secret}\"}}");
+        let head = format!("POST /v1/verify HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {caller}\r\n");
+        let rest = format!("Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+        Ok(format!("{head}{rest}").into_bytes())
+    }
+
     /// A request that the instance answers with 200.
     pub(crate) fn whoami(&self) -> Result<Vec<u8>> {
+        self.presented("GET /v1/whoami HTTP/1.1\r\n")
+    }
+
+    /// A request that presents a known key.
+    fn presented(&self, head: &str) -> Result<Vec<u8>> {
         let (known, rooms) = (std::fs::read_to_string(&self.known)?, std::fs::read_to_string(&self.rooms)?);
         let secret = known.split_whitespace().next().or_else(|| rooms.lines().next()?.split_whitespace().last());
         let secret = secret.with_context(|| format!("{} holds no key", self.folder.display()))?;
-        Ok(format!("GET /v1/whoami HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {secret}\r\n\r\n").into_bytes())
+        Ok(format!("{head}Host: 127.0.0.1\r\nAuthorization: Bearer {secret}\r\n\r\n").into_bytes())
     }
 }
 

@@ -39,6 +39,8 @@ enum Command {
     Run(run::Args),
     /// Measure the pages of keys alone
     Lists(lists::Args),
+    /// Count the instructions of a verification, and fail where they have become more than is allowed
+    Gate(instructions::Args),
     /// Serve a fixed body from a bare axum route, until stopped
     Reference(reference::Args),
     /// Create keys over HTTP as fast as they are answered, and print how that went
@@ -63,6 +65,7 @@ async fn dispatch(command: Command) -> Result<String> {
     match command {
         Command::Run(args) => until_stopped(Box::pin(run::run(args))).await,
         Command::Lists(args) => until_stopped(Box::pin(lists::run(args))).await,
+        Command::Gate(args) => until_stopped(Box::pin(instructions::gate(args))).await,
         Command::Reference(args) => reference::run(args).await,
         Command::Create(args) => load::run(args).await,
     }

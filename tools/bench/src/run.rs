@@ -80,7 +80,7 @@ async fn measure(args: &Args, programs: &Programs<'_>, folder: &Path) -> Result<
 
     let mut rows = verification(args, programs, &few, &many).await?;
     if !args.no_instructions {
-        rows.push(instructions::measure(programs, &few).await?);
+        rows.extend(instructions::measure(programs, &few, &many).await?);
     }
     let effort = Effort { rounds: args.rounds, seconds: u64::from(args.seconds) };
     rows.extend(on_sqlite(programs, folder, effort).await?);
@@ -171,7 +171,8 @@ fn method(args: &Args) -> String {
          \x20 of {} s on Keyfold lies between two on it; what is shown is the middle of {} rounds. The load is wrk with 32 connections\n\
          \x20 that are kept open, {} known keys of {} in turn ({} unknown ones); every answer must be of the expected kind. CPU is what\n\
          \x20 the kernel charged to the server's process.\n\
-         - *Instructions* are counted by callgrind over 10,000 requests, less what the server executes in the same time idle.\n\
+         - *Instructions* are counted by callgrind: the least of 12 windows of 100 requests on a warm connection, less what the\n\
+         \x20 server executes in the same time idle.\n\
          \x20 Valgrind lacks the processor's SHA instructions, so hashing looks dearer than it is.\n\
          - *Creation* is `POST /v1/workspaces/…/keys` with a management key, each answered after the key, its audit event and its\n\
          \x20 line in the change log are on disk, in workspaces that grow to 1,000 keys. *fdatasync* is one page of 4 KiB written and\n\

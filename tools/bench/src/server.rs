@@ -75,6 +75,11 @@ impl Server {
         bail!("a server is not ready after {} s ({last}):\n{}", PATIENCE.as_secs(), self.printed()?)
     }
 
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Processor time used so far.
     pub(crate) fn cpu(&self) -> Result<Duration> {
         ticks(&self.proc("stat")?)

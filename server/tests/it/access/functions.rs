@@ -213,6 +213,7 @@ pub(super) fn rows() -> Vec<Row> {
             |target| form("withdraw_invitation", &[("workspace", "acme"), ("invitation", &target.invitation)]), manage_members),
         row("/_app/decide_left_keys",
             |target| form("decide_left_keys", &[("workspace", "acme"), ("subject", &target.left_key), ("decision", "keep")]), manage_members),
+        row("/_app/list_nodes", |_| ask("list_nodes", &json!({})), instance_only),
         row("/_app/list_users", |_| ask("list_users", &json!({"filter": {}})), instance_only),
         row("/_app/get_user", |target| ask("get_user", &json!({"user": target.person})), instance_only),
         row("/_app/create_user",
