@@ -35,6 +35,7 @@ const SCREENS: Screen[] = [
   { name: 'demo-system-users', address: '/system/users' },
   { name: 'demo-system-workspaces', address: '/system/workspaces' },
   { name: 'demo-system-policy', address: '/system/policy' },
+  { name: 'demo-system-nodes', address: '/system/nodes' },
   { name: 'demo-system-audit', address: '/system/audit' },
   { name: 'demo-account', address: '/account' },
 ];
