@@ -59,6 +59,29 @@ test('the palette closes by Esc, gives the keyboard back, and says when nothing 
   await expect(keys.add).toBeFocused();
 });
 
+test('what is typed before the palette has come is not lost, and does nothing else', async ({ admin, place }) => {
+  let come = () => {};
+  const asked = new Promise<void>((resolve) => {
+    come = resolve;
+  });
+  await admin.route('**/palette*.js', async (route) => {
+    await asked;
+    await route.continue();
+  });
+  await visit(admin, place.keys);
+  const palette = new Palette(admin);
+  await admin.keyboard.press('Control+k');
+  // `c` alone would open the form of a new key, and `/` the search.
+  await admin.keyboard.type('c/scx');
+  await admin.keyboard.press('Backspace');
+  come();
+  await expect(palette.field).toBeFocused();
+  await expect(palette.field).toHaveValue('c/sc');
+  await admin.keyboard.type('opes');
+  await expect(palette.said).toHaveText('Nothing is called “c/scopes”.');
+  await expect(admin).toHaveURL(place.keys);
+});
+
 test('single keys create, search, lead to pages and show what they do', async ({ admin, place, server }) => {
   await server.createKey(place.slug, 'Nightly report');
   await visit(admin, place.keys);

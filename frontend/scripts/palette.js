@@ -47,10 +47,11 @@ export const keyboard = async () => {
   body.append(await part('/account/keyboard', 'shortcuts').catch(unreachable));
 };
 
-export const find = () => {
+export const find = (typed) => {
   const here = /^\/w\/([^/]+)/.exec(location.pathname)?.[1] ?? '';
   const field = make('input', { class: 'control', type: 'search', name: 'q', maxlength: 100, autocomplete: 'off', 'aria-label': 'Page, workspace or key' });
   field.placeholder = 'Page, workspace or key';
+  field.value = typed;
   const form = make('form', { role: 'search' }, field);
   const body = make('div', { class: 'dialog-body' });
   const said = make('p', { class: 'visually-hidden', role: 'status' });

@@ -5,7 +5,7 @@
  */
 const root = document.documentElement;
 const typing = 'input:not([type=checkbox], [type=radio], [type=submit]), textarea, select, [contenteditable]';
-const places = { k: 'keys', r: 'resources', s: 'scopes', o: 'routes', m: 'members', a: 'audit', t: 'settings', u: 'users', w: 'workspaces', p: 'policy' };
+const places = { k: 'keys', r: 'resources', s: 'scopes', o: 'routes', m: 'members', a: 'audit', t: 'settings', u: 'users', w: 'workspaces', p: 'policy', n: 'nodes' };
 let went = -Infinity;
 
 const press = (selector) => {
@@ -15,8 +15,21 @@ const press = (selector) => {
 };
 
 const open = (what) => {
-  // Without it there is still the page that it would have shown.
-  import('./palette.js').then((palette) => palette[what](), () => location.assign(`/account/${what}`));
+  // What is typed before it is there is meant for it, and for nothing else.
+  let typed = '';
+  const keep = (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key === 'Backspace') typed = typed.slice(0, -1);
+    else if (event.key.length === 1) typed += event.key;
+    else return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+  };
+  addEventListener('keydown', keep, true);
+  import('./palette.js')
+    .finally(() => removeEventListener('keydown', keep, true))
+    // Without it there is still the page that it would have shown.
+    .then((palette) => palette[what](typed), () => location.assign(`/account/${what}`));
   return true;
 };
 

@@ -23,6 +23,7 @@ const PLACES: &[(&str, &str)] = &[
     ("g u", "Users, on the system dashboard"),
     ("g w", "Workspaces, on the system dashboard"),
     ("g p", "Policy, on the system dashboard"),
+    ("g n", "Nodes, on the system dashboard"),
 ];
 
 #[component]
