@@ -11,8 +11,9 @@ need_keyfold
 need node nodejs npm
 npm_ci end2end
 if [ -z "${CHROMIUM:-}" ]; then
-    need chromium chromium fonts-dejavu-core
-    CHROMIUM=$(command -v chromium)
+    # Without the parts that nobody sees here: a third faster. It is what Playwright itself takes for headless tests.
+    need chromium-headless-shell chromium-headless-shell fonts-dejavu-core
+    CHROMIUM=$(command -v chromium-headless-shell)
 fi
 export CHROMIUM
 export PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1

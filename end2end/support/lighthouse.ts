@@ -54,7 +54,7 @@ export async function lighthouse(address: string, cookie: string): Promise<Figur
     '--no-enable-error-reporting',
   ];
   try {
-    const env = { ...process.env, CHROME_PATH: process.env['CHROMIUM'] ?? '/usr/bin/chromium', TMPDIR: folder };
+    const env = { ...process.env, CHROME_PATH: process.env['CHROMIUM'] ?? '/usr/bin/chromium-headless-shell', TMPDIR: folder };
     await promisify(execFile)(process.execPath, args, { env, maxBuffer: 64 * 1024 * 1024 });
     return figures(JSON.parse(await readFile(out, 'utf8')) as Report);
   } finally {
