@@ -43,8 +43,9 @@ impl Effort {
 
 /// What one slice of creation showed.
 #[derive(Debug, Clone, Copy)]
-struct Made {
-    per_second: f64,
+pub(crate) struct Made {
+    /// Keys a second.
+    pub(crate) per_second: f64,
     median_micros: f64,
 }
 
@@ -120,7 +121,13 @@ pub(crate) async fn on_postgres(programs: &Programs<'_>, folder: &Path, url: &st
 }
 
 /// One slice: `(workspaces to leave out, workspaces to use, clients)`.
-async fn create(programs: &Programs<'_>, server: &Server, instance: &Instance, how: (u16, u16, u16), effort: Effort) -> Result<Made> {
+pub(crate) async fn create(
+    programs: &Programs<'_>,
+    server: &Server,
+    instance: &Instance,
+    how: (u16, u16, u16),
+    effort: Effort,
+) -> Result<Made> {
     let (skip, workspaces, clients) = how;
     let mut command = Command::new("taskset");
     command.args(["-c", LOAD_CORE, programs.bench, "create", "--addr", &server.addr.to_string(), "--rooms"]).arg(&instance.rooms);

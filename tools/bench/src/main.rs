@@ -12,6 +12,7 @@ mod figures;
 mod filling;
 mod http;
 mod instructions;
+mod isolation;
 mod lists;
 mod load;
 mod postgres;

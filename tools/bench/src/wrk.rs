@@ -22,6 +22,8 @@ pub(crate) enum Case {
     Whoami,
     /// `POST /v1/verify`.
     Verify,
+    /// `POST /v1/verify:batch`, about 100 keys.
+    Batch,
     /// `GET /v1/whoami` with a wrong checksum.
     Junk,
 }
@@ -31,6 +33,7 @@ impl Case {
         match self {
             Self::Whoami => "whoami",
             Self::Verify => "verify",
+            Self::Batch => "batch",
             Self::Junk => "junk",
         }
     }
@@ -56,6 +59,8 @@ pub(crate) struct Slice {
     pub(crate) rate: f64,
     /// Below this stayed 99 of 100 answers, in microseconds.
     pub(crate) p99_micros: f64,
+    /// Below this stayed 999 of 1,000 answers, in microseconds.
+    pub(crate) p999_micros: f64,
     /// The server's processor time for one answer, in microseconds.
     pub(crate) cpu_micros: f64,
     /// The part of the time in which the server's core worked for it.
@@ -90,6 +95,7 @@ impl Wrk {
         Ok(Slice {
             rate: requests / elapsed * 1e6,
             p99_micros: figures.get("p99")?,
+            p999_micros: figures.get("p999")?,
             cpu_micros: cpu.as_secs_f64() * 1e6 / requests,
             busy: cpu.as_secs_f64() * 1e6 / elapsed,
         })
@@ -129,10 +135,10 @@ mod tests {
 
     #[test]
     fn the_script_reports_every_figure_that_is_read() {
-        for name in ["requests", "microseconds", "p99", "refused", "failed"] {
+        for name in ["requests", "microseconds", "p99", "p999", "refused", "failed"] {
             assert!(SCRIPT.contains(&format!("{name}=%d")), "{name}");
         }
-        for case in [Case::Whoami, Case::Verify, Case::Junk] {
+        for case in [Case::Whoami, Case::Verify, Case::Batch, Case::Junk] {
             assert!(SCRIPT.contains(case.name()));
         }
     }
