@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use keyfold_domain::catalogue::ScopeCatalogue;
-use keyfold_domain::ids::{KeyId, WorkspaceId};
+use keyfold_domain::ids::{IdDigits, KeyId, WorkspaceId};
 use keyfold_domain::route::RouteMap;
 use keyfold_domain::time::Timestamp;
 use keyfold_domain::verdict::Key;
@@ -216,7 +216,9 @@ async fn apply(conn: &mut Conn<'_>, keyset: &Keyset, rows: &[ChangeRow]) -> Resu
             ("key", _) => {
                 let id: KeyId = crate::store::users::parse_id(&row.object)?;
                 match find_live(conn, &id).await? {
-                    Some(key) => drop(filling.put(conn, &key).await?),
+                    Some(key) => {
+                        filling.put(conn, &key).await?;
+                    }
                     None => keyset.remove(&id),
                 }
             }
@@ -274,7 +276,7 @@ impl<'a> Filling<'a> {
     }
 
     /// Puts a key as it is now, with all its secrets that have not ended.
-    async fn put(&mut self, conn: &mut Conn<'_>, row: &KeyRow) -> Result<KeyId, Error> {
+    async fn put(&mut self, conn: &mut Conn<'_>, row: &KeyRow) -> Result<IdDigits, Error> {
         let older = if row.rotating_until.is_some() { retiring(conn, &row.id, &row.id).await? } else { Vec::new() };
         self.insert(conn, row, older, None).await
     }
@@ -286,19 +288,18 @@ impl<'a> Filling<'a> {
         row: &KeyRow,
         older: Vec<RetiringRow>,
         own: Option<Vec<SpentRow>>,
-    ) -> Result<KeyId, Error> {
+    ) -> Result<IdDigits, Error> {
         let catalogue = match self.catalogues.entry(row.workspace_id.clone()) {
             Entry::Occupied(read) => read.into_mut(),
             Entry::Vacant(unread) => unread.insert(scopes::catalogue(conn, &row.workspace_id).await?),
         };
         let record = row.record(catalogue)?;
-        let id = record.id.clone();
         let mac = |bytes: &[u8]| MacBytes::try_from(bytes).map_err(|_| Error::Internal("a stored MAC has a wrong length".into()));
         let older = older.into_iter().map(|secret| Ok((mac(&secret.mac)?, Timestamp::from_millis(secret.ends_at))));
         let older = older.collect::<Result<Vec<_>, Error>>()?;
         let stored = self.stored(conn, &record, own).await?;
-        self.keyset.put(record, mac(&row.mac)?, &older, row.last_used_at.map(Timestamp::from_millis), &stored);
-        Ok(id)
+        self.keyset.put(&record, mac(&row.mac)?, &older, row.last_used_at.map(Timestamp::from_millis), &stored);
+        Ok(record.id.digits())
     }
 
     /// What the store knows of quotas that are counted in memory from now on.

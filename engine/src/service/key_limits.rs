@@ -31,7 +31,7 @@ impl Keys {
         };
         let limits = match self.core.keyset.standings(id, now) {
             Some((record, weighed)) => {
-                let all = record.limits.iter().flat_map(|limits| limits.iter());
+                let all = record.limits().into_iter().flat_map(|limits| limits.iter());
                 all.zip(weighed.standings).map(|(limit, standing)| state(limit, (standing.remaining, standing.resets_at))).collect()
             }
             // A deleted key spends nothing any more.
