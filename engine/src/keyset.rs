@@ -29,6 +29,7 @@ use meter::Meters;
 pub(crate) use progress::Progress;
 pub use record::KeyRecord;
 use record::{Kept, OfSecret, Sibling};
+pub(crate) use record::{PlainKey, Profile};
 use roster::Roster;
 use shared::Shared;
 use table::Table;
@@ -262,6 +263,24 @@ impl Keyset {
         self.by_id.put(record);
     }
 
+    /// Makes room for so many keys at once.
+    pub(crate) fn reserve(&self, keys: usize) {
+        self.by_mac.reserve(keys);
+        self.by_id.reserve(keys);
+    }
+
+    /// Puts a key that is not there yet, has one secret and nothing that few keys have.
+    pub(crate) fn put_plain(&self, key: PlainKey<'_>, mac: MacBytes) {
+        let record = Arc::new(KeyRecord::plain(key, mac));
+        self.by_mac.put(Arc::clone(&record));
+        self.by_id.put(record);
+    }
+
+    /// What a key has in common with others.
+    pub(crate) fn profile(&self, id: &IdDigits) -> Option<Arc<Profile>> {
+        self.by_id.get(id).map(|record| Arc::clone(record.profile()))
+    }
+
     /// The meters of a key as it is now. Those that are there go on counting, through changes and rotations of the key.
     fn meters(&self, record: &Key, before: Option<&KeyRecord>, stored: &Stored) -> Option<Arc<Meters>> {
         let before = before.and_then(KeyRecord::meters);
@@ -458,9 +477,8 @@ impl Keyset {
         // Whoever used the secret for the first time while its record was replaced counted in the old one alone.
         if let Some(present) = self.find(&mac)
             && let Some(used) = counts.last_used_at
-            && present.seen_at() < Some(used)
         {
-            present.usage().saw(used);
+            present.saw(used);
         }
         Some(Flushed { id: record.id(), mac, counts, record })
     }

@@ -11,6 +11,7 @@ mod error;
 mod following;
 mod keyset;
 mod limits;
+mod loading;
 mod mac;
 mod open;
 mod openapi;

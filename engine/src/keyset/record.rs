@@ -143,6 +143,24 @@ impl fmt::Debug for KeyRecord {
     }
 }
 
+/// A key that has nothing that few keys have, on its way into the memory.
+pub(crate) struct PlainKey<'a> {
+    /// The key.
+    pub(crate) id: IdDigits,
+    /// What people call it.
+    pub(crate) name: &'a str,
+    /// What it has in common with others.
+    pub(crate) profile: Arc<Profile>,
+    /// From when on it is expired.
+    pub(crate) expires_at: Option<Timestamp>,
+    /// It goes dormant when unused for that many days; 0 for never.
+    pub(crate) inactivity_days: u16,
+    /// Unused time counts from here at the earliest.
+    pub(crate) idle_from: Timestamp,
+    /// Its last use that the database knows of.
+    pub(crate) last_used_at: Option<Timestamp>,
+}
+
 /// Of which secret of a key a record is.
 pub(super) struct OfSecret {
     /// Its keyed hash.
@@ -192,6 +210,21 @@ impl KeyRecord {
             expires_at: key.expires_at.unwrap_or(NEVER),
             stored_use: kept.stored_use,
             usage: of.usage.map_or_else(OnceLock::new, OnceLock::from),
+        }
+    }
+
+    pub(super) fn plain(key: PlainKey<'_>, mac: MacBytes) -> Self {
+        Self {
+            mac,
+            id: key.id,
+            inactivity_days: key.inactivity_days,
+            name: key.name.into(),
+            profile: key.profile,
+            rare: None,
+            idle_from: key.idle_from,
+            expires_at: key.expires_at.unwrap_or(NEVER),
+            stored_use: key.last_used_at.map_or(0, Timestamp::as_millis),
+            usage: OnceLock::new(),
         }
     }
 
@@ -306,6 +339,10 @@ impl KeyRecord {
         self.usage.get().and_then(|usage| usage.moved_to()).unwrap_or(&self.mac)
     }
 
+    pub(super) const fn profile(&self) -> &Arc<Profile> {
+        &self.profile
+    }
+
     pub(super) fn meters(&self) -> Option<&Arc<Meters>> {
         self.rare.as_deref()?.meters.as_ref()
     }
@@ -330,6 +367,13 @@ impl KeyRecord {
     /// All secrets of the key, if it has several.
     pub(super) fn family(&self) -> &[Sibling] {
         self.rare.as_deref().and_then(|rare| rare.family.as_deref()).unwrap_or_default()
+    }
+
+    /// The secret was used at that moment, which is counted elsewhere.
+    pub(super) fn saw(&self, used: Timestamp) {
+        if self.seen_at() < Some(used) {
+            self.usage().saw(used);
+        }
     }
 
     /// When this secret was last used, as far as this process saw.

@@ -72,6 +72,14 @@ impl Roster {
         self.parts.iter().map(|part| part.lock().unwrap_or_else(PoisonError::into_inner).len()).sum()
     }
 
+    /// Makes room for so many keys.
+    pub(super) fn reserve(&self, keys: usize) {
+        for part in &self.parts {
+            // Parts are never filled alike; a sixteenth more is enough for nearly all of them.
+            part.lock().unwrap_or_else(PoisonError::into_inner).reserve(keys / PARTS + keys / PARTS / 16);
+        }
+    }
+
     /// The ids of the records for which that is true.
     pub(super) fn ids(&self, mut of: impl FnMut(&KeyRecord) -> bool) -> Vec<IdDigits> {
         let mut ids = Vec::new();

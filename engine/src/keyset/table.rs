@@ -60,4 +60,9 @@ impl Table {
     pub(super) fn len(&self) -> usize {
         self.0.len()
     }
+
+    /// Makes room for so many secrets more.
+    pub(super) fn reserve(&self, secrets: usize) {
+        self.0.pin().reserve(secrets);
+    }
 }
