@@ -6,6 +6,8 @@
 
 mod meter;
 mod progress;
+#[cfg(test)]
+mod races;
 mod record;
 mod roster;
 mod shared;
@@ -254,6 +256,12 @@ impl Keyset {
                 self.by_mac.remove(gone);
             }
         }
+        // Whoever used a secret for the first time meanwhile counted in the old record, and a flush may have looked at that one.
+        for (mac, _) in secrets() {
+            if let (Some(used), Some(present)) = (counted(&mac).and_then(|usage| usage.last_used_at()), self.find(&mac)) {
+                present.saw(used);
+            }
+        }
         let mut rotating = self.rotating.lock().unwrap_or_else(PoisonError::into_inner);
         if older.is_empty() {
             rotating.remove(record.id_digits());
@@ -475,10 +483,13 @@ impl Keyset {
         let counts = record.usage().take()?;
         let mac = *record.mac();
         // Whoever used the secret for the first time while its record was replaced counted in the old one alone.
-        if let Some(present) = self.find(&mac)
-            && let Some(used) = counts.last_used_at
+        let mut told = record.clone();
+        while let Some(used) = counts.last_used_at
+            && let Some(present) = self.find(&mac)
+            && !Arc::ptr_eq(&present, &told)
         {
             present.saw(used);
+            told = present;
         }
         Some(Flushed { id: record.id(), mac, counts, record })
     }

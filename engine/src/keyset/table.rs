@@ -37,12 +37,22 @@ fn head(mac: &MacBytes) -> [u8; HEAD] {
     mac.first_chunk().copied().unwrap_or_default()
 }
 
+/// Between two operations anything may happen. A test that tries the orders out is told here.
+#[cfg(test)]
+fn between() {
+    super::races::between();
+}
+
+#[cfg(not(test))]
+const fn between() {}
+
 /// Every secret in memory.
 #[derive(Default)]
 pub(super) struct Table(papaya::HashMap<[u8; HEAD], Arc<KeyRecord>, BuildHasherDefault<Spread>>);
 
 impl Table {
     pub(super) fn get(&self, mac: &MacBytes) -> Option<Arc<KeyRecord>> {
+        between();
         let all = self.0.pin();
         let found = all.get(&head(mac))?;
         bool::from(found.made_of().ct_eq(mac)).then(|| Arc::clone(found))
@@ -50,10 +60,12 @@ impl Table {
 
     /// Puts a record under the hash that it was made of, in the place of the one before.
     pub(super) fn put(&self, record: Arc<KeyRecord>) {
+        between();
         self.0.pin().insert(head(record.made_of()), record);
     }
 
     pub(super) fn remove(&self, mac: &MacBytes) {
+        between();
         self.0.pin().remove(&head(mac));
     }
 
