@@ -37,6 +37,28 @@ fn well_formed(prefix: &str, text: &str) -> bool {
     text.strip_prefix(prefix).is_some_and(|rest| rest.len() == DIGITS && is_base62(rest.as_bytes()))
 }
 
+/// What follows the prefix of an id, without memory of its own: for where very many ids are kept.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct IdDigits([u8; DIGITS]);
+
+impl IdDigits {
+    fn of(id: &str) -> Self {
+        // An id is never shorter; one that were would be taken for another that nobody has.
+        Self(id.as_bytes().last_chunk().copied().unwrap_or([b'-'; DIGITS]))
+    }
+
+    /// The digits as text.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for IdDigits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident $prefix:literal;)*) => {$(
         $(#[$doc])*
@@ -51,6 +73,16 @@ macro_rules! ids {
             /// A fresh id. `rng` must be unpredictable where the id is seen by strangers.
             pub fn generate(now: Timestamp, rng: &mut impl Rng) -> Self {
                 Self(generate(Self::PREFIX, now, rng).into())
+            }
+
+            /// What follows the prefix.
+            pub fn digits(&self) -> IdDigits {
+                IdDigits::of(&self.0)
+            }
+
+            /// The id with those digits after the prefix: of what [`Self::digits`] said, the same again.
+            pub fn of_digits(digits: &IdDigits) -> Self {
+                Self([Self::PREFIX, digits.as_str()].concat().into())
             }
 
             /// The id as text, prefix included.
@@ -124,6 +156,8 @@ mod tests {
         assert_eq!(first.as_str().parse::<KeyId>(), Ok(first.clone()));
         assert!(first < later);
         assert_eq!(first.as_str().len(), 26);
+        assert_eq!(first.digits().as_str(), &first.as_str()[4..]);
+        assert_eq!(KeyId::of_digits(&first.digits()), first);
     }
 
     #[test]

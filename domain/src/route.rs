@@ -284,7 +284,7 @@ mod tests {
             Ok(found) => found.demand,
         };
         let Demand::Key(demand) = demand else { return if demand == Demand::Public { "public" } else { "deny" }.to_owned() };
-        let resource = demand.tie.resource_for(key);
+        let resource = demand.tie.resource_for(key.resources.as_deref());
         let question = Question { scope: demand.scope.map(ScopeName::as_str), resource: resource.as_deref(), client_ip: None };
         judge(key, &question, &Moment::at(Timestamp::from_millis(1))).as_str().to_owned()
     }
@@ -358,8 +358,8 @@ mod tests {
             assert_eq!([&global, &tied, &two, &none].map(|key| gate(&map, key, "GET", target)), expected, "{target}");
         }
         let Demand::Key(own) = map.find("GET", "/own").unwrap().demand else { panic!() };
-        assert_eq!(own.tie.resource_for(&tied).unwrap().to_string(), "collection:c");
-        assert_eq!(own.tie.resource_for(&global), None);
+        assert_eq!(own.tie.resource_for(tied.resources.as_deref()).unwrap().to_string(), "collection:c");
+        assert_eq!(own.tie.resource_for(global.resources.as_deref()), None);
     }
 
     #[test]

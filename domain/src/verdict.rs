@@ -222,6 +222,64 @@ pub struct Key {
     pub deleted_at: Option<Timestamp>,
 }
 
+/// What decides about a key, borrowed from wherever its record is kept.
+#[derive(Debug, Clone, Copy)]
+pub struct Facts<'a> {
+    /// Whose it is.
+    pub owner: &'a UserRef,
+    /// What the owner is in the workspace; `None` once they left it.
+    pub owner_role: Option<Role>,
+    /// May the owner sign in?
+    pub owner_active: bool,
+    /// The scopes it was given.
+    pub scopes: &'a ScopeSet,
+    /// Those and what they imply.
+    pub effective: &'a ScopeSet,
+    /// What it is tied to, sorted; `None` for everything.
+    pub resources: Option<&'a [ResourceRef]>,
+    /// From where it may be used; empty for anywhere.
+    pub ip_allow: &'a [IpNet],
+    /// From when on it is expired.
+    pub expires_at: Option<Timestamp>,
+    /// It goes dormant when unused for that many days.
+    pub inactivity_days: Option<u32>,
+    /// Unused time counts from here at the earliest: when it was made, or last switched on again.
+    pub idle_from: Timestamp,
+    /// When it was deactivated.
+    pub deactivated_at: Option<Timestamp>,
+    /// Nobody can activate it again.
+    pub stopped_for_good: bool,
+    /// When it was deleted.
+    pub deleted_at: Option<Timestamp>,
+}
+
+impl<'a> From<&'a Key> for Facts<'a> {
+    fn from(key: &'a Key) -> Self {
+        Self {
+            owner: &key.owner,
+            owner_role: key.owner_role,
+            owner_active: key.owner_active,
+            scopes: &key.scopes,
+            effective: &key.effective,
+            resources: key.resources.as_deref(),
+            ip_allow: &key.ip_allow,
+            expires_at: key.expires_at,
+            inactivity_days: key.inactivity_days,
+            idle_from: key.idle_from(),
+            deactivated_at: key.deactivated_at,
+            stopped_for_good: key.stopped_for_good,
+            deleted_at: key.deleted_at,
+        }
+    }
+}
+
+impl Key {
+    /// Unused time counts from here at the earliest: when it was made, or last switched on again.
+    pub fn idle_from(&self) -> Timestamp {
+        self.activated_at.map_or(self.created_at, |at| at.max(self.created_at))
+    }
+}
+
 /// What is asked of a key besides being a live one.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Question<'a> {
@@ -277,7 +335,7 @@ impl Moment {
 }
 
 /// Does a key pass one check?
-type Passes = fn(&Key, &Question<'_>, &Moment) -> bool;
+type Passes = fn(&Facts<'_>, &Question<'_>, &Moment) -> bool;
 
 /// The checks on a record in their fixed order: each with the code its failure gives.
 const CHECKS: [(Code, Passes); 10] = [
@@ -292,36 +350,36 @@ const CHECKS: [(Code, Passes); 10] = [
     (Code::MissingScope, |key, question, _| question.scope.is_none_or(|scope| key.effective.contains(scope))),
     (Code::WrongResource, |key, question, _| {
         // Tied to nothing any more is not tied to nothing: such a key is of no use, whatever is asked.
-        key.resources
-            .as_ref()
-            .is_none_or(|tied| !tied.is_empty() && question.resource.is_none_or(|asked| tied.binary_search(asked).is_ok()))
+        key.resources.is_none_or(|tied| !tied.is_empty() && question.resource.is_none_or(|asked| tied.binary_search(asked).is_ok()))
     }),
     (Code::RateLimited, |_, _, moment| moment.allowance != Allowance::RateLimited),
     (Code::QuotaExceeded, |_, _, moment| moment.allowance != Allowance::QuotaExceeded),
 ];
 
-fn is_dormant(key: &Key, moment: &Moment) -> bool {
+fn is_dormant(key: &Facts<'_>, moment: &Moment) -> bool {
     dormant_from(key, moment).is_some_and(|from| moment.now.millis_since(from) >= moment.grace_ms)
 }
 
 /// From when on the key is dormant if nobody uses it, without the grace; `None` if it never is.
-fn dormant_from(key: &Key, moment: &Moment) -> Option<Timestamp> {
+fn dormant_from(key: &Facts<'_>, moment: &Moment) -> Option<Timestamp> {
     let days = key.inactivity_days?;
-    let since = [Some(key.created_at), key.activated_at, moment.last_used_at].into_iter().flatten().max().unwrap_or(key.created_at);
+    let since = moment.last_used_at.map_or(key.idle_from, |at| at.max(key.idle_from));
     Some(since.plus_ms(i64::from(days).saturating_mul(DAY_MS)))
 }
 
 /// May `key` do what `question` asks at that `moment`? The code of the first check that fails, or [`Code::Valid`].
 ///
 /// `Malformed` and `NotFound` never come from here: they are said when there is no record to judge.
-pub fn judge(key: &Key, question: &Question<'_>, moment: &Moment) -> Code {
-    CHECKS.iter().find(|(_, passes)| !passes(key, question, moment)).map_or(Code::Valid, |(code, _)| *code)
+pub fn judge<'a>(key: impl Into<Facts<'a>>, question: &Question<'_>, moment: &Moment) -> Code {
+    let key = key.into();
+    CHECKS.iter().find(|(_, passes)| !passes(&key, question, moment)).map_or(Code::Valid, |(code, _)| *code)
 }
 
 /// Whether the key works now, as lists show it: the verdict on a question that asks for nothing.
-pub fn state(key: &Key, moment: &Moment) -> KeyState {
+pub fn state<'a>(key: impl Into<Facts<'a>>, moment: &Moment) -> KeyState {
+    let key = key.into();
     let alive = Moment { allowance: Allowance::Free, ..*moment };
-    match CHECKS[..5].iter().find(|(_, passes)| !passes(key, &Question::default(), &alive)).map(|(code, _)| *code) {
+    match CHECKS[..5].iter().find(|(_, passes)| !passes(&key, &Question::default(), &alive)).map(|(code, _)| *code) {
         Some(Code::Deleted) => KeyState::Deleted,
         Some(Code::Deactivated) => KeyState::Inactive(InactiveReason::Deactivated),
         Some(Code::OwnerDisabled) => KeyState::Inactive(InactiveReason::OwnerDisabled),

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use keyfold_domain::catalogue::ScopeCatalogue;
-use keyfold_domain::ids::{KeyId, WorkspaceId};
+use keyfold_domain::ids::{IdDigits, KeyId, WorkspaceId};
 use keyfold_domain::route::RouteMap;
 use keyfold_domain::time::Timestamp;
 use keyfold_domain::verdict::Key;
@@ -18,10 +18,11 @@ use tokio::time::timeout;
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::keyset::{Keyset, Stored, WorkspaceRoutes};
+use crate::loading::load_keys;
 use crate::mac::MacBytes;
 use crate::store::changes::{ChangeRow, after, newest};
 use crate::store::db::{Conn, Db};
-use crate::store::keys::{KeyRow, find_live, live_after, live_of_owner, live_of_resource, live_of_user, live_of_workspace};
+use crate::store::keys::{KeyRow, find_live, live_of_owner, live_of_resource, live_of_user, live_of_workspace};
 use crate::store::limits::{SpentRow, member, spent};
 use crate::store::routes::RouteMapRow;
 use crate::store::secrets::{RetiringRow, retiring};
@@ -29,7 +30,7 @@ use crate::store::{routes, scopes};
 
 /// Changes read at once.
 const BATCH: i64 = 500;
-/// Keys read at once while loading.
+/// Keys read at once where very many change.
 const LOAD: i64 = 2000;
 /// Route maps read at once while loading: they may be large.
 const LOAD_MAPS: i64 = 50;
@@ -148,27 +149,7 @@ impl Follower {
     }
 
     async fn load(&self, conn: &mut Conn<'_>, keyset: &Keyset, target: i64) -> Result<(), Error> {
-        let mut seen = HashSet::new();
-        let mut last = String::new();
-        let mut filling = Filling::new(keyset);
-        loop {
-            let rows = live_after(conn, &last, LOAD).await?;
-            let Some(end) = rows.last().map(|row| row.id.clone()) else { break };
-            let mut older = HashMap::<String, Vec<RetiringRow>>::new();
-            for secret in retiring(conn, &last, &end).await? {
-                older.entry(secret.key_id.clone()).or_default().push(secret);
-            }
-            let mut quotas = HashMap::<String, Vec<SpentRow>>::new();
-            for row in spent(conn, rows.first().map_or("", |row| &row.id), &end).await? {
-                quotas.entry(row.subject.clone()).or_default().push(row);
-            }
-            for row in &rows {
-                let (older, own) = (older.remove(&row.id).unwrap_or_default(), quotas.remove(&row.id).unwrap_or_default());
-                seen.insert(filling.insert(conn, row, older, Some(own)).await?);
-            }
-            last = end;
-        }
-        keyset.retain(&seen);
+        load_keys(conn, keyset).await?;
         load_routes(conn, keyset).await?;
         // Changes after `target` may be in already; applying them again changes nothing.
         self.applied.store(target, Ordering::Release);
@@ -216,7 +197,9 @@ async fn apply(conn: &mut Conn<'_>, keyset: &Keyset, rows: &[ChangeRow]) -> Resu
             ("key", _) => {
                 let id: KeyId = crate::store::users::parse_id(&row.object)?;
                 match find_live(conn, &id).await? {
-                    Some(key) => drop(filling.put(conn, &key).await?),
+                    Some(key) => {
+                        filling.put(conn, &key).await?;
+                    }
                     None => keyset.remove(&id),
                 }
             }
@@ -261,44 +244,47 @@ async fn apply(conn: &mut Conn<'_>, keyset: &Keyset, rows: &[ChangeRow]) -> Resu
     Ok(())
 }
 
+/// A keyed hash as it is stored.
+pub(crate) fn mac_of(bytes: &[u8]) -> Result<MacBytes, Error> {
+    MacBytes::try_from(bytes).map_err(|_| Error::Internal("a stored MAC has a wrong length".into()))
+}
+
 /// Puts keys into the memory. What their scopes imply is read once a workspace: a catalogue that changes while this goes on
 /// is a change of its own, which is applied later.
-struct Filling<'a> {
+pub(crate) struct Filling<'a> {
     keyset: &'a Keyset,
     catalogues: HashMap<String, ScopeCatalogue>,
 }
 
 impl<'a> Filling<'a> {
-    fn new(keyset: &'a Keyset) -> Self {
+    pub(crate) fn new(keyset: &'a Keyset) -> Self {
         Self { keyset, catalogues: HashMap::new() }
     }
 
     /// Puts a key as it is now, with all its secrets that have not ended.
-    async fn put(&mut self, conn: &mut Conn<'_>, row: &KeyRow) -> Result<KeyId, Error> {
+    async fn put(&mut self, conn: &mut Conn<'_>, row: &KeyRow) -> Result<IdDigits, Error> {
         let older = if row.rotating_until.is_some() { retiring(conn, &row.id, &row.id).await? } else { Vec::new() };
         self.insert(conn, row, older, None).await
     }
 
     /// `own` is what was spent of the key's quotas, if that was read already.
-    async fn insert(
+    pub(crate) async fn insert(
         &mut self,
         conn: &mut Conn<'_>,
         row: &KeyRow,
         older: Vec<RetiringRow>,
         own: Option<Vec<SpentRow>>,
-    ) -> Result<KeyId, Error> {
+    ) -> Result<IdDigits, Error> {
         let catalogue = match self.catalogues.entry(row.workspace_id.clone()) {
             Entry::Occupied(read) => read.into_mut(),
             Entry::Vacant(unread) => unread.insert(scopes::catalogue(conn, &row.workspace_id).await?),
         };
         let record = row.record(catalogue)?;
-        let id = record.id.clone();
-        let mac = |bytes: &[u8]| MacBytes::try_from(bytes).map_err(|_| Error::Internal("a stored MAC has a wrong length".into()));
-        let older = older.into_iter().map(|secret| Ok((mac(&secret.mac)?, Timestamp::from_millis(secret.ends_at))));
+        let older = older.into_iter().map(|secret| Ok((mac_of(&secret.mac)?, Timestamp::from_millis(secret.ends_at))));
         let older = older.collect::<Result<Vec<_>, Error>>()?;
         let stored = self.stored(conn, &record, own).await?;
-        self.keyset.put(record, mac(&row.mac)?, &older, row.last_used_at.map(Timestamp::from_millis), &stored);
-        Ok(id)
+        self.keyset.put(&record, mac_of(&row.mac)?, &older, row.last_used_at.map(Timestamp::from_millis), &stored);
+        Ok(record.id.digits())
     }
 
     /// What the store knows of quotas that are counted in memory from now on.

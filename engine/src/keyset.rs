@@ -6,86 +6,44 @@
 
 mod meter;
 mod progress;
+#[cfg(test)]
+mod races;
+mod record;
+mod roster;
 mod shared;
+mod table;
 mod tally;
 
 use std::collections::HashSet;
-use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
-use keyfold_domain::ids::{KeyId, WorkspaceId};
+use keyfold_domain::ids::{IdDigits, KeyId, WorkspaceId};
 use keyfold_domain::limits::{Book, Cost, Unwritten, Weighed};
 use keyfold_domain::route::RouteMap;
 use keyfold_domain::time::Timestamp;
 use keyfold_domain::verdict::{Allowance, Code, Key};
-use subtle::ConstantTimeEq;
 
 use crate::mac::MacBytes;
 use crate::store::limits::{SpentRow, member};
 pub(crate) use meter::Meter;
 use meter::Meters;
 pub(crate) use progress::Progress;
+pub use record::KeyRecord;
+use record::{Kept, OfSecret, Sibling};
+pub(crate) use record::{PlainKey, Profile};
+use roster::Roster;
 use shared::Shared;
+use table::Table;
 pub use tally::Client;
 pub(crate) use tally::{Counts, Seen, Usage};
-
-/// The end of a current secret.
-const NEVER: Timestamp = Timestamp::from_millis(i64::MAX);
-
-/// A key as the verifier finds it by one of its secrets.
-#[derive(Clone)]
-pub(crate) struct Entry {
-    pub(crate) record: Arc<Key>,
-    pub(crate) usage: Arc<Usage>,
-    /// For keys that are limited.
-    meters: Option<Arc<Meters>>,
-    ends_at: Timestamp,
-}
-
-impl Entry {
-    /// Is the time of this secret over? Then it is answered like one that never was.
-    pub(crate) fn has_ended(&self, now: Timestamp) -> bool {
-        now >= self.ends_at
-    }
-}
-
-/// The secrets of a key that are in memory.
-#[derive(Clone)]
-struct Known {
-    current: Arc<Usage>,
-    older: Option<Box<[Older]>>,
-    /// The last use that the database knows of, or that a secret saw that is in memory no more; 0 for none.
-    stored_use: i64,
-}
-
-/// A secret that was replaced and has not ended.
-#[derive(Clone)]
-struct Older {
-    ends_at: Timestamp,
-    usage: Arc<Usage>,
-}
-
-impl Known {
-    fn older(&self) -> &[Older] {
-        self.older.as_deref().unwrap_or_default()
-    }
-
-    fn all(&self) -> impl Iterator<Item = &Arc<Usage>> {
-        std::iter::once(&self.current).chain(self.older().iter().map(|older| &older.usage))
-    }
-
-    fn last_used(&self) -> i64 {
-        let seen = self.all().filter_map(|usage| usage.last_used_at()).map(Timestamp::as_millis).max();
-        seen.unwrap_or_default().max(self.stored_use)
-    }
-}
 
 /// What one flush writes for one secret.
 pub(crate) struct Flushed {
     pub(crate) id: KeyId,
+    pub(crate) mac: MacBytes,
     pub(crate) counts: Counts,
-    pub(crate) usage: Arc<Usage>,
+    record: Arc<KeyRecord>,
 }
 
 /// What one flush writes of one meter.
@@ -112,28 +70,6 @@ fn book(rows: &[SpentRow]) -> Book {
     book
 }
 
-type Queued = (KeyId, Arc<Usage>);
-
-/// Spreads keyed hashes over a table by their own first bytes: nobody can choose those, so hashing them again would only
-/// cost time.
-#[derive(Default)]
-struct Spread(u64);
-
-impl Hasher for Spread {
-    fn write(&mut self, bytes: &[u8]) {
-        if let Some(first) = bytes.first_chunk() {
-            self.0 = u64::from_le_bytes(*first);
-        }
-    }
-
-    // The length of an array, which all of them share.
-    fn write_usize(&mut self, _: usize) {}
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
-}
-
 /// A workspace's route map in force.
 #[derive(Debug)]
 pub struct WorkspaceRoutes {
@@ -156,16 +92,16 @@ pub(crate) struct Move {
 
 /// Every live key of the instance, and every route map.
 pub(crate) struct Keyset {
-    by_mac: papaya::HashMap<MacBytes, Entry, BuildHasherDefault<Spread>>,
-    by_id: papaya::HashMap<KeyId, Known>,
+    by_mac: Table,
+    by_id: Roster,
     /// Keys with older secrets. Only whoever changes the memory looks here.
-    rotating: Mutex<HashSet<KeyId>>,
+    rotating: Mutex<HashSet<IdDigits>>,
     /// By the workspace's id and by its short name, which no other id or name can be.
     routes: papaya::HashMap<String, Arc<WorkspaceRoutes>>,
     /// The meters of members with limits, by subject.
     members: papaya::HashMap<String, Arc<Meter>>,
-    queue: mpsc::Sender<Queued>,
-    queued: Mutex<mpsc::Receiver<Queued>>,
+    queue: mpsc::Sender<Arc<KeyRecord>>,
+    queued: Mutex<mpsc::Receiver<Arc<KeyRecord>>>,
     spent: mpsc::Sender<Arc<Meter>>,
     spendings: Mutex<mpsc::Receiver<Arc<Meter>>>,
     /// Secrets that were presented under the pepper before.
@@ -183,8 +119,8 @@ impl Keyset {
         let (queue, queued) = mpsc::channel();
         let (spent, spendings) = mpsc::channel();
         Self {
-            by_mac: papaya::HashMap::default(),
-            by_id: papaya::HashMap::new(),
+            by_mac: Table::default(),
+            by_id: Roster::new(),
             rotating: Mutex::default(),
             routes: papaya::HashMap::new(),
             members: papaya::HashMap::new(),
@@ -216,21 +152,19 @@ impl Keyset {
     }
 
     /// The key that has a secret with that hash. Whether the secret has ended is for the caller to look at.
-    pub(crate) fn find(&self, mac: &MacBytes) -> Option<Entry> {
-        let by_mac = self.by_mac.pin();
-        let (found, entry) = by_mac.get_key_value(mac)?;
-        bool::from(found.ct_eq(mac)).then(|| entry.clone())
+    pub(crate) fn find(&self, mac: &MacBytes) -> Option<Arc<KeyRecord>> {
+        self.by_mac.get(mac)
     }
 
     /// The key that has a secret which is stored under the pepper before, with that hash. Notes that it is to be stored under
     /// the present one, where its hash is `mac`.
     #[cold]
-    pub(crate) fn find_under_old(&self, old: MacBytes, mac: MacBytes) -> Option<Entry> {
+    pub(crate) fn find_under_old(&self, old: MacBytes, mac: MacBytes) -> Option<Arc<KeyRecord>> {
         let Some(entry) = self.find(&old) else {
             // Moved between the two looks.
             return self.find(&mac);
         };
-        if entry.usage.wants_move() {
+        if entry.usage().wants_move() {
             self.moves.lock().unwrap_or_else(PoisonError::into_inner).push(Move { from: old, to: mac });
         }
         Some(entry)
@@ -251,26 +185,30 @@ impl Keyset {
     /// The secrets are stored under the present pepper now. What was counted of them stays with them. Not to be called while
     /// the memory is changed otherwise.
     pub(crate) fn moved(&self, moves: &[Move]) {
-        let by_mac = self.by_mac.pin();
         for Move { from, to } in moves {
-            if let Some(entry) = by_mac.get(from).cloned() {
-                entry.usage.move_to(*to);
+            if let Some(record) = self.find(from) {
+                let current = record.ends_at().is_none();
+                record.usage().move_to(*to);
+                let record = Arc::new(record.moved(*to));
                 // Never at neither place.
-                by_mac.insert(*to, entry);
-                by_mac.remove(from);
+                self.by_mac.put(Arc::clone(&record));
+                self.by_mac.remove(from);
+                if current {
+                    self.by_id.put(record);
+                }
             }
         }
     }
 
     /// When a key was last used with any of its secrets.
     pub(crate) fn last_used_at(&self, id: &KeyId) -> Option<Timestamp> {
-        let last = self.by_id.pin().get(id).map(Known::last_used);
-        last.filter(|at| *at > 0).map(Timestamp::from_millis)
+        self.by_id.get(&id.digits())?.last_used_at()
     }
 
-    /// The counters of each secret of a key.
-    pub(crate) fn usages(&self, id: &KeyId) -> Vec<Arc<Usage>> {
-        self.by_id.pin().get(id).map(|known| known.all().map(Arc::clone).collect()).unwrap_or_default()
+    /// The counters of each secret of a key that was ever counted, with its keyed hash.
+    pub(crate) fn usages(&self, id: &KeyId) -> Vec<(MacBytes, Arc<Usage>)> {
+        let Some(record) = self.by_id.get(&id.digits()) else { return Vec::new() };
+        record.macs().filter_map(|mac| Some((*mac, record.counted_of(mac)?))).collect()
     }
 
     /// How many keys there are.
@@ -287,51 +225,77 @@ impl Keyset {
     /// needed where [`Self::lacks_meter`] or [`Self::lacks_member`] says so.
     pub(crate) fn put(
         &self,
-        mut record: Key,
+        key: &Key,
         current: MacBytes,
         older: &[(MacBytes, Timestamp)],
         last_used_at: Option<Timestamp>,
         stored: &Stored,
     ) {
-        self.shared.share(&mut record);
-        let (by_id, by_mac) = (self.by_id.pin(), self.by_mac.pin());
-        let known = by_id.get(&record.id).cloned();
-        let meters = self.meters(&record, known.as_ref(), stored);
-        let (id, record) = (record.id.clone(), Arc::new(record));
-        let insert = |mac: MacBytes, ends_at: Timestamp| {
-            let found = known.as_ref().and_then(|known| known.all().find(|usage| *usage.mac() == mac).cloned());
-            let usage = found.unwrap_or_else(|| Arc::new(Usage::of(mac)));
-            by_mac.insert(mac, Entry { record: Arc::clone(&record), usage: Arc::clone(&usage), meters: meters.clone(), ends_at });
-            usage
+        let before = self.by_id.get(&key.id.digits());
+        let meters = self.meters(key, before.as_deref(), stored);
+        let counted = |mac: &MacBytes| before.as_ref().and_then(|before| before.counted_of(mac));
+        let last_used_at = last_used_at.max(before.as_ref().and_then(|before| before.last_used_at()));
+        let secrets = || std::iter::once((current, None)).chain(older.iter().map(|(mac, end)| (*mac, Some(*end))));
+        let family = (!older.is_empty()).then(|| {
+            secrets().map(|(mac, ends_at)| Sibling { mac, ends_at, usage: counted(&mac).unwrap_or_default() }).collect::<Arc<[_]>>()
+        });
+        let kept = Kept { meters, family, stored_use: last_used_at.map_or(0, Timestamp::as_millis) };
+        let insert = |mac: MacBytes, ends_at: Option<Timestamp>| {
+            let sibling = kept.family.iter().flat_map(|all| all.iter()).find(|sibling| sibling.mac == mac);
+            let usage = sibling.map(|sibling| Arc::clone(&sibling.usage)).or_else(|| counted(&mac));
+            let record = Arc::new(KeyRecord::new(key, OfSecret { mac, ends_at, usage }, kept.clone(), &self.shared));
+            self.by_mac.put(Arc::clone(&record));
+            record
         };
-        let current = insert(current, NEVER);
-        let older: Box<[Older]> = older.iter().map(|(mac, end)| Older { ends_at: *end, usage: insert(*mac, *end) }).collect();
-        let mut fresh = Known { current, older: None, stored_use: last_used_at.map_or(0, Timestamp::as_millis) };
-        if !older.is_empty() {
-            fresh.older = Some(older);
+        let record = insert(current, None);
+        for (mac, end) in older {
+            insert(*mac, Some(*end));
         }
-        if let Some(known) = &known {
-            fresh.stored_use = fresh.stored_use.max(known.last_used());
-            for gone in known.all().filter(|usage| fresh.all().all(|other| other.mac() != usage.mac())) {
-                by_mac.remove(gone.mac());
+        if let Some(before) = &before {
+            for gone in before.macs().filter(|gone| secrets().all(|(mac, _)| mac != **gone)) {
+                self.by_mac.remove(gone);
+            }
+        }
+        // Whoever used a secret for the first time meanwhile counted in the old record, and a flush may have looked at that one.
+        for (mac, _) in secrets() {
+            if let (Some(used), Some(present)) = (counted(&mac).and_then(|usage| usage.last_used_at()), self.find(&mac)) {
+                present.saw(used);
             }
         }
         let mut rotating = self.rotating.lock().unwrap_or_else(PoisonError::into_inner);
-        if fresh.older.is_some() {
-            rotating.insert(id.clone());
+        if older.is_empty() {
+            rotating.remove(record.id_digits());
         } else {
-            rotating.remove(&id);
+            rotating.insert(*record.id_digits());
         }
-        by_id.insert(id, fresh);
+        self.by_id.put(record);
+    }
+
+    /// Makes room for so many keys at once.
+    pub(crate) fn reserve(&self, keys: usize) {
+        self.by_mac.reserve(keys);
+        self.by_id.reserve(keys);
+    }
+
+    /// Puts a key that is not there yet, has one secret and nothing that few keys have.
+    pub(crate) fn put_plain(&self, key: PlainKey<'_>, mac: MacBytes) {
+        let record = Arc::new(KeyRecord::plain(key, mac));
+        self.by_mac.put(Arc::clone(&record));
+        self.by_id.put(record);
+    }
+
+    /// What a key has in common with others.
+    pub(crate) fn profile(&self, id: &IdDigits) -> Option<Arc<Profile>> {
+        self.by_id.get(id).map(|record| Arc::clone(record.profile()))
     }
 
     /// The meters of a key as it is now. Those that are there go on counting, through changes and rotations of the key.
-    fn meters(&self, record: &Key, known: Option<&Known>, stored: &Stored) -> Option<Arc<Meters>> {
-        let before = known.and_then(|known| self.by_mac.pin().get(known.current.mac())?.meters.clone());
+    fn meters(&self, record: &Key, before: Option<&KeyRecord>, stored: &Stored) -> Option<Arc<Meters>> {
+        let before = before.and_then(KeyRecord::meters);
         let (own, owners) = record.limits.as_deref().map_or((&[][..], &[][..]), |limits| (limits.own(), limits.owners()));
         let mut meters = Meters::default();
         if !own.is_empty() {
-            let there = before.as_ref().and_then(|before| before.own.clone());
+            let there = before.and_then(|before| before.own.clone());
             let meter = there.unwrap_or_else(|| Meter::new(record.id.as_str(), book(&stored.own)));
             meter.keep_only(own);
             meters.own = Some(meter);
@@ -353,7 +317,7 @@ impl Keyset {
     /// Has that key limits of its own and no meter for them yet?
     pub(crate) fn lacks_meter(&self, record: &Key) -> bool {
         let limited = record.limits.as_deref().is_some_and(|limits| !limits.own().is_empty());
-        limited && self.entry(&record.id).and_then(|entry| entry.meters).is_none_or(|meters| meters.own.is_none())
+        limited && self.by_id.get(&record.id.digits()).is_none_or(|record| record.meters().is_none_or(|meters| meters.own.is_none()))
     }
 
     /// Has the key's owner limits and no meter for them yet?
@@ -362,16 +326,10 @@ impl Keyset {
         limited && !self.members.pin().contains_key(&member(&record.workspace_id, &record.owner.id))
     }
 
-    /// A key by its current secret.
-    fn entry(&self, id: &KeyId) -> Option<Entry> {
-        let mac = *self.by_id.pin().get(id)?.current.mac();
-        self.by_mac.pin().get(&mac).cloned()
-    }
-
     /// Spends a call's cost from every limit of a key or, where it does not fit, from none; with `dry` it only looks.
     /// `None` for a key that is not limited.
-    pub(crate) fn weigh(&self, entry: &Entry, cost: Cost, dry: bool, now: Timestamp) -> Option<Weighed> {
-        let (meters, limits) = (entry.meters.as_deref()?, entry.record.limits.as_deref()?);
+    pub(crate) fn weigh(&self, entry: &KeyRecord, cost: Cost, dry: bool, now: Timestamp) -> Option<Weighed> {
+        let (meters, limits) = (entry.meters()?, entry.limits()?);
         let weighed = meters.weigh(limits, cost, dry, now);
         let spent = !dry && cost != Cost::CHECK && weighed.allowance == Allowance::Free;
         if spent && limits.iter().any(|(_, limit)| limit.refill().is_quota()) {
@@ -384,9 +342,9 @@ impl Keyset {
     }
 
     /// How the limits of a key stand, with its record as they are told by it; `None` if it is unknown or not limited.
-    pub(crate) fn standings(&self, id: &KeyId, now: Timestamp) -> Option<(Arc<Key>, Weighed)> {
-        let entry = self.entry(id)?;
-        self.weigh(&entry, Cost::CHECK, true, now).map(|weighed| (entry.record, weighed))
+    pub(crate) fn standings(&self, id: &KeyId, now: Timestamp) -> Option<(Arc<KeyRecord>, Weighed)> {
+        let entry = self.by_id.get(&id.digits())?;
+        self.weigh(&entry, Cost::CHECK, true, now).map(|weighed| (entry, weighed))
     }
 
     /// Takes what was spent by up to `most` keys and members out for a flush.
@@ -409,47 +367,48 @@ impl Keyset {
     /// Forgets the secrets that have ended, and what no record has any more. Not to be called while the memory is changed otherwise.
     pub(crate) fn drop_ended(&self, now: Timestamp) {
         self.shared.tidy();
-        let (by_id, by_mac) = (self.by_id.pin(), self.by_mac.pin());
         self.rotating.lock().unwrap_or_else(PoisonError::into_inner).retain(|id| {
-            let Some(known) = by_id.get(id) else { return false };
-            let (live, ended): (Vec<Older>, Vec<Older>) = known.older().iter().cloned().partition(|older| now < older.ends_at);
-            if ended.is_empty() {
+            let Some(record) = self.by_id.get(id) else { return false };
+            let ended = |sibling: &&Sibling| sibling.ends_at.is_some_and(|end| now >= end);
+            if !record.family().iter().any(|sibling| ended(&sibling)) {
                 return true;
             }
-            for older in ended {
-                by_mac.remove(older.usage.mac());
+            for gone in record.family().iter().filter(ended) {
+                self.by_mac.remove(gone.mac());
             }
-            let stays = !live.is_empty();
-            let older = stays.then(|| live.into_boxed_slice());
-            by_id.insert(id.clone(), Known { older, stored_use: known.last_used(), ..known.clone() });
+            let live: Arc<[Sibling]> = record.family().iter().filter(|sibling| !ended(sibling)).cloned().collect();
+            let stays = live.len() > 1;
+            let record = Arc::new(record.with_family(stays.then_some(live)));
+            self.by_mac.put(Arc::clone(&record));
+            self.by_id.put(record);
             stays
         });
     }
 
     /// Forgets a key.
     pub(crate) fn remove(&self, id: &KeyId) {
-        if let Some(known) = self.by_id.pin().remove(id) {
-            let by_mac = self.by_mac.pin();
-            for usage in known.all() {
-                by_mac.remove(usage.mac());
+        self.forget(&id.digits());
+    }
+
+    fn forget(&self, id: &IdDigits) {
+        if let Some(record) = self.by_id.remove(id) {
+            for mac in record.macs() {
+                self.by_mac.remove(mac);
             }
         }
     }
 
     /// Forgets every key of a workspace.
     pub(crate) fn remove_of(&self, workspace: &WorkspaceId) {
-        let of_it = |entry: &&Entry| entry.record.workspace_id == *workspace;
-        let gone: HashSet<KeyId> = self.by_mac.pin().values().filter(of_it).map(|entry| entry.record.id.clone()).collect();
-        for id in gone {
-            self.remove(&id);
+        for id in self.by_id.ids(|record| record.workspace_id() == workspace) {
+            self.forget(&id);
         }
     }
 
     /// Forgets every key that is not in `seen`.
-    pub(crate) fn retain(&self, seen: &HashSet<KeyId>) {
-        let gone: Vec<KeyId> = self.by_id.pin().keys().filter(|id| !seen.contains(*id)).cloned().collect();
-        for id in gone {
-            self.remove(&id);
+    pub(crate) fn retain(&self, seen: &HashSet<IdDigits>) {
+        for id in self.by_id.ids(|record| !seen.contains(record.id_digits())) {
+            self.forget(&id);
         }
     }
 
@@ -479,36 +438,37 @@ impl Keyset {
     }
 
     /// Counts a use by a client, and that the scope was asked for if one was. Never waits.
-    pub(crate) fn count(&self, entry: &Entry, scope: Option<&str>, client: &Client<'_>, now: Timestamp) {
-        entry.usage.call(now);
+    pub(crate) fn count(&self, entry: &Arc<KeyRecord>, scope: Option<&str>, client: &Client<'_>, now: Timestamp) {
+        let usage = entry.usage();
+        usage.call(now);
         if let Some(scope) = scope {
-            entry.usage.ask(scope, now);
+            usage.ask(scope, now);
         }
-        if entry.ends_at != NEVER {
-            self.progress.drop_sightings(entry.usage.see(client, now));
+        if entry.ends_at().is_some() {
+            self.progress.drop_sightings(usage.see(client, now));
         }
-        self.enqueue(&entry.record.id, &entry.usage);
+        self.enqueue(entry);
     }
 
     /// Counts a denial. Never waits.
-    pub(crate) fn count_denial(&self, entry: &Entry, code: Code, now: Timestamp) {
-        entry.usage.deny(code, now);
-        self.enqueue(&entry.record.id, &entry.usage);
+    pub(crate) fn count_denial(&self, entry: &Arc<KeyRecord>, code: Code, now: Timestamp) {
+        entry.usage().deny(code, now);
+        self.enqueue(entry);
     }
 
     /// Counts that a management key was used for an act that needs this scope, once for each request.
     pub(crate) fn count_act(&self, id: &KeyId, scope: &str, request: u64, now: Timestamp) {
-        if let Some(known) = self.by_id.pin().get(id) {
-            known.current.ask_once(scope, request, now);
-            self.enqueue(id, &known.current);
+        if let Some(record) = self.by_id.get(&id.digits()) {
+            record.usage().ask_once(scope, request, now);
+            self.enqueue(&record);
         }
     }
 
-    fn enqueue(&self, id: &KeyId, usage: &Arc<Usage>) {
-        if usage.wants_flush() {
+    fn enqueue(&self, record: &Arc<KeyRecord>) {
+        if record.usage().wants_flush() {
             self.progress.wait_more(1);
             // The receiving end lives as long as this struct: sending cannot fail.
-            drop(self.queue.send((id.clone(), Arc::clone(usage))));
+            drop(self.queue.send(Arc::clone(record)));
         }
     }
 
@@ -516,14 +476,29 @@ impl Keyset {
     pub(crate) fn take_counts(&self, most: usize) -> Vec<Flushed> {
         let queued = self.queued.lock().unwrap_or_else(PoisonError::into_inner);
         let waiting = queued.try_iter().take(most).inspect(|_| self.progress.wait_less(1));
-        waiting.filter_map(|(id, usage)| usage.take().map(|counts| Flushed { id, counts, usage })).collect()
+        waiting.filter_map(|record| self.taken(record)).collect()
+    }
+
+    fn taken(&self, record: Arc<KeyRecord>) -> Option<Flushed> {
+        let counts = record.usage().take()?;
+        let mac = *record.mac();
+        // Whoever used the secret for the first time while its record was replaced counted in the old one alone.
+        let mut told = record.clone();
+        while let Some(used) = counts.last_used_at
+            && let Some(present) = self.find(&mac)
+            && !Arc::ptr_eq(&present, &told)
+        {
+            present.saw(used);
+            told = present;
+        }
+        Some(Flushed { id: record.id(), mac, counts, record })
     }
 
     /// Puts counts back whose flush failed.
     pub(crate) fn give_back(&self, counts: Vec<Flushed>) {
-        for Flushed { id, counts, usage } in counts {
-            self.progress.drop_sightings(usage.give_back(counts));
-            self.enqueue(&id, &usage);
+        for Flushed { counts, record, .. } in counts {
+            self.progress.drop_sightings(record.usage().give_back(counts));
+            self.enqueue(&record);
         }
     }
 }

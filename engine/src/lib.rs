@@ -11,6 +11,7 @@ mod error;
 mod following;
 mod keyset;
 mod limits;
+mod loading;
 mod mac;
 mod open;
 mod openapi;
@@ -30,7 +31,7 @@ pub use backup::{
 pub use clock::{Clock, Entropy, SystemClock, SystemEntropy};
 pub use error::Error;
 pub use keyfold_domain::audit::{BrokenLink, ChainReport};
-pub use keyset::{Client, WorkspaceRoutes};
+pub use keyset::{Client, KeyRecord, WorkspaceRoutes};
 pub use mac::{Pepper, PepperError};
 pub use open::{Engine, EngineOptions, OpenError, OpenRole, Readiness};
 pub use password::{MAX_CHARS as MAX_PASSWORD_CHARS, MIN_CHARS as MIN_PASSWORD_CHARS};

@@ -7,7 +7,7 @@ use super::rule::{Outcome, ResourceNeed};
 use super::target::UnsafeTarget;
 use super::template::Captures;
 use crate::scope::ScopeName;
-use crate::verdict::{Key, ResourceRef};
+use crate::verdict::ResourceRef;
 
 /// What a request needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,12 +64,11 @@ impl<'m> Demand<'m> {
 }
 
 impl Tie<'_> {
-    /// The resource to ask [`crate::verdict::judge`] about for that key: asked with it, a key that does not meet this is
+    /// The resource to ask [`crate::verdict::judge`] about for a key that is tied so: asked with it, one that does not meet this is
     /// judged `wrong_resource`, in its place among the other checks.
     ///
     /// Also what the service behind is to be told that the request is about, once the verdict is a yes.
-    pub fn resource_for(&self, key: &Key) -> Option<Cow<'_, ResourceRef>> {
-        let tied = key.resources.as_deref();
+    pub fn resource_for(&self, tied: Option<&[ResourceRef]>) -> Option<Cow<'_, ResourceRef>> {
         match (self, tied) {
             (Self::Nothing, _) | (Self::Untied | Self::Own(_), None) => None,
             (Self::To(resource), _) => Some(Cow::Borrowed(resource)),

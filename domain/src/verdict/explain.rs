@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{CHECKS, Code, Key, Moment, Question, ResourceRef, dormant_from};
+use super::{CHECKS, Code, Facts, Moment, Question, ResourceRef, dormant_from};
 use crate::limits::{Limit, Standing, Whose};
 use crate::scope::ScopeSet;
 use crate::time::Timestamp;
@@ -52,7 +52,7 @@ pub struct Explanation {
 
 impl Explanation {
     /// Judges and explains.
-    pub fn of(key: &Key, question: &Question<'_>, moment: &Moment) -> Self {
+    pub fn of<'a>(key: impl Into<Facts<'a>>, question: &Question<'_>, moment: &Moment) -> Self {
         let checks = explain(key, question, moment);
         let code = checks.iter().find(|check| !check.passed).map_or(Code::Valid, |check| check.code);
         Self { code, checks, route: None }
@@ -91,7 +91,8 @@ impl Explanation {
 
 /// Every check on `key` in the fixed order. The first that does not pass is the verdict of [`super::judge`]; those after it
 /// are looked at all the same, so that whoever mends one thing knows what is next.
-pub fn explain(key: &Key, question: &Question<'_>, moment: &Moment) -> Vec<Check> {
+pub fn explain<'a>(key: impl Into<Facts<'a>>, question: &Question<'_>, moment: &Moment) -> Vec<Check> {
+    let key = &key.into();
     let gone = key.deleted_at.is_some() || key.stopped_for_good;
     let check = |(code, passes): &(Code, super::Passes)| {
         let passed = passes(key, question, moment);
@@ -123,7 +124,7 @@ impl Words {
     }
 }
 
-fn words(code: Code, passed: bool, key: &Key, question: &Question<'_>, moment: &Moment) -> Words {
+fn words(code: Code, passed: bool, key: &Facts<'_>, question: &Question<'_>, moment: &Moment) -> Words {
     match code {
         Code::Deleted if passed => said("The key was not deleted."),
         Code::Deleted => said("The key was deleted. Whoever presents it is told that there is no such key.").but(GONE).at(key.deleted_at),
@@ -147,7 +148,7 @@ fn words(code: Code, passed: bool, key: &Key, question: &Question<'_>, moment: &
     }
 }
 
-fn owner(key: &Key) -> Words {
+fn owner(key: &Facts<'_>) -> Words {
     let name = &key.owner.username;
     match (key.owner_active, key.owner_role) {
         (true, Some(role)) => said(format!("Its owner, {name}, belongs to the workspace as {}.", role.as_str())),
@@ -158,7 +159,7 @@ fn owner(key: &Key) -> Words {
     }
 }
 
-fn expiry(passed: bool, key: &Key) -> Words {
+fn expiry(passed: bool, key: &Facts<'_>) -> Words {
     let words = match (key.expires_at, passed) {
         (None, _) => said("It has no expiry date."),
         (Some(_), true) => said("Its expiry date lies ahead."),
@@ -167,7 +168,7 @@ fn expiry(passed: bool, key: &Key) -> Words {
     words.at(key.expires_at)
 }
 
-fn dormancy(passed: bool, key: &Key, moment: &Moment) -> Words {
+fn dormancy(passed: bool, key: &Facts<'_>, moment: &Moment) -> Words {
     let Some(days) = key.inactivity_days else { return said("It has no inactivity interval.") };
     let days = if days == 1 { "a day".to_owned() } else { format!("{days} days") };
     let words = if passed {
@@ -179,7 +180,7 @@ fn dormancy(passed: bool, key: &Key, moment: &Moment) -> Words {
     words.at(dormant_from(key, moment))
 }
 
-fn address(passed: bool, key: &Key, question: &Question<'_>) -> Words {
+fn address(passed: bool, key: &Facts<'_>, question: &Question<'_>) -> Words {
     if key.ip_allow.is_empty() {
         return said("It may be used from every address.");
     }
@@ -193,7 +194,7 @@ fn address(passed: bool, key: &Key, question: &Question<'_>) -> Words {
     }
 }
 
-fn scope(passed: bool, key: &Key, question: &Question<'_>) -> Words {
+fn scope(passed: bool, key: &Facts<'_>, question: &Question<'_>) -> Words {
     let Some(asked) = question.scope else { return said("No scope was asked for.") };
     if passed {
         let given = key.scopes.contains(asked);
@@ -203,7 +204,7 @@ fn scope(passed: bool, key: &Key, question: &Question<'_>) -> Words {
             format!("It holds {asked}, which comes with another of its scopes.")
         });
     }
-    let held = if key.effective.is_empty() { "no scope at all".to_owned() } else { held(&key.effective) };
+    let held = if key.effective.is_empty() { "no scope at all".to_owned() } else { held(key.effective) };
     said(format!("It does not hold {asked}. It holds {held}.")).but(format!("Give it the scope {asked}, or one that implies it."))
 }
 
@@ -211,10 +212,10 @@ fn held(scopes: &ScopeSet) -> String {
     names(scopes.iter().map(crate::scope::ScopeName::as_str))
 }
 
-fn resource(passed: bool, key: &Key, question: &Question<'_>) -> Words {
-    let tied = match &key.resources {
+fn resource(passed: bool, key: &Facts<'_>, question: &Question<'_>) -> Words {
+    let tied = match key.resources {
         None => return said("It is not tied to resources and may be used on all of them."),
-        Some(tied) if tied.is_empty() => {
+        Some([]) => {
             return said("Every resource that it was tied to was deleted.").but("Tie it to another resource, or to none at all.");
         }
         Some(tied) => tied,
@@ -245,7 +246,7 @@ mod tests {
 
     use crate::limits::Limits;
     use crate::verdict::tests::NOW;
-    use crate::verdict::{Allowance, judge};
+    use crate::verdict::{Allowance, Key, judge};
     use crate::workspace::Role;
     use proptest::prelude::*;
 

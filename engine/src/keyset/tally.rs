@@ -74,9 +74,8 @@ impl Counts {
 }
 
 /// Counters of one secret. They outlive changes of its key's record.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Usage {
-    mac: MacBytes,
     pending: [AtomicU64; 2],
     /// Milliseconds of the last use that this process saw; 0 for none.
     last_used: AtomicI64,
@@ -128,21 +127,9 @@ fn raise(moment: &AtomicI64, now: Timestamp) {
 }
 
 impl Usage {
-    /// Nothing counted yet, of the secret with that keyed hash.
-    pub(crate) const fn of(mac: MacBytes) -> Self {
-        Self {
-            mac,
-            pending: [AtomicU64::new(0), AtomicU64::new(0)],
-            last_used: AtomicI64::new(0),
-            queued: AtomicBool::new(false),
-            scopes: OnceLock::new(),
-            rare: OnceLock::new(),
-        }
-    }
-
-    /// The keyed hash of the secret.
-    pub(crate) fn mac(&self) -> &MacBytes {
-        self.rare.get().and_then(|rare| rare.moved.get()).unwrap_or(&self.mac)
+    /// The keyed hash that the secret was moved to, if it was.
+    pub(crate) fn moved_to(&self) -> Option<&MacBytes> {
+        self.rare.get()?.moved.get()
     }
 
     /// Must it be noted to be stored under another keyed hash? Says yes to one caller.
@@ -153,6 +140,11 @@ impl Usage {
     /// It is stored under another keyed hash now. That happens once: a third pepper takes a restart.
     pub(crate) fn move_to(&self, mac: MacBytes) {
         self.rare.get_or_init(Box::default).moved.get_or_init(|| mac);
+    }
+
+    /// The secret was used at that moment, which is counted elsewhere.
+    pub(crate) fn saw(&self, at: Timestamp) {
+        raise(&self.last_used, at);
     }
 
     /// When the secret was last used, as far as this process saw.
@@ -345,7 +337,6 @@ impl Rare {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mac::MAC_LEN;
     use keyfold_domain::usage::HOUR_MS;
 
     /// The beginning of an hour.
@@ -353,7 +344,7 @@ mod tests {
 
     #[test]
     fn counts_belong_to_the_hour_they_were_made_in() {
-        let usage = Usage::of([0; MAC_LEN]);
+        let usage = Usage::default();
         usage.call(START.plus_ms(-1));
         usage.call(START);
         usage.call(START.plus_ms(1));
@@ -369,7 +360,7 @@ mod tests {
 
     #[test]
     fn what_is_given_back_is_there_again_in_its_hour() {
-        let usage = Usage::of([0; MAC_LEN]);
+        let usage = Usage::default();
         usage.call(START.plus_ms(-1));
         usage.call(START);
         usage.ask("chat", START);
@@ -383,7 +374,7 @@ mod tests {
 
     #[test]
     fn scopes_are_told_apart_and_one_request_counts_once() {
-        let usage = Usage::of([0; MAC_LEN]);
+        let usage = Usage::default();
         for scope in ["chat", "project", "chat"] {
             usage.ask(scope, START);
         }
@@ -397,7 +388,7 @@ mod tests {
 
     #[test]
     fn of_many_clients_the_latest_are_kept() {
-        let usage = Usage::of([0; MAC_LEN]);
+        let usage = Usage::default();
         for at in 0..50i64 {
             let agent = format!("agent {at}");
             let lost = usage.see(&Client { ip: None, user_agent: Some(&agent) }, START.plus_ms(at));

@@ -8,19 +8,25 @@ use keyfold_domain::policy::{Action, Actor};
 use keyfold_domain::route::Demand;
 use keyfold_domain::scope::ScopeName;
 use keyfold_domain::time::Timestamp;
-use keyfold_domain::verdict::{Allowance, Code, Explanation, Key, Moment, Question, RouteHit};
+use keyfold_domain::verdict::{Allowance, Code, Explanation, Facts, Key, Moment, Question, RouteHit};
 
 use super::keys::Keys;
 use super::routes::{RouteQuestion, Routes};
 use super::verify::{Answer, GRACE_MS, Verifier, seconds_until};
 use crate::error::Error;
-use crate::keyset::Entry;
+use crate::keyset::KeyRecord;
 use crate::store;
 
 /// Explains the verdict on a key whose limits stand so.
-fn explain(key: &Key, question: &Question<'_>, moment: Moment, weighed: Option<&Weighed>) -> Explanation {
+fn explain<'a>(
+    key: impl Into<Facts<'a>>,
+    limits: Option<&Limits>,
+    question: &Question<'_>,
+    moment: Moment,
+    weighed: Option<&Weighed>,
+) -> Explanation {
     let allowance = weighed.map_or(Allowance::Free, |weighed| weighed.allowance);
-    let limits = key.limits.as_deref().into_iter().flat_map(Limits::iter);
+    let limits = limits.into_iter().flat_map(Limits::iter);
     let standings = weighed.map(|weighed| weighed.standings.as_slice()).unwrap_or_default();
     let limits: Vec<_> = limits.zip(standings).map(|((whose, limit), standing)| (whose, limit, *standing)).collect();
     let fits_at = weighed.and_then(|weighed| weighed.fits_at);
@@ -29,16 +35,16 @@ fn explain(key: &Key, question: &Question<'_>, moment: Moment, weighed: Option<&
 
 impl Verifier {
     /// The verdict on a key, with every check. Nothing is counted, and nothing is taken from its limits.
-    pub(super) fn explained(&self, entry: Entry, question: &Question<'_>, cost: Cost, now: Timestamp) -> Answer {
-        let last_used_at = self.core.keyset.last_used_at(&entry.record.id).max(entry.usage.last_used_at());
+    pub(super) fn explained(&self, entry: Arc<KeyRecord>, question: &Question<'_>, cost: Cost, now: Timestamp) -> Answer {
+        let last_used_at = entry.last_used_at();
         let moment = Moment { last_used_at, grace_ms: GRACE_MS, ..Moment::at(now) };
         let weighed = self.core.keyset.weigh(&entry, cost, true, now);
-        let Explanation { code, checks, .. } = explain(&entry.record, question, moment, weighed.as_ref());
+        let Explanation { code, checks, .. } = explain(&*entry, entry.limits(), question, moment, weighed.as_ref());
         let weighed = weighed.filter(|_| matches!(code, Code::Valid | Code::RateLimited | Code::QuotaExceeded));
         let retry_after = weighed.as_ref().filter(|_| code != Code::Valid).and_then(|weighed| weighed.fits_at);
         Answer {
             code,
-            key: Some(entry.record),
+            key: Some(entry),
             standings: weighed.map(|weighed| weighed.standings).unwrap_or_default(),
             retry_after: retry_after.map(|at| seconds_until(at, now)),
             checks: Some(checks),
@@ -80,7 +86,7 @@ impl Keys {
             Ok(Demand::Key(demand)) => Some(demand),
             _ => None,
         };
-        let resource = demand.and_then(|demand| demand.tie.resource_for(&key));
+        let resource = demand.and_then(|demand| demand.tie.resource_for(key.resources.as_deref()));
         let question = Question {
             scope: demand.and_then(|demand| demand.scope).map(ScopeName::as_str),
             resource: resource.as_deref(),
@@ -104,6 +110,6 @@ impl Keys {
         let moment = Moment { last_used_at, grace_ms: GRACE_MS, ..Moment::at(at.unwrap_or(now)) };
         // Limits are told as they stand now: to look at them at another moment would move their windows there.
         let weighed = core.keyset.standings(&key.id, now).map(|(_, weighed)| weighed);
-        explain(key, question, moment, weighed.as_ref())
+        explain(key, key.limits.as_deref(), question, moment, weighed.as_ref())
     }
 }

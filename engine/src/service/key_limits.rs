@@ -6,7 +6,7 @@ use std::sync::Arc;
 use keyfold_domain::addresses::AddressRange;
 use keyfold_domain::ids::{KeyId, UserId, WorkspaceId};
 use keyfold_domain::key::{KeyLimits, LimitState};
-use keyfold_domain::limits::{Limit, check_limits};
+use keyfold_domain::limits::{Limit, Limits, check_limits};
 use keyfold_domain::member::MemberSummary;
 use keyfold_domain::policy::{Action, Actor, Object, Principal};
 use serde_json::json;
@@ -31,7 +31,7 @@ impl Keys {
         };
         let limits = match self.core.keyset.standings(id, now) {
             Some((record, weighed)) => {
-                let all = record.limits.iter().flat_map(|limits| limits.iter());
+                let all = record.limits().into_iter().flat_map(Limits::iter);
                 all.zip(weighed.standings).map(|(limit, standing)| state(limit, (standing.remaining, standing.resets_at))).collect()
             }
             // A deleted key spends nothing any more.

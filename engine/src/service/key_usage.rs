@@ -34,7 +34,7 @@ impl Keys {
             let code = code.ok_or_else(|| Error::Internal("the database holds an unknown verdict".into()))?;
             add(&mut counts, hour, code, count);
         }
-        for usage in self.core.keyset.usages(id) {
+        for (_, usage) in self.core.keyset.usages(id) {
             let waiting = usage.waiting();
             let calls = waiting.calls.iter().map(|(hour, count)| (*hour, Code::Valid, *count));
             for (hour, code, count) in calls.chain(waiting.denials.iter().copied()).filter(|(hour, ..)| *hour >= first) {
@@ -58,7 +58,7 @@ impl Keys {
             let scope = scope.parse().map_err(|_| Error::Internal("the database holds a damaged scope".into()))?;
             counted.push(ScopeUse { scope, held: false, last_asked_at: Some(Timestamp::from_millis(last)), count });
         }
-        for usage in self.core.keyset.usages(id) {
+        for (_, usage) in self.core.keyset.usages(id) {
             for (scope, count, last) in usage.waiting().scopes {
                 let count = i64::try_from(count).unwrap_or(i64::MAX);
                 match counted.iter_mut().find(|known| known.scope == scope) {

@@ -149,7 +149,7 @@ pub(crate) fn present(core: &Core, row: &KeyRow) -> Result<KeySummary, Error> {
     let last_used_at = stored.max(core.keyset.last_used_at(&id));
     let moment = Moment { last_used_at, grace_ms: GRACE_MS, ..Moment::at(core.now()) };
     let mut summary = row.summary(&core.prefix, &moment)?;
-    let pending: u64 = core.keyset.usages(&id).iter().map(|usage| usage.pending()).sum();
+    let pending: u64 = core.keyset.usages(&id).iter().map(|(_, usage)| usage.pending()).sum();
     summary.total_calls = summary.total_calls.saturating_add(i64::try_from(pending).unwrap_or(i64::MAX));
     Ok(summary)
 }

@@ -172,7 +172,7 @@ impl Keys {
             }
         }
         for (secret, row) in shown.iter_mut().zip(secrets) {
-            if let Some(usage) = usages.iter().find(|usage| usage.mac()[..] == row.mac[..]) {
+            if let Some((_, usage)) = usages.iter().find(|(mac, _)| mac[..] == row.mac[..]) {
                 let waiting = usage.waiting();
                 secret.total_calls = secret.total_calls.saturating_add(i64::try_from(waiting.total()).unwrap_or(i64::MAX));
                 secret.last_used_at = secret.last_used_at.max(waiting.last_used_at);

@@ -131,7 +131,7 @@ impl Routes {
         drop(reader);
         let key = row.record(&catalogue)?;
         let Some(demand) = demand else { return Ok(KeyTrial { id: key.id, name: key.name, code: None, resource: None }) };
-        let resource = demand.tie.resource_for(&key);
+        let resource = demand.tie.resource_for(key.resources.as_deref());
         let question = Question { scope: demand.scope.map(ScopeName::as_str), resource: resource.as_deref(), client_ip };
         let last_used_at = row.last_used_at.map(Timestamp::from_millis).max(core.keyset.last_used_at(id));
         let code = judge(&key, &question, &Moment { last_used_at, grace_ms: GRACE_MS, ..Moment::at(core.now()) });

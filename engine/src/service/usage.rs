@@ -107,8 +107,8 @@ fn batch(counts: &[Flushed]) -> Result<Batch, Error> {
     let mut hours = BTreeMap::<(&str, i64, &str), u64>::new();
     let mut scopes = BTreeMap::<(&str, &str, i64), (u64, i64)>::new();
     let mut clients = BTreeMap::<(&MacBytes, String, &str), (i64, u64)>::new();
-    for Flushed { id, usage, counts } in counts {
-        let (id, mac, calls) = (id.as_str(), usage.mac(), counts.total());
+    for Flushed { id, mac, counts, .. } in counts {
+        let (id, calls) = (id.as_str(), counts.total());
         if calls > 0 {
             let last = counts.last_used_at.map_or(0, Timestamp::as_millis);
             for (sum, latest) in [keys.entry(id).or_default(), secrets.entry(mac).or_default()] {

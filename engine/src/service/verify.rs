@@ -13,12 +13,12 @@ use keyfold_domain::scope::{KeyKind, ScopeSet};
 use keyfold_domain::time::Timestamp;
 use keyfold_domain::token;
 use keyfold_domain::user::UserRef;
-use keyfold_domain::verdict::{Check, Code, Key, Moment, Question, ResourceRef, judge};
+use keyfold_domain::verdict::{Check, Code, Moment, Question, ResourceRef, judge};
 use keyfold_domain::workspace::Role;
 
 use super::Core;
 use crate::error::Error;
-use crate::keyset::{Client, Entry, WorkspaceRoutes};
+use crate::keyset::{Client, KeyRecord, WorkspaceRoutes};
 pub use forward::{ForwardRequest, Forwarded, Passage};
 
 /// What a crash may take from a key's last use, in milliseconds: two flush intervals. Dormancy waits that much longer.
@@ -54,7 +54,7 @@ pub struct Answer {
     /// The verdict.
     pub code: Code,
     /// The key, if there is one that the asker may know of. The same nothing for unknown, deleted and foreign keys.
-    pub key: Option<Arc<Key>>,
+    pub key: Option<Arc<KeyRecord>>,
     /// How each limit stands after the call, in the order of [`Limits::iter`]; empty if it is not limited or failed an
     /// earlier check. See [`Self::limits`].
     pub standings: Vec<Standing>,
@@ -74,7 +74,7 @@ impl Answer {
 
     /// How each limit stands after the call, the key's own first; nothing if it is not limited or failed an earlier check.
     pub fn limits(&self) -> impl Iterator<Item = (Whose, &Limit, Standing)> {
-        let limits = self.key.iter().filter_map(|key| key.limits.as_deref()).flat_map(Limits::iter);
+        let limits = self.key.iter().filter_map(|key| key.limits()).flat_map(Limits::iter);
         limits.zip(&self.standings).map(|((whose, limit), standing)| (whose, limit, *standing))
     }
 }
@@ -125,7 +125,7 @@ impl Verifier {
     pub fn verify(&self, caller: &str, request: &VerifyRequest<'_>) -> Result<Answer, Error> {
         let now = self.core.now();
         let asking = self.asking(caller, &request.asker, Cost::default(), now)?;
-        self.decide(&asking.record.workspace_id, request, now)
+        self.decide(asking.workspace_id(), request, now)
     }
 
     /// The verdicts on 1 to [`MAX_BATCH`] presented keys, in the order of the questions: each is judged and counted as by
@@ -138,13 +138,13 @@ impl Verifier {
         let now = self.core.now();
         let cost = Cost::new(u64::try_from(requests.len()).unwrap_or(u64::MAX))?;
         let asking = self.asking(caller, asker, cost, now)?;
-        requests.iter().map(|request| self.decide(&asking.record.workspace_id, request, now)).collect()
+        requests.iter().map(|request| self.decide(asking.workspace_id(), request, now)).collect()
     }
 
     /// The caller's own key, which may ask about others. The use is counted, and the cost taken from its limits.
-    fn asking(&self, caller: &str, asker: &Client<'_>, cost: Cost, now: Timestamp) -> Result<Entry, Error> {
+    fn asking(&self, caller: &str, asker: &Client<'_>, cost: Cost, now: Timestamp) -> Result<Arc<KeyRecord>, Error> {
         let (asking, role) = self.acting(caller, asker.ip, now)?;
-        if key_can(role, &asking.record.effective, Action::VerifyKey) != Decision::Allow {
+        if key_can(role, asking.effective(), Action::VerifyKey) != Decision::Allow {
             return Err(Error::forbidden("Verifying needs a management key with the scope verify."));
         }
         self.take(&asking, cost, now)?;
@@ -159,7 +159,7 @@ impl Verifier {
         Ok(match self.find(request.key, now)? {
             Err(code) => Answer::nothing(code, now),
             // The same answer as for a key that was never there.
-            Ok(entry) if entry.record.workspace_id != *workspace => Answer::nothing(Code::NotFound, now),
+            Ok(entry) if entry.workspace_id() != workspace => Answer::nothing(Code::NotFound, now),
             Ok(entry) if request.explain => self.explained(entry, &question, request.cost, now),
             Ok(entry) => self.answer(entry, &question, request.cost, &client, now),
         })
@@ -189,27 +189,26 @@ impl Verifier {
         Ok(Self::actor(&entry, role, request))
     }
 
-    fn actor(entry: &Entry, role: Role, request: &RequestInfo) -> Actor {
-        let record = &entry.record;
+    fn actor(record: &KeyRecord, role: Role, request: &RequestInfo) -> Actor {
         let acting = ActingKey {
-            id: record.id.clone(),
-            workspace_id: record.workspace_id.clone(),
-            owner: UserRef::clone(&record.owner),
+            id: record.id(),
+            workspace_id: record.workspace_id().clone(),
+            owner: UserRef::clone(record.owner()),
             role,
-            scopes: ScopeSet::clone(&record.effective),
-            expires_at: record.expires_at,
-            resources: record.resources.clone(),
-            ip_allow: record.ip_allow.clone(),
-            limits: record.limits.as_deref().map(|limits| limits.own().to_vec()).unwrap_or_default(),
+            scopes: ScopeSet::clone(record.effective()),
+            expires_at: record.expires_at(),
+            resources: record.resources().map(<[_]>::to_vec),
+            ip_allow: record.ip_allow().to_vec(),
+            limits: record.limits().map(|limits| limits.own().to_vec()).unwrap_or_default(),
         };
         Actor { principal: Principal::Key(acting), request: request.clone() }
     }
 
     /// The management key with that secret, and its owner's role. Not counted as a use: the caller may still be refused.
-    fn acting(&self, secret: &str, client_ip: Option<IpAddr>, now: Timestamp) -> Result<(Entry, Role), Error> {
+    fn acting(&self, secret: &str, client_ip: Option<IpAddr>, now: Timestamp) -> Result<(Arc<KeyRecord>, Role), Error> {
         let entry = self.find(secret, now)?.map_err(|code| Error::unauthenticated(code.explanation()))?;
         let question = Question { client_ip, ..Question::default() };
-        match self.judge(&entry, &question, now) {
+        match Self::judge(&entry, &question, now) {
             Code::Valid => {}
             code => {
                 self.core.keyset.count_denial(&entry, code, now);
@@ -220,16 +219,15 @@ impl Verifier {
                 });
             }
         }
-        let record = &entry.record;
-        if record.kind != KeyKind::Management {
+        if entry.kind() != KeyKind::Management {
             return Err(Error::forbidden("This is not a management key. Create one of kind Management for this."));
         }
-        let role = record.owner_role.ok_or_else(|| Error::unauthenticated(Code::OwnerDisabled.explanation()))?;
+        let role = entry.owner_role().ok_or_else(|| Error::unauthenticated(Code::OwnerDisabled.explanation()))?;
         Ok((entry, role))
     }
 
     /// The key with that secret, or the code that says why there is none.
-    fn find(&self, secret: &str, now: Timestamp) -> Result<Result<Entry, Code>, Error> {
+    fn find(&self, secret: &str, now: Timestamp) -> Result<Result<Arc<KeyRecord>, Code>, Error> {
         let core = &self.core;
         if !core.is_exact() {
             return Err(Error::Unavailable("the keys are not loaded or may be out of date".into()));
@@ -243,7 +241,7 @@ impl Verifier {
     }
 
     /// Takes from the limits of a management key what it asks for.
-    fn take(&self, entry: &Entry, cost: Cost, now: Timestamp) -> Result<(), Error> {
+    fn take(&self, entry: &Arc<KeyRecord>, cost: Cost, now: Timestamp) -> Result<(), Error> {
         let Some(weighed) = self.core.keyset.weigh(entry, cost, false, now) else { return Ok(()) };
         let code = weighed.allowance.code();
         if code == Code::Valid {
@@ -256,23 +254,23 @@ impl Verifier {
 
     /// The verdict on a key. A yes is a use, a no is counted as well. Limits come last: what is refused for another reason
     /// takes nothing from them.
-    fn answer(&self, entry: Entry, question: &Question<'_>, cost: Cost, client: &Client<'_>, now: Timestamp) -> Answer {
+    fn answer(&self, entry: Arc<KeyRecord>, question: &Question<'_>, cost: Cost, client: &Client<'_>, now: Timestamp) -> Answer {
         let answer = self.weighed(&entry, question, cost, now);
         if answer.code == Code::Valid {
             self.core.keyset.count(&entry, question.scope, client, now);
         }
-        Answer { key: Some(entry.record), ..answer }
+        Answer { key: Some(entry), ..answer }
     }
 
     /// The same where a yes is no use of the key and takes nothing from its limits. It is said where a use would pass.
-    fn answer_uncounted(&self, entry: Entry, question: &Question<'_>, now: Timestamp) -> Answer {
+    fn answer_uncounted(&self, entry: Arc<KeyRecord>, question: &Question<'_>, now: Timestamp) -> Answer {
         let answer = self.weighed(&entry, question, Cost::CHECK, now);
-        Answer { key: Some(entry.record), ..answer }
+        Answer { key: Some(entry), ..answer }
     }
 
     /// The verdict on a key and how its limits stand, without the key. A no is counted here.
-    fn weighed(&self, entry: &Entry, question: &Question<'_>, cost: Cost, now: Timestamp) -> Answer {
-        let mut answer = Answer::nothing(self.judge(entry, question, now), now);
+    fn weighed(&self, entry: &Arc<KeyRecord>, question: &Question<'_>, cost: Cost, now: Timestamp) -> Answer {
+        let mut answer = Answer::nothing(Self::judge(entry, question, now), now);
         if answer.code == Code::Valid
             && let Some(weighed) = self.core.keyset.weigh(entry, cost, false, now)
         {
@@ -286,14 +284,11 @@ impl Verifier {
         answer
     }
 
-    fn judge(&self, entry: &Entry, question: &Question<'_>, now: Timestamp) -> Code {
-        let moment = Moment { last_used_at: entry.usage.last_used_at(), grace_ms: GRACE_MS, ..Moment::at(now) };
-        match judge(&entry.record, question, &moment) {
+    fn judge(entry: &KeyRecord, question: &Question<'_>, now: Timestamp) -> Code {
+        let moment = Moment { last_used_at: entry.seen_at(), grace_ms: GRACE_MS, ..Moment::at(now) };
+        match judge(entry, question, &moment) {
             // This secret was not used for long. Another one may have been, or this one before the server started.
-            Code::Dormant => {
-                let last_used_at = self.core.keyset.last_used_at(&entry.record.id);
-                judge(&entry.record, question, &Moment { last_used_at, ..moment })
-            }
+            Code::Dormant => judge(entry, question, &Moment { last_used_at: entry.last_used_at(), ..moment }),
             code => code,
         }
     }

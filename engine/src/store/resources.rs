@@ -259,11 +259,19 @@ pub(crate) async fn tie(conn: &mut Conn<'_>, key: &KeyId, resources: &[ResourceS
 }
 
 /// What a key is tied to as one text, a line each, for the select list of keys. No name or id holds a control character.
-macro_rules! select_ties {
+macro_rules! ties {
     () => {
         "(SELECT string_agg(r.id || '\t' || r.kind || '\t' || r.external_id || '\t' || \
             CASE WHEN r.deleted_at IS NULL THEN '' ELSE 'deleted' END || '\t' || r.name, '\n') \
-          FROM key_resources t JOIN resources r ON r.id = t.resource_id WHERE t.key_id = k.id) AS ties"
+          FROM key_resources t JOIN resources r ON r.id = t.resource_id WHERE t.key_id = k.id)"
+    };
+}
+pub(crate) use ties;
+
+/// The same as a column of that name.
+macro_rules! select_ties {
+    () => {
+        concat!($crate::store::resources::ties!(), " AS ties")
     };
 }
 pub(crate) use select_ties;

@@ -65,7 +65,7 @@ on_both! {
         let named = account.update(&ada, " Ada Lovelace ", "ada@example.com").await.unwrap();
         assert_eq!(named.display_name, "Ada Lovelace");
         let seen = instance.engine.verifier.whoami(key.secret.expose(), None).unwrap();
-        assert_eq!(seen.key.unwrap().owner.display_name, "Ada Lovelace");
+        assert_eq!(seen.key.unwrap().owner().display_name, "Ada Lovelace");
         assert_eq!(code(account.update(&ada, "Ada", "other@example.com").await), ProblemCode::StepUpRequired);
         let fresh = instance.engine.sessions.step_up(&ada, Password::new(PASSWORD.into())).await.unwrap();
         assert_eq!(account.update(&fresh.actor, "", "other@example.com").await.unwrap().display_name, "ada");

@@ -37,7 +37,7 @@ on_both! {
             instance.clock.set(NOW.plus_ms(after_ms));
             let answer = by_secret(engine, caller, secret, scope);
             let (checks, record) = (answer.checks.unwrap(), answer.key.unwrap());
-            assert_eq!((answer.code, &record.id), (expected, id));
+            assert_eq!((answer.code, &record.id()), (expected, id));
             assert_eq!(checks.iter().find(|check| !check.passed).map(|check| check.code), Some(expected).filter(|code| *code != Code::Valid));
             let plain = VerifyRequest { key: secret, scope: Some(scope), ..VerifyRequest::default() };
             if expected != Code::Valid {

@@ -171,7 +171,7 @@ on_both! {
         assert_eq!(ask(Some("collection:other")).await, Code::WrongResource);
         assert_eq!(ask(Some("project:contracts")).await, Code::WrongResource);
         let told = instance.engine.verifier.whoami(secret, None).unwrap().key.unwrap();
-        assert_eq!(told.resources.as_ref().unwrap().iter().map(ToString::to_string).collect::<Vec<_>>(), refs);
+        assert_eq!(told.resources().unwrap().iter().map(ToString::to_string).collect::<Vec<_>>(), refs);
 
         let changed = keys.update(&ada, &acme.id, &issued.key.id, retied(&["collection:invoices"])).await.unwrap();
         assert_eq!((changed.resources.len(), changed.version), (1, 2));

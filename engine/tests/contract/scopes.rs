@@ -146,7 +146,7 @@ on_both! {
         all(&[("lab", yes), ("train", no), ("chat", no)]).await;
         beside.scopes.update(&operator(), &acme.id, "lab", implying(&["inference"])).await.unwrap();
         let third = instance.beside().await;
-        assert!(third.verifier.whoami(secret, None).unwrap().key.unwrap().effective.contains("inference"));
+        assert!(third.verifier.whoami(secret, None).unwrap().key.unwrap().effective().contains("inference"));
         third.close().await;
         beside.close().await;
     }

@@ -6,8 +6,9 @@ use std::net::IpAddr;
 use keyfold_domain::limits::{Cost, Limit, Standing, Whose};
 use keyfold_domain::problem::Problem;
 use keyfold_domain::scope::{ScopeName, ScopeSet};
-use keyfold_domain::verdict::{Code, Key, ResourceRef};
-use keyfold_engine::{Answer, Client, MAX_BATCH, VerifyRequest};
+use keyfold_domain::user::UserRef;
+use keyfold_domain::verdict::{Code, ResourceRef};
+use keyfold_engine::{Answer, Client, KeyRecord, MAX_BATCH, VerifyRequest};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use utoipa::ToSchema;
 
@@ -185,7 +186,7 @@ pub(crate) struct VerdictBody<'a> {
     /// The key's id.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = "key_00S1E8UZ2m0hmDYpk0bPVq")]
-    key_id: Option<&'a str>,
+    key_id: Option<String>,
     /// What people call it; may be empty.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = "Nightly report")]
@@ -296,20 +297,19 @@ impl Serialize for Resources<'_> {
 impl<'a> VerdictBody<'a> {
     /// The answer to a decided question. `detail`: what was missing in it.
     pub(super) fn new(answer: &'a Answer, detail: Option<&'static str>, request_id: &'a str) -> Self {
-        let (code, key): (Code, Option<&Key>) = (answer.code, answer.key.as_deref());
-        let owner =
-            |key: &'a Key| OwnerBody { id: key.owner.id.as_str(), username: &key.owner.username, display_name: &key.owner.display_name };
+        let (code, key): (Code, Option<&KeyRecord>) = (answer.code, answer.key.as_deref());
+        let owner = |owner: &'a UserRef| OwnerBody { id: owner.id.as_str(), username: &owner.username, display_name: &owner.display_name };
         Self {
             valid: code == Code::Valid,
             code: code.as_str(),
-            key_id: key.map(|key| key.id.as_str()),
-            name: key.map(|key| key.name.as_str()),
-            owner: key.map(owner),
-            workspace: key.map(|key| WorkspaceBody { id: key.workspace_id.as_str(), slug: &key.workspace }),
-            kind: key.map(|key| key.kind.as_str()),
-            scopes: key.map(|key| Scopes(&key.effective)),
-            resources: key.map(|key| Resources(key.resources.as_deref().unwrap_or_default())),
-            expires_at: key.map(|key| End(key.expires_at.map(Moment))),
+            key_id: key.map(|key| key.id().into()),
+            name: key.map(KeyRecord::name),
+            owner: key.map(KeyRecord::owner).map(owner),
+            workspace: key.map(|key| WorkspaceBody { id: key.workspace_id().as_str(), slug: key.workspace() }),
+            kind: key.map(|key| key.kind().as_str()),
+            scopes: key.map(|key| Scopes(key.effective())),
+            resources: key.map(|key| Resources(key.resources().unwrap_or_default())),
+            expires_at: key.map(|key| End(key.expires_at().map(Moment))),
             limits: (!answer.standings.is_empty()).then(|| answer.limits().map(LimitBody::from).collect()),
             retry_after: answer.retry_after,
             detail,

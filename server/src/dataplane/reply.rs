@@ -11,7 +11,7 @@ use hyper::{Response, StatusCode};
 use keyfold_domain::problem::{Problem, ProblemCode};
 use keyfold_domain::time::{DAY_MS, Timestamp};
 use keyfold_domain::verdict::Code;
-use keyfold_engine::Answer;
+use keyfold_engine::{Answer, KeyRecord};
 
 use super::bodies::VerdictBody;
 use super::forward_auth::{Dialect, Refusal};
@@ -64,7 +64,7 @@ impl Reply {
         let key = answer.key.as_deref();
         let mut headers = HeaderMap::with_capacity(HEADERS);
         headers.insert(CONTENT_TYPE, JSON);
-        if let Some(end) = key.and_then(|key| key.expires_at).filter(|end| is_near(*end, answer.at))
+        if let Some(end) = key.and_then(KeyRecord::expires_at).filter(|end| is_near(*end, answer.at))
             && let Some(date) = moments::http_date(end)
         {
             headers.insert(SUNSET, date);

@@ -1,5 +1,6 @@
 //! The verdict on a key, written by hand: a serializer that looks at every byte costs more than all else of an answer.
 
+use keyfold_domain::ids::KeyId;
 use keyfold_domain::verdict::Code;
 use keyfold_engine::Answer;
 
@@ -11,9 +12,10 @@ pub(super) fn write(out: &mut Vec<u8>, answer: &Answer, request_id: &str) -> boo
     let Some(key) = answer.key.as_deref() else { return false };
     let code = answer.code;
     let started = out.len();
-    let texts = [key.name.as_str(), &key.owner.username, &key.owner.display_name, &key.workspace];
-    let end = key.expires_at.map(|end| Moment(end).text());
-    if key.resources.is_some() || end == Some(None) || !texts.into_iter().all(is_plain) {
+    let (name, owner, workspace) = (key.name(), key.owner(), key.workspace());
+    let texts = [name, &owner.username, &owner.display_name, workspace];
+    let end = key.expires_at().map(|end| Moment(end).text());
+    if key.resources().is_some() || end == Some(None) || !texts.into_iter().all(is_plain) {
         return false;
     }
     let valid = if code == Code::Valid { "{\"valid\":true,\"code\":\"" } else { "{\"valid\":false,\"code\":\"" };
@@ -21,21 +23,22 @@ pub(super) fn write(out: &mut Vec<u8>, answer: &Answer, request_id: &str) -> boo
         valid,
         code.as_str(),
         "\",\"key_id\":\"",
-        key.id.as_str(),
+        KeyId::PREFIX,
+        key.id_digits().as_str(),
         "\",\"name\":\"",
-        &key.name,
+        name,
         "\",\"owner\":{\"id\":\"",
-        key.owner.id.as_str(),
+        owner.id.as_str(),
         "\",\"username\":\"",
-        &key.owner.username,
+        &owner.username,
         "\",\"display_name\":\"",
-        &key.owner.display_name,
+        &owner.display_name,
         "\"},\"workspace\":{\"id\":\"",
-        key.workspace_id.as_str(),
+        key.workspace_id().as_str(),
         "\",\"slug\":\"",
-        &key.workspace,
+        workspace,
         "\"},\"kind\":\"",
-        key.kind.as_str(),
+        key.kind().as_str(),
         "\",\"scopes\":[",
     ];
     for part in parts {
@@ -43,12 +46,12 @@ pub(super) fn write(out: &mut Vec<u8>, answer: &Answer, request_id: &str) -> boo
     }
     // The name of a scope holds nothing to be escaped.
     let mut before = "\"";
-    for scope in key.effective.iter() {
+    for scope in key.effective().iter() {
         out.extend_from_slice(before.as_bytes());
         out.extend_from_slice(scope.as_str().as_bytes());
         before = "\",\"";
     }
-    out.extend_from_slice(if key.effective.is_empty() { b"" } else { b"\"" });
+    out.extend_from_slice(if key.effective().is_empty() { b"" } else { b"\"" });
     match end.flatten() {
         Some(end) => {
             out.extend_from_slice(b"],\"resources\":[],\"expires_at\":\"");
@@ -125,6 +128,7 @@ mod tests {
     use keyfold_domain::user::UserRef;
     use keyfold_domain::verdict::Key;
     use keyfold_domain::workspace::Role;
+    use keyfold_engine::KeyRecord;
 
     fn key(name: &str, scopes: &[&str], expires_at: Option<Timestamp>) -> Key {
         let scopes: ScopeSet = scopes.iter().map(|scope| scope.parse().unwrap()).collect();
@@ -154,7 +158,14 @@ mod tests {
     }
 
     fn answer(key: Key, code: Code) -> Answer {
-        Answer { code, key: Some(Arc::new(key)), standings: Vec::new(), retry_after: None, checks: None, at: Timestamp::from_millis(0) }
+        Answer {
+            code,
+            key: Some(Arc::new(KeyRecord::of(&key))),
+            standings: Vec::new(),
+            retry_after: None,
+            checks: None,
+            at: Timestamp::from_millis(0),
+        }
     }
 
     fn both(answer: &Answer) -> (Option<String>, String) {

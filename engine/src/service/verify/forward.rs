@@ -6,11 +6,11 @@ use std::sync::Arc;
 use keyfold_domain::limits::Cost;
 use keyfold_domain::route::{Demand, NoRoute, Tie};
 use keyfold_domain::scope::ScopeName;
-use keyfold_domain::verdict::{Code, Key, Question, ResourceRef};
+use keyfold_domain::verdict::{Code, Question, ResourceRef};
 
 use super::{Answer, Verifier};
 use crate::error::Error;
-use crate::keyset::{Client, WorkspaceRoutes};
+use crate::keyset::{Client, KeyRecord, WorkspaceRoutes};
 
 /// A request that a proxy holds back.
 #[derive(Debug, Clone, Copy)]
@@ -80,11 +80,11 @@ impl Verifier {
             Ok(entry) => entry,
             Err(code) => return Ok(Forwarded { passage: refused(code), routes: named }),
         };
-        if request.workspace.is_some_and(|workspace| !is_of(&entry.record, workspace)) {
+        if request.workspace.is_some_and(|workspace| !is_of(&entry, workspace)) {
             return Ok(Forwarded { passage: refused(Code::NotFound), routes: named });
         }
         let routes = match named {
-            None => self.routes(entry.record.workspace_id.as_str())?,
+            None => self.routes(entry.workspace_id().as_str())?,
             named => named,
         };
         let found = found.or_else(|| routes.as_ref().map(|routes| routes.map.find(request.method, request.target)));
@@ -93,7 +93,7 @@ impl Verifier {
         let passage = match found.map(|found| found.demand) {
             Ok(Demand::Public) => Passage::Open,
             Ok(Demand::Key(demand)) => {
-                let resource = demand.tie.resource_for(&entry.record);
+                let resource = demand.tie.resource_for(entry.resources());
                 let scope = demand.scope;
                 let question = Question { scope: scope.map(ScopeName::as_str), resource: resource.as_deref(), ..question };
                 let named = matches!(demand.tie, Tie::To(_));
@@ -108,7 +108,7 @@ impl Verifier {
                 Passage::Judged { answer, scope: scope.cloned(), resource }
             }
             Err(why @ NoRoute::Unsafe(_)) => Passage::NoRoute(why),
-            refusal @ (Ok(Demand::Deny) | Err(NoRoute::NoRule)) => match self.judge(&entry, &question, now) {
+            refusal @ (Ok(Demand::Deny) | Err(NoRoute::NoRule)) => match Self::judge(&entry, &question, now) {
                 Code::Valid if refusal.is_ok() => Passage::Denied,
                 Code::Valid => Passage::NoRoute(NoRoute::NoRule),
                 code => {
@@ -121,6 +121,6 @@ impl Verifier {
     }
 }
 
-fn is_of(key: &Key, workspace: &str) -> bool {
-    *key.workspace == *workspace || key.workspace_id.as_str() == workspace
+fn is_of(key: &KeyRecord, workspace: &str) -> bool {
+    key.workspace() == workspace || key.workspace_id().as_str() == workspace
 }

@@ -4,7 +4,8 @@
 use hyper::HeaderMap;
 use hyper::header::{HeaderName, HeaderValue};
 use keyfold_domain::scope::ScopeName;
-use keyfold_domain::verdict::{Key, ResourceRef};
+use keyfold_domain::verdict::ResourceRef;
+use keyfold_engine::KeyRecord;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 /// The identity headers. One hyphen each, so that there is one other way to spell it that an application could take for it.
@@ -21,15 +22,15 @@ pub(crate) const IDENTITY: [&str; 9] = [
 ];
 
 /// The identity headers for a key and what the request with it is about.
-pub(super) fn of_key(key: &Key, resource: Option<&ResourceRef>, code: &str) -> HeaderMap {
-    let scopes: Vec<&str> = key.effective.iter().map(ScopeName::as_str).collect();
-    let resources: Vec<String> = key.resources.iter().flatten().map(|tied| escaped(&tied.to_string())).collect();
+pub(super) fn of_key(key: &KeyRecord, resource: Option<&ResourceRef>, code: &str) -> HeaderMap {
+    let scopes: Vec<&str> = key.effective().iter().map(ScopeName::as_str).collect();
+    let resources: Vec<String> = key.resources().into_iter().flatten().map(|tied| escaped(&tied.to_string())).collect();
     headers([
-        key.id.as_str(),
-        &escaped(&key.name),
-        &escaped(&key.owner.username),
-        &key.workspace,
-        key.kind.as_str(),
+        key.id().as_str(),
+        &escaped(key.name()),
+        &escaped(&key.owner().username),
+        key.workspace(),
+        key.kind().as_str(),
         &scopes.join(" "),
         &resource.map(|resource| escaped(&resource.to_string())).unwrap_or_default(),
         &resources.join(" "),
