@@ -41,6 +41,7 @@ mod open_invitations;
 mod people;
 mod place;
 mod place_acts;
+mod outages;
 mod policy;
 mod resource_acts;
 mod resources;

@@ -25,7 +25,7 @@ use crate::store::keys::{KeyRow, find_live, live_after, live_of_owner, live_of_r
 use crate::store::limits::{SpentRow, member, spent};
 use crate::store::routes::RouteMapRow;
 use crate::store::secrets::{RetiringRow, retiring};
-use crate::store::{routes, scopes};
+use crate::store::{outages, routes, scopes};
 
 /// Changes read at once.
 const BATCH: i64 = 500;
@@ -170,6 +170,7 @@ impl Follower {
         }
         keyset.retain(&seen);
         load_routes(conn, keyset).await?;
+        load_lenience(conn, keyset).await?;
         // Changes after `target` may be in already; applying them again changes nothing.
         self.applied.store(target, Ordering::Release);
         Ok(())
@@ -190,6 +191,19 @@ async fn load_routes(conn: &mut Conn<'_>, keyset: &Keyset) -> Result<(), Error> 
         last = end;
     }
     keyset.retain_routes(&read);
+    Ok(())
+}
+
+/// Reads which workspaces want answers from servers that have lost touch.
+async fn load_lenience(conn: &mut Conn<'_>, keyset: &Keyset) -> Result<(), Error> {
+    let (mut read, mut last) = (HashSet::new(), String::new());
+    loop {
+        let rows = outages::all_after(conn, &last, LOAD).await?;
+        let Some((end, _)) = rows.last() else { break };
+        last.clone_from(end);
+        read.extend(rows.into_iter().map(|(id, _)| id));
+    }
+    keyset.lenience.replace(&read);
     Ok(())
 }
 
@@ -226,6 +240,7 @@ async fn apply(conn: &mut Conn<'_>, keyset: &Keyset, rows: &[ChangeRow]) -> Resu
                 }
             }
             ("scopes", None) => {
+                keyset.lenience.set(&row.object, outages::find(conn, &row.object).await?.unwrap_or(false));
                 let mut last = String::new();
                 loop {
                     let keys = live_of_workspace(conn, &row.object, &last, LOAD).await?;
@@ -249,6 +264,7 @@ async fn apply(conn: &mut Conn<'_>, keyset: &Keyset, rows: &[ChangeRow]) -> Resu
             ("workspace_end", None) => {
                 keyset.remove_of(&crate::store::users::parse_id(&row.object)?);
                 keyset.remove_routes(&row.object);
+                keyset.lenience.set(&row.object, false);
             }
             ("user", _) => {
                 for key in live_of_user(conn, &row.object).await? {

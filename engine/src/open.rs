@@ -24,6 +24,7 @@ use crate::mac::{Macs, Pepper};
 use crate::password::Hasher;
 use crate::pepper_check;
 use crate::presence::{self, NewNode, Presence, Signals, be_seen};
+use crate::sharing::{self, share_limits};
 use crate::request_limits::RequestLimits;
 use crate::service::account::Account;
 use crate::service::audit::Audit;
@@ -305,7 +306,14 @@ impl Engine {
         // What was committed before anybody knew of this server.
         self.sync().await?;
         core.follower.bound(&core.keyset, budget);
+        sharing::begin(core).await;
         Ok(())
+    }
+
+    /// Agrees with the other servers on who counts limits how, and asks for what is needed of quotas, now. A server does so by
+    /// itself.
+    pub async fn share_limits(&self) -> Result<(), Error> {
+        sharing::round(&self.shared.core).await
     }
 
     /// Starts the background jobs of a server: following the change log, writing counts, forgetting what is old.
@@ -319,6 +327,7 @@ impl Engine {
             tokio::spawn(announce(core(), stop())),
             tokio::spawn(listen(core(), stop())),
             tokio::spawn(be_seen(core(), stop())),
+            tokio::spawn(share_limits(core(), stop())),
             tokio::spawn(write_counts(core(), stop())),
             tokio::spawn(record_ends(core(), stop())),
         ];
@@ -378,6 +387,7 @@ impl Engine {
         if let Err(error) = self.flush_usage().await {
             tracing::error!(%error, "some counts of uses could not be written and are lost");
         }
+        presence::leave(&self.shared.core).await;
         self.shared.core.db.close().await;
     }
 }

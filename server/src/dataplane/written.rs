@@ -13,7 +13,7 @@ pub(super) fn write(out: &mut Vec<u8>, answer: &Answer, request_id: &str) -> boo
     let started = out.len();
     let texts = [key.name.as_str(), &key.owner.username, &key.owner.display_name, &key.workspace];
     let end = key.expires_at.map(|end| Moment(end).text());
-    if key.resources.is_some() || end == Some(None) || !texts.into_iter().all(is_plain) {
+    if answer.stale.is_some() || key.resources.is_some() || end == Some(None) || !texts.into_iter().all(is_plain) {
         return false;
     }
     let valid = if code == Code::Valid { "{\"valid\":true,\"code\":\"" } else { "{\"valid\":false,\"code\":\"" };
@@ -154,7 +154,7 @@ mod tests {
     }
 
     fn answer(key: Key, code: Code) -> Answer {
-        Answer { code, key: Some(Arc::new(key)), standings: Vec::new(), retry_after: None, checks: None, at: Timestamp::from_millis(0) }
+        Answer { code, key: Some(Arc::new(key)), standings: Vec::new(), retry_after: None, checks: None, at: Timestamp::from_millis(0), stale: None }
     }
 
     fn both(answer: &Answer) -> (Option<String>, String) {
