@@ -69,7 +69,11 @@ fn tell_of_lenience(core: &Core, told_at: &mut Option<u64>) {
     if answers > 0 {
         *told_at = Some(now);
         let out_of_touch_ms = core.follower.out_of_touch_ms();
-        tracing::warn!(answers, out_of_touch_ms, "verdicts were given from what was known last, for workspaces that want it so: a revoked key may have worked");
+        tracing::warn!(
+            answers,
+            out_of_touch_ms,
+            "verdicts were given from what was known last, for workspaces that want it so: a revoked key may have worked"
+        );
     }
 }
 

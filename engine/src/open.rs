@@ -24,7 +24,6 @@ use crate::mac::{Macs, Pepper};
 use crate::password::Hasher;
 use crate::pepper_check;
 use crate::presence::{self, NewNode, Presence, Signals, be_seen};
-use crate::sharing::{self, share_limits};
 use crate::request_limits::RequestLimits;
 use crate::service::account::Account;
 use crate::service::audit::Audit;
@@ -47,6 +46,7 @@ use crate::service::users::Users;
 use crate::service::verify::Verifier;
 use crate::service::workspaces::Workspaces;
 use crate::service::{self, Core, FLUSH_EVERY};
+use crate::sharing::{self, share_limits};
 use crate::store::db::{Conn, DatabaseUrl, Db, sqlite_reader, sqlite_writer, unfit_postgres};
 use crate::store::{copy, migrate, place};
 
@@ -310,10 +310,14 @@ impl Engine {
         Ok(())
     }
 
-    /// Agrees with the other servers on who counts limits how, and asks for what is needed of quotas, now. A server does so by
-    /// itself.
+    /// Says that this server is there, agrees with the others on who counts limits how, and asks for what is needed of quotas,
+    /// now. A server does so by itself.
     pub async fn share_limits(&self) -> Result<(), Error> {
-        sharing::round(&self.shared.core).await
+        let core = &self.shared.core;
+        if let Some(presence) = core.presence.get() {
+            presence::say(core, presence).await?;
+        }
+        sharing::round(core).await
     }
 
     /// Starts the background jobs of a server: following the change log, writing counts, forgetting what is old.

@@ -14,8 +14,8 @@ use super::{Cost, Limit, LimitName, Refill};
 use crate::time::Timestamp;
 use crate::verdict::Allowance;
 
-pub use leases::{Among, Ask, part};
 use leases::Lease;
+pub use leases::{Among, Ask, part};
 
 /// Into how many groups a window is cut.
 const GROUPS: i64 = 64;

@@ -21,7 +21,13 @@ pub(crate) struct Meter {
 
 impl Meter {
     pub(super) fn new(subject: &str, book: Book) -> Arc<Self> {
-        Arc::new(Self { subject: subject.into(), book: Mutex::new(book), queued: AtomicBool::new(false), hungry: AtomicBool::new(false), asking: AtomicBool::new(false) })
+        Arc::new(Self {
+            subject: subject.into(),
+            book: Mutex::new(book),
+            queued: AtomicBool::new(false),
+            hungry: AtomicBool::new(false),
+            asking: AtomicBool::new(false),
+        })
     }
 
     fn book(&self) -> MutexGuard<'_, Book> {

@@ -74,7 +74,6 @@ on_both! {
         assert_eq!(code(policies.keep_answering(&ada, &acme.id, true).await), ProblemCode::StepUpRequired);
         let ada = instance.sign_in("ada").await;
         assert!(policies.keep_answering(&ada, &acme.id, true).await.unwrap());
-        assert_eq!(instance.count("SELECT COUNT(*) FROM audit_events WHERE action = 'outage_rule.change'").await, 2);
         let last = "SELECT COUNT(*) FROM audit_events WHERE action = 'outage_rule.change' AND body LIKE '%\"keep_answering\":true%'";
         assert_eq!(instance.count(last).await, 1);
     }

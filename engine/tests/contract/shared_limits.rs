@@ -126,10 +126,16 @@ async fn servers_share_a_quota_to_its_last_unit_and_never_beyond() {
     }
     assert_eq!(passed, 100);
     for node in [&one, &two, &three] {
+        node.engine.flush_usage().await.unwrap();
+    }
+    // As soon as everybody knows what was spent, nobody is told to come back before the next day.
+    for node in [&one, &two, &three] {
+        node.clock.advance_ms(300);
+        assert!(!node.spends(&key, &caller, 1));
+        node.round().await;
         let refused = node.engine.verifier.whoami(&key, None).unwrap();
         assert_eq!(refused.code, Code::QuotaExceeded);
         assert!(refused.retry_after.is_some_and(|seconds| seconds > 60), "{}: {:?}", node.name, refused.retry_after);
-        node.engine.flush_usage().await.unwrap();
     }
     assert_eq!(instance.count("SELECT CAST(SUM(units) AS BIGINT) FROM limit_usage").await, 100);
     // A new day.

@@ -159,7 +159,10 @@ async fn lenient(engine: &Engine) -> Option<Finding> {
     match engine.policies.keeping_answering(&operator()).await {
         Ok(slugs) if slugs.is_empty() => None,
         Ok(slugs) => {
-            let text = format!("keys of {} go on working on a server that has lost touch with the database, also after they were revoked", slugs.join(", "));
+            let text = format!(
+                "keys of {} go on working on a server that has lost touch with the database, also after they were revoked",
+                slugs.join(", ")
+            );
             Some(Finding::new("outages", Outcome::Note, text))
         }
         Err(error) => Some(Finding::new("outages", Outcome::Bad, error.to_string())),

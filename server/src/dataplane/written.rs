@@ -154,7 +154,15 @@ mod tests {
     }
 
     fn answer(key: Key, code: Code) -> Answer {
-        Answer { code, key: Some(Arc::new(key)), standings: Vec::new(), retry_after: None, checks: None, at: Timestamp::from_millis(0), stale: None }
+        Answer {
+            code,
+            key: Some(Arc::new(key)),
+            standings: Vec::new(),
+            retry_after: None,
+            checks: None,
+            at: Timestamp::from_millis(0),
+            stale: None,
+        }
     }
 
     fn both(answer: &Answer) -> (Option<String>, String) {

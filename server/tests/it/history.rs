@@ -11,8 +11,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use keyfold_engine::{Clock as _, Entropy as _, SystemClock};
 use keyfold_engine::testing::SeededEntropy;
+use keyfold_engine::{Clock as _, Entropy as _, SystemClock};
 use serde_json::json;
 
 use crate::support::{BUDGET, Call, Cluster, Made, Pair, eventually, send, verdict};

@@ -73,7 +73,8 @@ impl Cluster {
             let network = Relay::to(address.to_owned());
             let url = format!("{before}@127.0.0.1:{}/{rest}", network.port());
             let name = format!("node-{number}");
-            let settings = ["--node-name", &name, "--staleness-budget-seconds", &budget, "--shutdown-delay-seconds", "0", "--public-metrics"];
+            let settings =
+                ["--node-name", &name, "--staleness-budget-seconds", &budget, "--shutdown-delay-seconds", "0", "--public-metrics"];
             nodes.push(Node { server: Server::start(&on(&name, &url), &settings).await, network });
         }
         Self { nodes, cli, caller, database, _folder: folder }

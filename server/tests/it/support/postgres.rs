@@ -46,7 +46,8 @@ impl Pair {
         assert!(Command::new("chown").arg("-R").arg(&pair.owner).arg(pair.folder.path()).status().unwrap().success());
         let password = pair.path("password").display().to_string();
         let (one, two) = (pair.path("one").display().to_string(), pair.path("two").display().to_string());
-        let init = ["-D", &one, "--username=keyfold", "--pwfile", &password, "--auth=password", "--encoding=UTF8", "--locale=C", "--no-sync"];
+        let init =
+            ["-D", &one, "--username=keyfold", "--pwfile", &password, "--auth=password", "--encoding=UTF8", "--locale=C", "--no-sync"];
         pair.run("initdb", &init);
         let settings = "listen_addresses = '127.0.0.1'\nmax_connections = 200\nfsync = off\nwal_retrieve_retry_interval = 100ms\n";
         let conf = pair.path("one").join("postgresql.auto.conf");
