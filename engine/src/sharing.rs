@@ -105,7 +105,7 @@ pub(crate) async fn begin(core: &Core) {
     tracing::warn!("another server has not made room yet; until it has, calls that are limited by a quota are refused here");
 }
 
-fn postgres<'c>(conn: Conn<'c>) -> Result<&'c mut PgConnection, Error> {
+fn postgres(conn: Conn<'_>) -> Result<&mut PgConnection, Error> {
     match conn {
         Conn::Postgres(raw) => Ok(raw),
         Conn::Sqlite(_) => Err(Error::Internal("leases are for PostgreSQL".into())),
