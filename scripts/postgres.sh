@@ -78,6 +78,10 @@ done
 [ -n "$started" ] || fail "PostgreSQL did not start: $(tail -5 "$folder/log")"
 
 cd "$OLDPWD"
+# For tests that kill a server of their own.
+export TEST_POSTGRES_PROGRAMS="$programs"
+TEST_POSTGRES_OWNER="$owner:$(id -gn "$owner")"
+export TEST_POSTGRES_OWNER
 export TEST_POSTGRES_URL="postgres://keyfold:$password@127.0.0.1:$port/postgres"
 # Not exec: the trap has to run afterwards. In the background, so that a signal is acted on at once.
 "$@" &

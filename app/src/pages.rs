@@ -38,6 +38,7 @@ mod new_key_fields;
 mod nodes;
 mod not_found;
 mod open_invitations;
+mod outages;
 mod people;
 mod place;
 mod place_acts;

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::problem::Problem;
 use crate::time::{DAY_MS, Timestamp};
 
-pub use tally::{Book, Part, Standing, Unwritten, Weighed, weigh};
+pub use tally::{Among, Ask, Book, Part, Standing, Unwritten, Weighed, part, weigh};
 
 /// The most limits that one key, or one member, can have.
 pub const MAX_LIMITS: usize = 8;

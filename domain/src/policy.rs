@@ -176,6 +176,8 @@ pub enum Action {
     VerifyAudit,
     /// Change the rules for keys, or see whom a change would concern.
     ChangePolicy,
+    /// Let servers that have lost touch with the database go on answering.
+    ChangeOutageRule,
     /// See and change the keys of every workspace.
     ManageAllKeys,
     /// See which servers run on the database, and how far each is.
@@ -236,6 +238,7 @@ const fn needs(action: Action) -> (Role, Role, Option<&'static str>) {
         Action::AddMember | Action::ManageMembers | Action::ChangePolicy | Action::ManageScopes | Action::ManageRoutes => {
             (Role::Admin, Role::Admin, None)
         }
+        Action::ChangeOutageRule => (Role::Owner, Role::Owner, None),
         Action::LeaveWorkspace => (Role::Viewer, Role::Viewer, None),
         // Of the instance only; in a workspace not even its owner.
         Action::CreateWorkspace | Action::ManageWorkspaces | Action::ManageUsers | Action::ManageAllKeys | Action::ReadNodes => {

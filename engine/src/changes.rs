@@ -26,7 +26,7 @@ use crate::store::keys::{KeyRow, find_live, live_of_owner, live_of_resource, liv
 use crate::store::limits::{SpentRow, member, spent};
 use crate::store::routes::RouteMapRow;
 use crate::store::secrets::{RetiringRow, retiring};
-use crate::store::{routes, scopes};
+use crate::store::{outages, routes, scopes};
 
 /// Changes read at once.
 const BATCH: i64 = 500;
@@ -151,6 +151,7 @@ impl Follower {
     async fn load(&self, conn: &mut Conn<'_>, keyset: &Keyset, target: i64) -> Result<(), Error> {
         load_keys(conn, keyset).await?;
         load_routes(conn, keyset).await?;
+        load_lenience(conn, keyset).await?;
         // Changes after `target` may be in already; applying them again changes nothing.
         self.applied.store(target, Ordering::Release);
         Ok(())
@@ -171,6 +172,19 @@ async fn load_routes(conn: &mut Conn<'_>, keyset: &Keyset) -> Result<(), Error> 
         last = end;
     }
     keyset.retain_routes(&read);
+    Ok(())
+}
+
+/// Reads which workspaces want answers from servers that have lost touch.
+async fn load_lenience(conn: &mut Conn<'_>, keyset: &Keyset) -> Result<(), Error> {
+    let (mut read, mut last) = (HashSet::new(), String::new());
+    loop {
+        let rows = outages::all_after(conn, &last, LOAD).await?;
+        let Some((end, _)) = rows.last() else { break };
+        last.clone_from(end);
+        read.extend(rows.into_iter().map(|(id, _)| id));
+    }
+    keyset.lenience.replace(&read);
     Ok(())
 }
 
@@ -209,6 +223,7 @@ async fn apply(conn: &mut Conn<'_>, keyset: &Keyset, rows: &[ChangeRow]) -> Resu
                 }
             }
             ("scopes", None) => {
+                keyset.lenience.set(&row.object, outages::find(conn, &row.object).await?.unwrap_or(false));
                 let mut last = String::new();
                 loop {
                     let keys = live_of_workspace(conn, &row.object, &last, LOAD).await?;
@@ -232,6 +247,7 @@ async fn apply(conn: &mut Conn<'_>, keyset: &Keyset, rows: &[ChangeRow]) -> Resu
             ("workspace_end", None) => {
                 keyset.remove_of(&crate::store::users::parse_id(&row.object)?);
                 keyset.remove_routes(&row.object);
+                keyset.lenience.set(&row.object, false);
             }
             ("user", _) => {
                 for key in live_of_user(conn, &row.object).await? {

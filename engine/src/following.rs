@@ -22,6 +22,8 @@ const GAP: Duration = Duration::from_millis(10);
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Before a broken connection is made anew.
 const PAUSE: Duration = Duration::from_secs(1);
+/// How often it is said that answers are given from what may be out of date, in milliseconds.
+const TELL_EVERY_MS: u64 = 10_000;
 /// A listening connection that was silent for so long is made anew: it may be dead without knowing.
 const SILENCE: Duration = Duration::from_mins(1);
 
@@ -30,6 +32,7 @@ pub(crate) async fn follow(core: Arc<Core>, mut stop: watch::Receiver<bool>) {
     let mut ticks = interval(POLL_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut failing = false;
+    let mut told_at = None;
     loop {
         tokio::select! {
             _ = ticks.tick() => {}
@@ -51,7 +54,26 @@ pub(crate) async fn follow(core: Arc<Core>, mut stop: watch::Receiver<bool>) {
                 failing = true;
             }
         }
+        tell_of_lenience(&core, &mut told_at);
         sleep(GAP).await;
+    }
+}
+
+/// Says so, now and then, while answers are given from what may be out of date.
+fn tell_of_lenience(core: &Core, told_at: &mut Option<u64>) {
+    let now = core.clock.uptime_ms();
+    if told_at.is_some_and(|at| now.saturating_sub(at) < TELL_EVERY_MS) {
+        return;
+    }
+    let answers = core.keyset.lenience.untold();
+    if answers > 0 {
+        *told_at = Some(now);
+        let out_of_touch_ms = core.follower.out_of_touch_ms();
+        tracing::warn!(
+            answers,
+            out_of_touch_ms,
+            "verdicts were given from what was known last, for workspaces that want it so: a revoked key may have worked"
+        );
     }
 }
 

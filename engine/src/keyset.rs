@@ -4,6 +4,8 @@
 //! A lookup that finds nothing is an answer ("no such key"), never a reason to ask the database. Readers take no lock that
 //! a writer can hold. What is not here: deciding (the domain does) and reading the database (`changes` does).
 
+mod ledger;
+mod lenience;
 mod meter;
 mod progress;
 #[cfg(test)]
@@ -19,13 +21,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use keyfold_domain::ids::{IdDigits, KeyId, WorkspaceId};
-use keyfold_domain::limits::{Book, Cost, Unwritten, Weighed};
+use keyfold_domain::limits::{Book, Cost, Limit, LimitName, Unwritten, Weighed};
 use keyfold_domain::route::RouteMap;
 use keyfold_domain::time::Timestamp;
 use keyfold_domain::verdict::{Allowance, Code, Key};
 
 use crate::mac::MacBytes;
 use crate::store::limits::{SpentRow, member};
+pub(crate) use ledger::Ledger;
+use lenience::Lenience;
 pub(crate) use meter::Meter;
 use meter::Meters;
 pub(crate) use progress::Progress;
@@ -50,6 +54,8 @@ pub(crate) struct Flushed {
 pub(crate) struct FlushedMeter {
     pub(crate) meter: Arc<Meter>,
     pub(crate) unwritten: Vec<Unwritten>,
+    /// What is held beyond that, where several servers spend of the quotas.
+    pub(crate) holdings: Vec<(LimitName, u64)>,
 }
 
 /// What the store knows of the quotas of a key and of its owner, for meters that are not there yet.
@@ -104,10 +110,14 @@ pub(crate) struct Keyset {
     queued: Mutex<mpsc::Receiver<Arc<KeyRecord>>>,
     spent: mpsc::Sender<Arc<Meter>>,
     spendings: Mutex<mpsc::Receiver<Arc<Meter>>>,
+    /// Who else spends of the limits.
+    pub(crate) ledger: Ledger,
     /// Secrets that were presented under the pepper before.
     moves: Mutex<Vec<Move>>,
     /// Until when what is here may be relied on, by [`crate::Clock::uptime_ms`].
     trusted_until: AtomicU64,
+    /// Who wants answers all the same.
+    pub(crate) lenience: Lenience,
     /// What many records have in common.
     shared: Shared,
     /// For whoever watches.
@@ -128,8 +138,10 @@ impl Keyset {
             queued: Mutex::new(queued),
             spent,
             spendings: Mutex::new(spendings),
+            ledger: Ledger::new(),
             moves: Mutex::default(),
             trusted_until: AtomicU64::new(0),
+            lenience: Lenience::default(),
             shared: Shared::default(),
             progress: Progress::new(),
         }
@@ -296,8 +308,8 @@ impl Keyset {
         let mut meters = Meters::default();
         if !own.is_empty() {
             let there = before.and_then(|before| before.own.clone());
-            let meter = there.unwrap_or_else(|| Meter::new(record.id.as_str(), book(&stored.own)));
-            meter.keep_only(own);
+            let meter = there.unwrap_or_else(|| self.ledger.enroll(Meter::new(record.id.as_str(), book(&stored.own))));
+            self.keep_only(&meter, own);
             meters.own = Some(meter);
         }
         let members = self.members.pin();
@@ -307,11 +319,19 @@ impl Keyset {
                 members.remove(&subject);
                 return record.limits.as_ref().map(|_| Arc::new(meters));
             }
-            let meter = members.get_or_insert_with(subject.clone(), || Meter::new(&subject, book(&stored.owners)));
-            meter.keep_only(owners);
+            let meter = members.get_or_insert_with(subject.clone(), || self.ledger.enroll(Meter::new(&subject, book(&stored.owners))));
+            self.keep_only(meter, owners);
             meters.owners = Some(Arc::clone(meter));
         }
         record.limits.as_ref().map(|_| Arc::new(meters))
+    }
+
+    /// These are the limits of a meter now. What changed is asked for.
+    fn keep_only(&self, meter: &Arc<Meter>, limits: &[Limit]) {
+        meter.keep_only(limits);
+        if meter.is_hungry() {
+            self.ledger.ask(meter);
+        }
     }
 
     /// Has that key limits of its own and no meter for them yet?
@@ -330,7 +350,13 @@ impl Keyset {
     /// `None` for a key that is not limited.
     pub(crate) fn weigh(&self, entry: &KeyRecord, cost: Cost, dry: bool, now: Timestamp) -> Option<Weighed> {
         let (meters, limits) = (entry.meters()?, entry.limits()?);
-        let weighed = meters.weigh(limits, cost, dry, now);
+        let mut among = self.ledger.among();
+        // Cut off, and told to go on: then with what is leased, although others may have counted it as spent.
+        among.in_touch = among.in_touch || self.is_lenient(entry);
+        let weighed = meters.weigh(limits, cost, dry, among, now);
+        for meter in meters.iter().filter(|meter| meter.is_hungry()) {
+            self.ledger.ask(meter);
+        }
         let spent = !dry && cost != Cost::CHECK && weighed.allowance == Allowance::Free;
         if spent && limits.iter().any(|(_, limit)| limit.refill().is_quota()) {
             for meter in meters.iter().filter(|meter| meter.wants_flush()) {
@@ -339,6 +365,12 @@ impl Keyset {
             }
         }
         Some(weighed)
+    }
+
+    /// Is it out of touch, and to go on with the keys of that workspace?
+    #[cold]
+    fn is_lenient(&self, record: &KeyRecord) -> bool {
+        self.lenience.includes(record.workspace_id().as_str()) && self.ledger.uptime_ms().is_some_and(|now| !self.is_exact(now))
     }
 
     /// How the limits of a key stand, with its record as they are told by it; `None` if it is unknown or not limited.
@@ -350,13 +382,16 @@ impl Keyset {
     /// Takes what was spent by up to `most` keys and members out for a flush.
     pub(crate) fn take_spent(&self, most: usize) -> Vec<FlushedMeter> {
         let spendings = self.spendings.lock().unwrap_or_else(PoisonError::into_inner);
-        let taken = spendings.try_iter().map(|meter| FlushedMeter { unwritten: meter.take(), meter });
+        let taken = spendings.try_iter().map(|meter| {
+            let (unwritten, holdings) = meter.take();
+            FlushedMeter { meter, unwritten, holdings }
+        });
         taken.filter(|flushed| !flushed.unwritten.is_empty()).take(most).collect()
     }
 
     /// Puts back what could not be written.
     pub(crate) fn give_back_spent(&self, flushed: Vec<FlushedMeter>) {
-        for FlushedMeter { meter, unwritten } in flushed {
+        for FlushedMeter { meter, unwritten, .. } in flushed {
             meter.give_back(unwritten);
             if meter.wants_flush() {
                 drop(self.spent.send(meter));
@@ -367,6 +402,7 @@ impl Keyset {
     /// Forgets the secrets that have ended, and what no record has any more. Not to be called while the memory is changed otherwise.
     pub(crate) fn drop_ended(&self, now: Timestamp) {
         self.shared.tidy();
+        self.ledger.tidy();
         self.rotating.lock().unwrap_or_else(PoisonError::into_inner).retain(|id| {
             let Some(record) = self.by_id.get(id) else { return false };
             let ended = |sibling: &&Sibling| sibling.ends_at.is_some_and(|end| now >= end);

@@ -21,6 +21,7 @@ mod presence;
 mod request_limits;
 mod secrets;
 mod service;
+mod sharing;
 mod store;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

@@ -46,6 +46,7 @@ use crate::service::users::Users;
 use crate::service::verify::Verifier;
 use crate::service::workspaces::Workspaces;
 use crate::service::{self, Core, FLUSH_EVERY};
+use crate::sharing::{self, share_limits};
 use crate::store::db::{Conn, DatabaseUrl, Db, sqlite_reader, sqlite_writer, unfit_postgres};
 use crate::store::{copy, migrate, place};
 
@@ -305,7 +306,18 @@ impl Engine {
         // What was committed before anybody knew of this server.
         self.sync().await?;
         core.follower.bound(&core.keyset, budget);
+        sharing::begin(core).await;
         Ok(())
+    }
+
+    /// Says that this server is there, agrees with the others on who counts limits how, and asks for what is needed of quotas,
+    /// now. A server does so by itself.
+    pub async fn share_limits(&self) -> Result<(), Error> {
+        let core = &self.shared.core;
+        if let Some(presence) = core.presence.get() {
+            presence::say(core, presence).await?;
+        }
+        sharing::round(core).await
     }
 
     /// Starts the background jobs of a server: following the change log, writing counts, forgetting what is old.
@@ -319,6 +331,7 @@ impl Engine {
             tokio::spawn(announce(core(), stop())),
             tokio::spawn(listen(core(), stop())),
             tokio::spawn(be_seen(core(), stop())),
+            tokio::spawn(share_limits(core(), stop())),
             tokio::spawn(write_counts(core(), stop())),
             tokio::spawn(record_ends(core(), stop())),
         ];
@@ -378,6 +391,7 @@ impl Engine {
         if let Err(error) = self.flush_usage().await {
             tracing::error!(%error, "some counts of uses could not be written and are lost");
         }
+        presence::leave(&self.shared.core).await;
         self.shared.core.db.close().await;
     }
 }

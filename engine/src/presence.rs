@@ -11,6 +11,8 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::error::Error;
 use crate::service::Core;
+use crate::store::db::Conn;
+use crate::store::leases;
 use crate::store::nodes::{self, NodeInsert};
 
 /// How often a server says that it is there, where there can be others.
@@ -50,6 +52,8 @@ pub(crate) struct Presence {
     pub(crate) node: NodeInsert,
     /// The change that the others last heard of.
     reported: AtomicI64,
+    /// How the others take this server to count: see `store::leases`.
+    counting: AtomicI64,
 }
 
 impl Presence {
@@ -62,7 +66,19 @@ impl Presence {
             started_at: now,
             budget_ms: i64::try_from(node.staleness_budget.as_millis()).unwrap_or(i64::MAX),
         };
-        Self { node, reported: AtomicI64::new(-1) }
+        Self { node, reported: AtomicI64::new(-1), counting: AtomicI64::new(leases::UNSAID) }
+    }
+}
+
+impl Presence {
+    /// How this server counts, and the others know.
+    pub(crate) fn counting(&self) -> i64 {
+        self.counting.load(Ordering::Acquire)
+    }
+
+    /// This server counts so from now on, and the others know.
+    pub(crate) fn count(&self, counting: i64) {
+        self.counting.store(counting, Ordering::Release);
     }
 }
 
@@ -97,27 +113,33 @@ pub(crate) async fn register(core: &Core, presence: &Presence) -> Result<(), Err
 }
 
 /// Says that this server is there, and how far it has come.
-async fn say(core: &Core, presence: &Presence) -> Result<(), Error> {
+pub(crate) async fn say(core: &Core, presence: &Presence) -> Result<(), Error> {
+    let begun = core.clock.uptime_ms();
     let (node, now, applied) = (Arc::new(presence.node.clone()), core.now(), core.follower.applied());
     let others = core.db.shared_feed().is_some();
-    core.db
+    let counting = core
+        .db
         .note(move |mut conn| {
             let node = Arc::clone(&node);
             Box::pin(async move {
                 let at = nodes::shared_now(&mut conn, now).await?;
-                nodes::note(&mut conn, &node, applied, at).await?;
+                let counting = nodes::note(&mut conn, &node, applied, at).await?;
                 if others {
                     nodes::sweep(&mut conn, at.plus_ms(-FORGET_AFTER_MS)).await?;
                 }
-                Ok(())
+                Ok(counting)
             })
         })
         .await?;
     presence.reported.fetch_max(applied, Ordering::AcqRel);
+    // What it holds is its own for as long as nobody may take it for dead. Who was taken for dead meanwhile begins anew.
+    if others && counting != leases::UNSAID && counting == presence.counting() {
+        core.keyset.ledger.hold_until(begun.saturating_add(u64::try_from(presence.node.budget_ms).unwrap_or(0)));
+    }
     Ok(())
 }
 
-/// Keeps the others told, and takes leave of them at the end.
+/// Keeps the others told.
 pub(crate) async fn be_seen(core: Arc<Core>, mut stop: watch::Receiver<bool>) {
     let Some(presence) = core.presence.get() else { return };
     let mut ticks = interval(if core.db.shared_feed().is_some() { SAY_EVERY } else { SAY_EVERY_ALONE });
@@ -135,10 +157,21 @@ pub(crate) async fn be_seen(core: Arc<Core>, mut stop: watch::Receiver<bool>) {
         }
         failing = failed;
     }
+}
+
+/// Takes leave of the others, and gives back what was not spent. The last thing that a server writes.
+pub(crate) async fn leave(core: &Core) {
+    let Some(presence) = core.presence.get() else { return };
     let node = presence.node.id.clone();
+    core.keyset.ledger.hold_until(0);
     let leave = core.db.note(move |mut conn| {
         let node = node.clone();
-        Box::pin(async move { Ok(nodes::delete(&mut conn, &node).await?) })
+        Box::pin(async move {
+            if let Conn::Postgres(raw) = &mut conn {
+                leases::delete_of(raw, &node).await?;
+            }
+            Ok(nodes::delete(&mut conn, &node).await?)
+        })
     });
     if !matches!(timeout(PATIENCE, leave).await, Ok(Ok(()))) {
         tracing::debug!("this server could not take leave of the others; they forget it in a minute");

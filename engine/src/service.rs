@@ -18,6 +18,7 @@ pub(crate) mod keys_write;
 pub(crate) mod left_keys;
 pub(crate) mod members;
 pub(crate) mod nodes;
+pub(crate) mod outages;
 mod pages;
 pub(crate) mod password_links;
 pub(crate) mod peppers;
@@ -53,7 +54,7 @@ use crate::store::db::Db;
 use audit::Event;
 
 pub(crate) use keys_bulk::BulkJobs;
-pub(crate) use usage::{FLUSH_EVERY, flush, housekeep};
+pub(crate) use usage::{FLUSH_EVERY, flush, flush_spent, housekeep, json};
 
 /// What every service stands on.
 pub(crate) struct Core {

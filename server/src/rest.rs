@@ -22,6 +22,7 @@ mod members;
 pub(crate) mod moments;
 mod nodes;
 mod openapi;
+mod outages;
 mod policies;
 mod query;
 mod resources;
@@ -62,6 +63,7 @@ pub fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(all_keys::run_batch_of_all))
         .routes(routes!(all_keys::get_batch_of_all))
         .routes(routes!(policies::get_policy, policies::update_policy))
+        .routes(routes!(outages::get_outages, outages::update_outages))
         .routes(routes!(policies::preview_policy))
         .routes(routes!(policies::apply_policy))
         .routes(routes!(policies::get_instance_policy, policies::update_instance_policy))

@@ -8,14 +8,16 @@ use serde::{Deserialize, Serialize};
 
 use super::codec::Json;
 use super::fault::Fault;
+use super::password_input::PasswordInput;
 use super::workspaces::Place;
 use crate::policy_form::PolicyForm;
 #[cfg(feature = "ssr")]
 use {
     super::context::{self, RequestContext},
+    super::sessions::proven,
     keyfold_domain::ids::WorkspaceId,
     keyfold_domain::key::DEFAULT_PAGE,
-    keyfold_domain::policy::Actor,
+    keyfold_domain::policy::{Action, Actor, Decision, Object, can},
     keyfold_domain::policy_limits::{ExistingKeys, PolicyChange},
 };
 
@@ -26,6 +28,16 @@ pub struct PolicyView {
     pub place: Option<Place>,
     pub policy: PolicyDetail,
     pub beyond: i64,
+    /// `None` for the instance.
+    pub outages: Option<OutageView>,
+}
+
+/// What a server does about a workspace's keys when it has lost touch with the database.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutageView {
+    pub keep_answering: bool,
+    /// May whoever looks change it?
+    pub may_change: bool,
 }
 
 /// New rules that nobody has saved yet, and whom they would concern.
@@ -66,7 +78,14 @@ pub async fn get_policy(workspace: String) -> Result<PolicyView, Fault> {
     let id = id(&request, &actor, &workspace).await?;
     let beyond = context::reply(request.engine.policies.beyond(&actor, id.as_ref()).await)?;
     let policy = context::reply(request.engine.policies.get(&actor, id.as_ref()).await)?;
-    Ok(PolicyView { place: place(&request, &actor, &workspace).await?, policy, beyond })
+    let outages = match &id {
+        Some(id) => Some(OutageView {
+            keep_answering: context::reply(request.engine.policies.keeps_answering(&actor, id).await)?,
+            may_change: can(&actor, Action::ChangeOutageRule, &Object::Workspace(id)) == Decision::Allow,
+        }),
+        None => None,
+    };
+    Ok(PolicyView { place: place(&request, &actor, &workspace).await?, policy, beyond, outages })
 }
 
 /// What new rules would change, and for whom. Changes nothing.
@@ -115,6 +134,21 @@ pub async fn update_policy(
     let (_, done) = context::reply(request.engine.policies.update(&actor, id.as_ref(), change).await)?;
     context::go_to(&format!("{}?done=saved&shortened={}", address(&workspace), done.shortened));
     Ok(done)
+}
+
+/// Says what a server does about a workspace's keys when it has lost touch with the database: something typed for going on.
+#[server(endpoint = "change_outages", prefix = "/_app")]
+pub async fn change_outages(
+    workspace: String,
+    #[server(default)] keep_answering: String,
+    #[server(default)] password_again: PasswordInput,
+) -> Result<bool, Fault> {
+    let (request, actor) = proven(password_again, &[]).await?;
+    let id = context::reply(request.engine.workspaces.get_id(&actor, &workspace).await)?;
+    let done = request.engine.policies.keep_answering(&actor, &id, !keep_answering.is_empty()).await;
+    let kept = context::reply_to_form(done, &[])?;
+    context::go_to(&format!("{}#outages", address(&workspace)));
+    Ok(kept)
 }
 
 /// Brings keys that live longer than the rules in force allow down to them: one round.

@@ -9,6 +9,7 @@ use leptos_router::hooks::{use_navigate, use_query_map};
 
 use super::keys_table::shown_name;
 use super::not_found::Trouble;
+use super::outages::{Banner, Outages};
 use crate::components::{
     Field, Icon, Moment, Notice, PAGE_TITLE, Precision, QueryForm, SendForm, Sending, SubmitButton, Title, Tone, describe,
 };
@@ -105,7 +106,7 @@ fn Head(place: Option<String>, review: bool) -> impl IntoView {
 /// The rules as a form.
 #[component]
 fn Rules(view: PolicyView, form: Option<PolicyForm>, fault: Option<Fault>, here: Here) -> impl IntoView {
-    let PolicyView { place, policy, beyond } = view;
+    let PolicyView { place, policy, beyond, outages } = view;
     let form = form.unwrap_or_else(|| PolicyForm::of(&policy.own, policy.version));
     let error = {
         let fault = StoredValue::new(fault.clone());
@@ -116,6 +117,7 @@ fn Rules(view: PolicyView, form: Option<PolicyForm>, fault: Option<Fault>, here:
     view! {
         <Head place=place.map(|place| place.name) review=false />
         <div class="stack">
+            {outages.as_ref().filter(|outages| outages.keep_answering).map(|_| view! { <Banner /> })}
             <Done here />
             <Beyond beyond here />
             {elsewhere.map(|fault| view! { <Notice tone=Tone::Bad>{fault.problem.message}</Notice> })}
@@ -201,6 +203,7 @@ fn Rules(view: PolicyView, form: Option<PolicyForm>, fault: Option<Fault>, here:
                     <span class="soft small">"Nothing is saved before you have seen whom it concerns."</span>
                 </div>
             </QueryForm>
+            {outages.map(|outages| view! { <Outages outages workspace=here.workspace changes=here.changes /> })}
         </div>
     }
 }

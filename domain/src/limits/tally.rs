@@ -3,12 +3,19 @@
 //! A window slides: never is more spent in any stretch of its length than the limit allows. What was spent is remembered in
 //! groups, of which each covers at most a sixty-fourth of the window and is free again when its last unit is; so a busy key
 //! needs no more than 65 of them, and a key that keeps to its rate is never refused.
+//!
+//! Where several servers count, see `leases`.
+
+mod leases;
 
 use std::collections::VecDeque;
 
 use super::{Cost, Limit, LimitName, Refill};
 use crate::time::Timestamp;
 use crate::verdict::Allowance;
+
+use leases::Lease;
+pub use leases::{Among, Ask, part};
 
 /// Into how many groups a window is cut.
 const GROUPS: i64 = 64;
@@ -37,6 +44,8 @@ struct Tally {
     used: u64,
     /// Does the store want to know?
     kept: bool,
+    /// What this server may spend of a quota that several servers share.
+    lease: Lease,
 }
 
 impl Refill {
@@ -103,11 +112,22 @@ impl Tally {
         }
     }
 
+    /// Does so much fit?
+    fn fits(&self, limit: &Limit, units: u64, shared: bool, among: Among) -> bool {
+        if limit.refill.is_quota() && !among.in_touch {
+            return false;
+        }
+        if limit.refill.is_quota() && shared { self.lease.left >= units } else { self.used + units <= among.most(limit) }
+    }
+
     /// When so many units will fit if nobody spends any meanwhile; `None` for never.
-    fn fits_at(&self, limit: &Limit, units: u64, now: Timestamp) -> Option<Timestamp> {
-        let most = u64::from(limit.most);
+    fn fits_at(&self, limit: &Limit, units: u64, shared: bool, among: Among, now: Timestamp) -> Option<Timestamp> {
+        let most = among.most(limit);
         if units > most {
             return None;
+        }
+        if limit.refill.is_quota() && (shared || !among.in_touch) {
+            return Some(self.leased_at(limit, units, now));
         }
         let mut left = self.used;
         let mut free = now;
@@ -121,13 +141,14 @@ impl Tally {
         Some(free)
     }
 
-    fn standing(&self, limit: &Limit, now: Timestamp) -> Standing {
-        let used = u32::try_from(self.used).unwrap_or(u32::MAX);
+    fn standing(&self, limit: &Limit, shared: bool, among: Among, now: Timestamp) -> Standing {
+        let most = among.most(limit);
+        let left = if shared && limit.refill.is_quota() { self.lease.seen_left().min(most) } else { most.saturating_sub(self.used) };
         let resets_at = match limit.refill.period(now) {
             Some((_, next)) => next,
             None => self.groups.back().map_or(now, |group| limit.refill.free_at(group.at)),
         };
-        Standing { remaining: limit.most.saturating_sub(used), resets_at }
+        Standing { remaining: u32::try_from(left).unwrap_or(u32::MAX), resets_at }
     }
 }
 
@@ -156,6 +177,12 @@ pub struct Unwritten {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Book {
     tallies: Vec<(LimitName, Tally)>,
+    /// The limits as they are now.
+    limits: Vec<Limit>,
+    /// Do several servers spend of the quotas?
+    shared: bool,
+    /// Quotas that are no more, of which the store may still know a lease.
+    gone: Vec<LimitName>,
 }
 
 impl Book {
@@ -176,9 +203,11 @@ impl Book {
         tally.groups.push_back(Group { from: at, at, units, written: units });
     }
 
-    /// Forgets what was spent of limits that are not among these any more.
+    /// These are the limits from now on: forgets what was spent of others.
     pub fn keep_only(&mut self, limits: &[Limit]) {
+        self.change_leases(limits);
         self.tallies.retain(|(name, _)| limits.iter().any(|limit| limit.name == *name));
+        self.limits = limits.to_vec();
     }
 
     /// Hands out what was spent of quotas since the last time.
@@ -220,33 +249,39 @@ pub struct Weighed {
 
 /// Spends a call's cost from every limit, or from none if it does not fit into one of them. With `dry` nothing is spent
 /// either way.
-pub fn weigh(parts: &mut [Part<'_>], cost: Cost, dry: bool, now: Timestamp) -> Weighed {
+pub fn weigh(parts: &mut [Part<'_>], cost: Cost, dry: bool, among: Among, now: Timestamp) -> Weighed {
     let mut allowance = Allowance::Free;
     let mut fits_at = Some(now);
     for (limits, book) in &mut *parts {
+        let shared = book.shared;
         for limit in *limits {
             let tally = book.tally(&limit.name);
             tally.settle(limit.refill, now);
             let needed = u64::from(cost.needed());
-            if tally.used + needed > u64::from(limit.most) {
+            if !tally.fits(limit, needed, shared, among) {
                 // Whoever calls too fast hears of that first, as in the order of the checks.
                 allowance = match (allowance, limit.refill.is_quota()) {
                     (Allowance::RateLimited, _) | (_, false) => Allowance::RateLimited,
                     (_, true) => Allowance::QuotaExceeded,
                 };
-                fits_at = fits_at.zip(tally.fits_at(limit, needed, now)).map(|(one, other)| one.max(other));
+                fits_at = fits_at.zip(tally.fits_at(limit, needed, shared, among, now)).map(|(one, other)| one.max(other));
+                tally.lease.lacks(needed, dry);
             }
         }
     }
     let spends = allowance == Allowance::Free && !dry && cost.units() > 0;
     let mut standings = Vec::with_capacity(parts.iter().map(|(limits, _)| limits.len()).sum());
     for (limits, book) in parts {
+        let shared = book.shared;
         for limit in *limits {
             let tally = book.tally(&limit.name);
             if spends {
                 tally.spend(limit.refill, u64::from(cost.units()), now);
+                if shared && limit.refill.is_quota() {
+                    tally.lease.left = tally.lease.left.saturating_sub(u64::from(cost.units()));
+                }
             }
-            standings.push(tally.standing(limit, now));
+            standings.push(tally.standing(limit, shared, among, now));
         }
     }
     Weighed { fits_at: fits_at.filter(|_| allowance != Allowance::Free), allowance, standings }
@@ -271,7 +306,7 @@ mod tests {
     }
 
     fn call(limits: &[Limit], book: &mut Book, units: u64, now: Timestamp) -> Weighed {
-        weigh(&mut [(limits, book)], cost(units), false, now)
+        weigh(&mut [(limits, book)], cost(units), false, Among::ALONE, now)
     }
 
     #[test]
@@ -295,7 +330,7 @@ mod tests {
     fn a_call_takes_from_every_limit_or_from_none() {
         let limits = [limit("burst", 5, Some(1), None), limit("daily", 3, None, Some("day"))];
         let (own, mut book, mut other) = ([limit("burst", 9, Some(1), None)], Book::default(), Book::default());
-        let mut both = |units, now| weigh(&mut [(&own, &mut book), (&limits, &mut other)], cost(units), false, now);
+        let mut both = |units, now| weigh(&mut [(&own, &mut book), (&limits, &mut other)], cost(units), false, Among::ALONE, now);
         let left = |weighed: &Weighed| weighed.standings.iter().map(|standing| standing.remaining).collect::<Vec<_>>();
         assert_eq!(left(&both(2, START)), [7, 3, 1]);
         let refused = both(2, START);
@@ -314,7 +349,7 @@ mod tests {
         for _ in 0..3 {
             let checked = call(&limits, &mut book, 0, START);
             assert_eq!((checked.allowance, checked.standings[0]), (Allowance::Free, Standing { remaining: 1, resets_at: START }));
-            assert_eq!(weigh(&mut [(&limits, &mut book)], cost(1), true, START).allowance, Allowance::Free);
+            assert_eq!(weigh(&mut [(&limits, &mut book)], cost(1), true, Among::ALONE, START).allowance, Allowance::Free);
         }
         assert_eq!(call(&limits, &mut book, 1, START).allowance, Allowance::Free);
         assert_eq!(call(&limits, &mut book, 0, START).allowance, Allowance::RateLimited);
@@ -346,7 +381,7 @@ mod tests {
         let lower = call(&[limit("a", 3, None, Some("day"))], &mut book, 1, START);
         assert_eq!((lower.allowance, lower.standings[0].remaining), (Allowance::QuotaExceeded, 0));
         book.keep_only(&[limit("b", 1, Some(1), None)]);
-        assert_eq!(book, Book::default());
+        assert_eq!(book.tallies, []);
     }
 
     #[test]
@@ -437,8 +472,8 @@ mod tests {
                     prop_assert!(spent(&log, now.plus_ms(-length - late)) + units > most, "refused without need");
                     if let Some(at) = weighed.fits_at {
                         let mut then = book.clone();
-                        prop_assert_ne!(weigh(&mut [(&limits, &mut then)], cost(units), true, at.plus_ms(-1)).allowance, Allowance::Free);
-                        prop_assert_eq!(weigh(&mut [(&limits, &mut then)], cost(units), true, at).allowance, Allowance::Free);
+                        prop_assert_ne!(weigh(&mut [(&limits, &mut then)], cost(units), true, Among::ALONE, at.plus_ms(-1)).allowance, Allowance::Free);
+                        prop_assert_eq!(weigh(&mut [(&limits, &mut then)], cost(units), true, Among::ALONE, at).allowance, Allowance::Free);
                     }
                 }
                 prop_assert!(book.tallies[0].1.groups.len() <= 66);

@@ -49,6 +49,7 @@ impl Verifier {
             retry_after: retry_after.map(|at| seconds_until(at, now)),
             checks: Some(checks),
             at: now,
+            stale: None,
         }
     }
 }

@@ -25,6 +25,10 @@ pub struct Figures {
     pub flush_failures: u64,
     /// Sightings of clients of old secrets that were not kept: two of them at once, or of more clients than are kept.
     pub dropped: u64,
+    /// Workspaces that want answers from a server that has lost touch with the database.
+    pub lenient_workspaces: u64,
+    /// Answers that were given to them then.
+    pub stale_answers: u64,
 }
 
 impl Verifier {
@@ -41,6 +45,8 @@ impl Verifier {
             waiting: keyset.progress.waiting(),
             flush_failures: keyset.progress.flush_failures(),
             dropped: keyset.progress.dropped(),
+            lenient_workspaces: count(keyset.lenience.count()),
+            stale_answers: keyset.lenience.answers(),
         }
     }
 }

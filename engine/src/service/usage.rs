@@ -72,7 +72,7 @@ async fn write_counts(core: &Core) -> Result<(), Error> {
 }
 
 /// Writes what was spent of quotas.
-async fn flush_spent(core: &Core) -> Result<(), Error> {
+pub(crate) async fn flush_spent(core: &Core) -> Result<(), Error> {
     loop {
         let flushed = core.keyset.take_spent(CHUNK);
         if flushed.is_empty() {
@@ -82,14 +82,14 @@ async fn flush_spent(core: &Core) -> Result<(), Error> {
         for (meter, row) in flushed.iter().flat_map(|flushed| flushed.unwritten.iter().map(|row| (&flushed.meter, row))) {
             *sums.entry((meter.subject(), row.name.as_str(), row.at.as_millis())).or_default() += row.units;
         }
-        let written = match json(sums.iter().map(|((subject, name, at), units)| (subject, name, at, units))) {
-            Ok(rows) => {
-                let write = core.db.write(move |mut conn| {
-                    let rows = rows.clone();
-                    Box::pin(async move { Ok(store::limits::add(&mut conn, &rows).await?) })
-                });
-                write.await
-            }
+        let mut held = BTreeMap::<(&str, &str), u64>::new();
+        for (meter, (name, units)) in flushed.iter().flat_map(|flushed| flushed.holdings.iter().map(|row| (&flushed.meter, row))) {
+            held.insert((meter.subject(), name.as_str()), *units);
+        }
+        let rows = json(sums.iter().map(|((subject, name, at), units)| (subject, name, at, units)));
+        let held = json(held.iter().map(|((subject, name), units)| (subject, name, units)));
+        let written = match rows.and_then(|rows| Ok((rows, held?))) {
+            Ok((rows, held)) => write_spent(core, rows, held).await,
             Err(error) => Err(error),
         };
         if let Err(error) = written {
@@ -97,6 +97,22 @@ async fn flush_spent(core: &Core) -> Result<(), Error> {
             return Err(error);
         }
     }
+}
+
+/// What was spent goes from a server's leases into what everybody knows of, in one transaction.
+async fn write_spent(core: &Core, rows: String, held: String) -> Result<(), Error> {
+    let node = core.presence.get().map(|presence| presence.node.id.clone());
+    let write = core.db.write(move |mut conn| {
+        let (rows, held, node) = (rows.clone(), held.clone(), node.clone());
+        Box::pin(async move {
+            store::limits::add(&mut conn, &rows).await?;
+            if let (Some(node), store::db::Conn::Postgres(raw)) = (&node, conn) {
+                store::leases::shrink(raw, node, &held).await?;
+            }
+            Ok(())
+        })
+    });
+    write.await
 }
 
 /// Counts as rows. A key may have several secrets among them and a secret may be there twice, each row only once: neither
@@ -143,7 +159,7 @@ fn batch(counts: &[Flushed]) -> Result<Batch, Error> {
     })
 }
 
-fn json<T: Serialize>(rows: impl Iterator<Item = T>) -> Result<String, Error> {
+pub(crate) fn json<T: Serialize>(rows: impl Iterator<Item = T>) -> Result<String, Error> {
     serde_json::to_string(&rows.collect::<Vec<_>>()).map_err(|error| Error::Internal(error.to_string()))
 }
 
@@ -167,6 +183,13 @@ pub(crate) async fn housekeep(core: &Core) -> Result<(), Error> {
     super::keys_bulk::forget(core).await?;
     let oldest = now.plus_days(-i64::from(KEPT_DAYS));
     in_steps(core, move |mut conn| Box::pin(async move { Ok(store::limits::trim(&mut conn, oldest, STEP).await?) })).await?;
+    in_steps(core, move |conn| {
+        Box::pin(async move {
+            let store::db::Conn::Postgres(raw) = conn else { return Ok(0) };
+            Ok(store::leases::trim(raw, STEP).await?)
+        })
+    })
+    .await?;
     let (hour, day, gone) = (hour_of(oldest), day_of(oldest), now.plus_days(-CLIENTS_DAYS));
     in_steps(core, move |mut conn| Box::pin(async move { Ok(store::usage::forget(&mut conn, hour, day, gone, STEP).await?) })).await
 }

@@ -64,12 +64,15 @@ pub struct Answer {
     pub checks: Option<Vec<Check>>,
     /// When it was decided.
     pub at: Timestamp,
+    /// For how many seconds the server has been out of touch with the database, if it answers all the same because the workspace
+    /// wants it so.
+    pub stale: Option<u32>,
 }
 
 impl Answer {
     /// That there is no key, or none that the asker may know of.
     const fn nothing(code: Code, at: Timestamp) -> Self {
-        Self { code, key: None, standings: Vec::new(), retry_after: None, checks: None, at }
+        Self { code, key: None, standings: Vec::new(), retry_after: None, checks: None, at, stale: None }
     }
 
     /// How each limit stands after the call, the key's own first; nothing if it is not limited or failed an earlier check.
@@ -99,10 +102,12 @@ impl Verifier {
     /// The route map of the workspace with that id or short name. `None`: there is no such workspace, or it has no map, and
     /// nothing passes there. Reads the memory alone.
     pub fn routes(&self, slug_or_id: &str) -> Result<Option<Arc<WorkspaceRoutes>>, Error> {
-        if !self.core.is_exact() {
+        let routes = self.core.keyset.routes(slug_or_id);
+        let lenient = || routes.as_deref().is_some_and(|routes| self.core.keyset.lenience.includes(routes.workspace.as_str()));
+        if !self.core.is_exact() && !lenient() {
             return Err(Error::Unavailable("the route maps are not loaded or may be out of date".into()));
         }
-        Ok(self.core.keyset.routes(slug_or_id))
+        Ok(routes)
     }
 
     /// What a key may learn about itself: its verdict on nothing in particular.
@@ -116,7 +121,7 @@ impl Verifier {
         let question = Question { client_ip: client.ip, ..Question::default() };
         Ok(match self.find(secret, now)? {
             Err(code) => Answer::nothing(code, now),
-            Ok(entry) => self.answer(entry, &question, Cost::default(), client, now),
+            Ok((entry, stale)) => Answer { stale, ..self.answer(entry, &question, Cost::default(), client, now) },
         })
     }
 
@@ -143,7 +148,7 @@ impl Verifier {
 
     /// The caller's own key, which may ask about others. The use is counted, and the cost taken from its limits.
     fn asking(&self, caller: &str, asker: &Client<'_>, cost: Cost, now: Timestamp) -> Result<Arc<KeyRecord>, Error> {
-        let (asking, role) = self.acting(caller, asker.ip, now)?;
+        let (asking, role, _) = self.acting(caller, asker.ip, now)?;
         if key_can(role, asking.effective(), Action::VerifyKey) != Decision::Allow {
             return Err(Error::forbidden("Verifying needs a management key with the scope verify."));
         }
@@ -159,9 +164,9 @@ impl Verifier {
         Ok(match self.find(request.key, now)? {
             Err(code) => Answer::nothing(code, now),
             // The same answer as for a key that was never there.
-            Ok(entry) if entry.workspace_id() != workspace => Answer::nothing(Code::NotFound, now),
-            Ok(entry) if request.explain => self.explained(entry, &question, request.cost, now),
-            Ok(entry) => self.answer(entry, &question, request.cost, &client, now),
+            Ok((entry, _)) if entry.workspace_id() != workspace => Answer::nothing(Code::NotFound, now),
+            Ok((entry, stale)) if request.explain => Answer { stale, ..self.explained(entry, &question, request.cost, now) },
+            Ok((entry, stale)) => Answer { stale, ..self.answer(entry, &question, request.cost, &client, now) },
         })
     }
 
@@ -173,7 +178,8 @@ impl Verifier {
     /// The same, for a program that says how it calls itself.
     pub fn authenticate_from(&self, secret: &str, request: &RequestInfo, user_agent: Option<&str>) -> Result<Actor, Error> {
         let now = self.core.now();
-        let (entry, role) = self.acting(secret, request.ip, now)?;
+        let (entry, role, stale) = self.acting(secret, request.ip, now)?;
+        Self::exactly(stale)?;
         self.take(&entry, Cost::default(), now)?;
         // Which of its scopes the act needs shows when the policy is asked.
         self.core.keyset.count(&entry, None, &Client { ip: request.ip, user_agent }, now);
@@ -184,7 +190,8 @@ impl Verifier {
     /// key's limits, and passes where a use would.
     pub fn authenticate_uncounted(&self, secret: &str, request: &RequestInfo) -> Result<Actor, Error> {
         let now = self.core.now();
-        let (entry, role) = self.acting(secret, request.ip, now)?;
+        let (entry, role, stale) = self.acting(secret, request.ip, now)?;
+        Self::exactly(stale)?;
         self.take(&entry, Cost::CHECK, now)?;
         Ok(Self::actor(&entry, role, request))
     }
@@ -205,8 +212,8 @@ impl Verifier {
     }
 
     /// The management key with that secret, and its owner's role. Not counted as a use: the caller may still be refused.
-    fn acting(&self, secret: &str, client_ip: Option<IpAddr>, now: Timestamp) -> Result<(Arc<KeyRecord>, Role), Error> {
-        let entry = self.find(secret, now)?.map_err(|code| Error::unauthenticated(code.explanation()))?;
+    fn acting(&self, secret: &str, client_ip: Option<IpAddr>, now: Timestamp) -> Result<(Arc<KeyRecord>, Role, Option<u32>), Error> {
+        let (entry, stale) = self.find(secret, now)?.map_err(|code| Error::unauthenticated(code.explanation()))?;
         let question = Question { client_ip, ..Question::default() };
         match Self::judge(&entry, &question, now) {
             Code::Valid => {}
@@ -223,21 +230,45 @@ impl Verifier {
             return Err(Error::forbidden("This is not a management key. Create one of kind Management for this."));
         }
         let role = entry.owner_role().ok_or_else(|| Error::unauthenticated(Code::OwnerDisabled.explanation()))?;
-        Ok((entry, role))
+        Ok((entry, role, stale))
     }
 
-    /// The key with that secret, or the code that says why there is none.
-    fn find(&self, secret: &str, now: Timestamp) -> Result<Result<Arc<KeyRecord>, Code>, Error> {
+    /// What may be out of date is good enough for verdicts of workspaces that want it so, never for acts.
+    fn exactly(stale: Option<u32>) -> Result<(), Error> {
+        stale.map_or(Ok(()), |_| Err(Error::Unavailable("the keys may be out of date".into())))
+    }
+
+    /// The key with that secret, or the code that says why there is none. With the key, for how many seconds the server has been
+    /// out of touch, if it has and the workspace wants answers all the same.
+    fn find(&self, secret: &str, now: Timestamp) -> Result<Result<(Arc<KeyRecord>, Option<u32>), Code>, Error> {
         let core = &self.core;
         if !core.is_exact() {
-            return Err(Error::Unavailable("the keys are not loaded or may be out of date".into()));
+            return self.find_in_outage(secret, now);
         }
         if token::parse(&core.prefix, secret).is_err() {
             return Ok(Err(Code::Malformed));
         }
         let mac = core.macs.key(secret);
         let found = core.keyset.find(&mac).or_else(|| core.keyset.find_under_old(core.macs.key_under_old(secret)?, mac));
-        Ok(found.filter(|entry| !entry.has_ended(now)).ok_or(Code::NotFound))
+        Ok(found.filter(|entry| !entry.has_ended(now)).map(|entry| (entry, None)).ok_or(Code::NotFound))
+    }
+
+    /// The same while the memory may be out of date. Only keys that are known, of workspaces that want it so: that a key is not
+    /// known says nothing now.
+    #[cold]
+    fn find_in_outage(&self, secret: &str, now: Timestamp) -> Result<Result<(Arc<KeyRecord>, Option<u32>), Code>, Error> {
+        let core = &self.core;
+        let unavailable = || Error::Unavailable("the keys are not loaded or may be out of date".into());
+        if core.keyset.lenience.count() == 0 || token::parse(&core.prefix, secret).is_err() {
+            return Err(unavailable());
+        }
+        let mac = core.macs.key(secret);
+        let found = core.keyset.find(&mac).or_else(|| core.keyset.find_under_old(core.macs.key_under_old(secret)?, mac));
+        let lenient = |entry: &Arc<KeyRecord>| !entry.has_ended(now) && core.keyset.lenience.includes(entry.workspace_id().as_str());
+        let entry = found.filter(lenient).ok_or_else(unavailable)?;
+        core.keyset.lenience.answered();
+        let seconds = u32::try_from(core.follower.out_of_touch_ms() / 1000).unwrap_or(u32::MAX);
+        Ok(Ok((entry, Some(seconds))))
     }
 
     /// Takes from the limits of a management key what it asks for.

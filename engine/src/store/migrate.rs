@@ -22,6 +22,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (12, "everybody's lists", include_str!("../../migrations/0012_everybodys_lists.sql")),
     (13, "deep lists", include_str!("../../migrations/0013_deep_lists.sql")),
     (14, "nodes", include_str!("../../migrations/0014_nodes.sql")),
+    (15, "shared limits", include_str!("../../migrations/0015_shared_limits.sql")),
 ];
 
 /// The newest schema this binary knows.

@@ -41,12 +41,14 @@ pub(crate) async fn shared_now(conn: &mut Conn<'_>, now: Timestamp) -> Result<Ti
     }
 }
 
-/// Notes that a server is there, and which change is in force in it. `at` is of the shared time.
-pub(crate) async fn note(conn: &mut Conn<'_>, node: &NodeInsert, applied: i64, at: Timestamp) -> Result<(), sqlx::Error> {
+/// Notes that a server is there, and which change is in force in it. `at` is of the shared time. Tells how it counts as far as
+/// the others know.
+pub(crate) async fn note(conn: &mut Conn<'_>, node: &NodeInsert, applied: i64, at: Timestamp) -> Result<i64, sqlx::Error> {
     let sql = "INSERT INTO nodes (id, name, version, started_at, last_seen_at, applied, awaited, budget_ms)
         VALUES ($1, $2, $3, $4, $5, $6, 0, $7)
-        ON CONFLICT (id) DO UPDATE SET last_seen_at = excluded.last_seen_at, applied = excluded.applied";
-    on!(conn, raw => sqlx::query(sql)
+        ON CONFLICT (id) DO UPDATE SET last_seen_at = excluded.last_seen_at, applied = excluded.applied
+        RETURNING counting";
+    on!(conn, raw => sqlx::query_scalar(sql)
         .bind(node.id.as_str())
         .bind(&node.name)
         .bind(node.version)
@@ -54,9 +56,8 @@ pub(crate) async fn note(conn: &mut Conn<'_>, node: &NodeInsert, applied: i64, a
         .bind(at.as_millis())
         .bind(applied)
         .bind(node.budget_ms)
-        .execute(&mut **raw)
-        .await
-        .map(|_| ()))
+        .fetch_one(&mut **raw)
+        .await)
 }
 
 /// Asks every server to say at once when that change is in force in it.

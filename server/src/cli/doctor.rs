@@ -149,8 +149,24 @@ async fn store(config: &Config) -> Vec<Finding> {
         Ok(false) => Finding::new("set-up", Outcome::Good, "done"),
         Err(error) => Finding::new("set-up", Outcome::Bad, error.to_string()),
     };
+    let lenient = lenient(&engine).await;
     engine.close().await;
-    [database, audit, setup].into_iter().chain(room).collect()
+    [database, audit, setup].into_iter().chain(room).chain(lenient).collect()
+}
+
+/// Who wants answers from a server that may be out of date.
+async fn lenient(engine: &Engine) -> Option<Finding> {
+    match engine.policies.keeping_answering(&operator()).await {
+        Ok(slugs) if slugs.is_empty() => None,
+        Ok(slugs) => {
+            let text = format!(
+                "keys of {} go on working on a server that has lost touch with the database, also after they were revoked",
+                slugs.join(", ")
+            );
+            Some(Finding::new("outages", Outcome::Note, text))
+        }
+        Err(error) => Some(Finding::new("outages", Outcome::Bad, error.to_string())),
+    }
 }
 
 /// The audit log as it is, and against the heads that a server has kept.

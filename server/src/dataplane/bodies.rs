@@ -230,6 +230,11 @@ pub(crate) struct VerdictBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = json!(null))]
     detail: Option<&'static str>,
+    /// Only where the server has lost touch with the database and the workspace wants answers all the same: for how many seconds it
+    /// has. A key that was revoked since then may be called valid.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, minimum = 0, example = json!(null))]
+    stale_seconds: Option<u32>,
     /// Every check, in the order in which they are made; only if it was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -313,6 +318,7 @@ impl<'a> VerdictBody<'a> {
             limits: (!answer.standings.is_empty()).then(|| answer.limits().map(LimitBody::from).collect()),
             retry_after: answer.retry_after,
             detail,
+            stale_seconds: answer.stale,
             explain: answer.checks.as_deref().map(|checks| checks.iter().cloned().map(CheckBody::from).collect()),
             request_id,
         }

@@ -21,7 +21,7 @@ pub(super) use asked::Place;
 pub(crate) use identity::IDENTITY;
 pub(super) use refusal::{Dialect, Refusal};
 
-use super::reply::Reply;
+use super::reply::{Reply, tell_stale};
 use crate::auth::{client_ip, is_trusted, user_agent};
 use crate::compat::h2ogpte::is_waiting;
 use crate::rate_limits;
@@ -61,6 +61,7 @@ const PUBLIC: &str = "public";
             ("Keyfold-Resource" = String, description = "What the request is about, as `kind:id`, percent-encoded."),
             ("Keyfold-Resources" = String, description = "What the key is tied to, with blanks between; empty for everything."),
             ("Keyfold-Code" = String, description = "`valid`, or `public` where no key was looked at."),
+            ("Keyfold-Stale" = String, description = "Only where the workspace wants answers from a server that has lost touch with the database: for how many seconds it has."),
             ("RateLimit-Policy" = String, description = "The limits of the key, if it has any: draft-ietf-httpapi-ratelimit-headers-10."),
             ("RateLimit" = String, description = "What is left of them after this request."),
         )
@@ -95,6 +96,7 @@ pub(crate) async fn check_request(
     };
     if let Passage::Judged { answer, .. } = &forwarded.passage {
         rate_limits::tell_key(response.headers_mut(), answer);
+        tell_stale(response.headers_mut(), answer);
     }
     response
 }

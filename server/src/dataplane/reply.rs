@@ -33,6 +33,8 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const USUAL_BODY: usize = 640;
 /// Room for all headers of an answer.
 const HEADERS: usize = 6;
+/// For how many seconds the server has been out of touch with the database, where it answers all the same.
+const STALE: HeaderName = HeaderName::from_static("keyfold-stale");
 /// When a thing ends: RFC 8594.
 const SUNSET: HeaderName = HeaderName::from_static("sunset");
 /// From how near an end on a key's answers tell it, in milliseconds: 14 days, as the pages do.
@@ -42,6 +44,13 @@ const SOON_MS: i64 = 14 * DAY_MS;
 const fn is_near(end: Timestamp, now: Timestamp) -> bool {
     let left = end.millis_since(now);
     0 < left && left <= SOON_MS
+}
+
+/// Says of an answer that it goes by what was known some time ago.
+pub(super) fn tell_stale(headers: &mut HeaderMap, answer: &Answer) {
+    if let Some(seconds) = answer.stale {
+        headers.insert(STALE, HeaderValue::from(seconds));
+    }
 }
 
 /// One answer in the making.
@@ -69,6 +78,7 @@ impl Reply {
         {
             headers.insert(SUNSET, date);
         }
+        tell_stale(&mut headers, answer);
         let mut response = Response::new(AnswerBody::Whole(Full::new(Bytes::from(bytes))));
         *response.headers_mut() = headers;
         self.finished(response)
@@ -89,6 +99,9 @@ impl Reply {
         let mut response = Response::new(AnswerBody::Whole(Full::new(Bytes::from(bytes))));
         let mut headers = HeaderMap::with_capacity(HEADERS);
         headers.insert(CONTENT_TYPE, JSON);
+        if let Some((answer, _)) = answers.iter().find(|(answer, _)| answer.stale.is_some()) {
+            tell_stale(&mut headers, answer);
+        }
         *response.headers_mut() = headers;
         self.finished(response)
     }
@@ -114,6 +127,7 @@ impl Reply {
         };
         let problem = Problem { retry_after: answer.retry_after, ..Problem::new(problem_code, code.explanation()) };
         let mut response = ProblemResponse::with_verdict(&problem, code, &self.id);
+        tell_stale(response.headers_mut(), answer);
         if problem_code == ProblemCode::Unauthenticated {
             response.headers_mut().insert(WWW_AUTHENTICATE, INVALID_KEY);
         }

@@ -15,7 +15,7 @@ pub(super) fn write(out: &mut Vec<u8>, answer: &Answer, request_id: &str) -> boo
     let (name, owner, workspace) = (key.name(), key.owner(), key.workspace());
     let texts = [name, &owner.username, &owner.display_name, workspace];
     let end = key.expires_at().map(|end| Moment(end).text());
-    if key.resources().is_some() || end == Some(None) || !texts.into_iter().all(is_plain) {
+    if answer.stale.is_some() || key.resources().is_some() || end == Some(None) || !texts.into_iter().all(is_plain) {
         return false;
     }
     let valid = if code == Code::Valid { "{\"valid\":true,\"code\":\"" } else { "{\"valid\":false,\"code\":\"" };
@@ -165,6 +165,7 @@ mod tests {
             retry_after: None,
             checks: None,
             at: Timestamp::from_millis(0),
+            stale: None,
         }
     }
 

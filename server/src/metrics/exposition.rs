@@ -96,7 +96,11 @@ fn engine(encoder: &mut DescriptorEncoder<'_>, figures: &Figures) -> fmt::Result
     let failed = "Times that counts could not be written; they are kept and tried again";
     counter(&mut encoder.encode_descriptor("usage_flush_failures", failed, None, MetricType::Counter)?, figures.flush_failures)?;
     let dropped = "Sightings of clients of old secrets that were not kept";
-    counter(&mut encoder.encode_descriptor("usage_dropped", dropped, None, MetricType::Counter)?, figures.dropped)
+    counter(&mut encoder.encode_descriptor("usage_dropped", dropped, None, MetricType::Counter)?, figures.dropped)?;
+    let lenient = "Workspaces that want answers from a server which has lost touch with the database";
+    gauge(encoder, "lenient_workspaces", lenient, None, &figures.lenient_workspaces)?;
+    let stale = "Answers from what was known last, given to such workspaces: a revoked key may have worked";
+    counter(&mut encoder.encode_descriptor("stale_answers", stale, None, MetricType::Counter)?, figures.stale_answers)
 }
 
 fn gauge(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, unit: Option<&Unit>, value: &impl EncodeGaugeValue) -> fmt::Result {

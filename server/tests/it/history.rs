@@ -1,5 +1,6 @@
 //! A history of three servers under faults, checked afterwards: no answer may go by what an acknowledged change has ended,
-//! beyond the stated bound, and no acknowledged change may be lost.
+//! beyond the stated bound, no key is good past its end, and no acknowledged change may be lost. The database is killed and
+//! replaced by its standby in a history of its own.
 //!
 //! What is done to which key through which server, and which fault comes when, follows from a seed
 //! (`KEYFOLD_TEST_SEED`); how the machine interleaves it does not. `make soak` runs it for longer.
@@ -10,14 +11,16 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use keyfold_engine::Entropy as _;
 use keyfold_engine::testing::SeededEntropy;
+use keyfold_engine::{Clock as _, Entropy as _, SystemClock};
 use serde_json::json;
 
-use crate::support::{BUDGET, Call, Cluster, Made, eventually, send, verdict};
+use crate::support::{BUDGET, Call, Cluster, Made, Pair, eventually, send, verdict};
 
 const NODES: usize = 3;
 const KEYS: usize = 12;
+/// Keys to which nothing is done: they end by themselves, each at a moment of its own.
+const ENDING: usize = 6;
 const WRITERS: usize = 3;
 
 /// Choices that follow from a seed.
@@ -102,6 +105,8 @@ struct Story {
 struct Seen {
     begun: Instant,
     ended: Instant,
+    /// The same, by the clock that keys end by: the servers' and this one are one machine's.
+    at: (i64, i64),
     node: usize,
     key: usize,
     verdict: String,
@@ -115,6 +120,15 @@ impl Story {
         let before = settled.map_or(State::NEW, |at| self.changes[at].state);
         let later = self.changes[settled.map_or(0, |at| at + 1)..].iter().filter(|change| change.invoked <= seen.ended);
         std::iter::once(before).chain(later.map(|change| change.state)).map(State::verdict).collect()
+    }
+}
+
+/// Everything that a server may take a key for that ends at that moment.
+fn possible_at_its_end(ends_at: i64, seen: &Seen) -> &'static [&'static str] {
+    match seen.at {
+        (begun, _) if begun >= ends_at => &["expired"],
+        (_, ended) if ended < ends_at => &["valid"],
+        _ => &["valid", "expired"],
     }
 }
 
@@ -195,12 +209,37 @@ fn ask(caller: &str, ports: &[u16], keys: &[Made], number: usize, stop: &AtomicB
     while !stop.load(Ordering::Relaxed) {
         turn += 1;
         let (node, key) = (turn % ports.len(), (turn / ports.len()) % keys.len());
-        let begun = Instant::now();
+        let (begun, from) = (Instant::now(), SystemClock.now().as_millis());
         if let Some(verdict) = verdict(ports[node], caller, &keys[key].secret) {
-            all.push(Seen { begun, ended: Instant::now(), node, key, verdict });
+            all.push(Seen { begun, ended: Instant::now(), at: (from, SystemClock.now().as_millis()), node, key, verdict });
         }
     }
     all
+}
+
+/// What happens to the database itself: it is killed and started again, and once the standby takes its place.
+async fn database_trouble(cluster: &Cluster, pair: &mut Pair, seed: u64, lasting: Duration) -> String {
+    let dice = Dice(SeededEntropy::new(seed));
+    let (begun, mut told) = (Instant::now(), String::new());
+    let mut round = 0;
+    // Even a short history has one of each.
+    while round < 2 || begun.elapsed() < lasting {
+        tokio::time::sleep(Duration::from_millis(800 + dice.below(1_200))).await;
+        if round > 0 && pair.has_standby() && (round == 1 || dice.below(3) == 0) {
+            write!(told, " promoted").unwrap();
+            pair.promote().await;
+            for node in &cluster.nodes {
+                node.network.lead_to(pair.address());
+            }
+        } else {
+            let after = dice.below(3_000);
+            write!(told, " killed/{after}").unwrap();
+            pair.kill_and_restart(Duration::from_millis(after)).await;
+        }
+        round += 1;
+    }
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    told
 }
 
 /// One fault after another, until the time is over; then everything is mended.
@@ -244,9 +283,21 @@ fn told(variable: &str, default: u64) -> u64 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_answer_goes_by_what_an_acknowledged_change_has_ended() {
     let Some(cluster) = Cluster::of(NODES).await else { return };
-    let (seed, seconds) = (told("KEYFOLD_TEST_SEED", 20_261_121), told("KEYFOLD_TEST_HISTORY_SECONDS", 9));
+    check(&cluster, None).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_acknowledged_is_lost_when_the_database_is_killed_and_its_standby_promoted() {
+    let Some(mut pair) = Pair::start().await else { return };
+    let cluster = Cluster::on(NODES, &pair.primary()).await;
+    check(&cluster, Some(&mut pair)).await;
+}
+
+/// A history on these servers, and its judgement.
+async fn check(cluster: &Cluster, pair: Option<&mut Pair>) {
+    let (seed, seconds) = (told("KEYFOLD_TEST_SEED", 20_261_121), told("KEYFOLD_TEST_HISTORY_SECONDS", if pair.is_some() { 4 } else { 9 }));
     let clients = usize::try_from(told("KEYFOLD_TEST_HISTORY_CLIENTS", 6)).unwrap();
-    let keys: Arc<Vec<Made>> = Arc::new((0..KEYS).map(|_| cluster.key(0)).collect());
+    let keys: Arc<Vec<Made>> = Arc::new((0..KEYS + ENDING).map(|_| cluster.key(0)).collect());
     let stories: Arc<Vec<Mutex<Story>>> = Arc::new((0..KEYS).map(|_| Mutex::default()).collect());
     let ports: Arc<Vec<u16>> = Arc::new(cluster.nodes.iter().map(|node| node.server.port()).collect());
     for node in 0..NODES {
@@ -254,6 +305,14 @@ async fn no_answer_goes_by_what_an_acknowledged_change_has_ended() {
             let valid = || cluster.verdict(node, &key.secret).filter(|seen| seen == "valid").map(|_| ()).ok_or_else(String::new);
             eventually(Duration::from_secs(10), valid).await;
         }
+    }
+    let (dice, now) = (Dice(SeededEntropy::new(seed ^ 0xe4d5)), SystemClock.now().as_millis());
+    let mut ends = Vec::new();
+    for key in &keys[KEYS..] {
+        // Not before every server can have heard of it.
+        let after = 1_500 + dice.below(seconds * 1_000);
+        ends.push(now + i64::try_from(after).unwrap());
+        cluster.end_at(key, ends[ends.len() - 1]).await;
     }
 
     let asking = Arc::new(AtomicBool::new(false));
@@ -270,35 +329,19 @@ async fn no_answer_goes_by_what_an_acknowledged_change_has_ended() {
             (stop, std::thread::spawn(move || write(number, seed, &caller, &ports, &keys, &stories, &stopped)))
         })
         .collect();
-    let faults = trouble(&cluster, seed, Duration::from_secs(seconds)).await;
+    let lasting = Duration::from_secs(seconds);
+    let faults = match pair {
+        Some(pair) => database_trouble(cluster, pair, seed, lasting).await,
+        None => trouble(cluster, seed, lasting).await,
+    };
     for (stop, writer) in writers {
         drop(stop);
         writer.join().unwrap();
     }
     asking.store(true, Ordering::Relaxed);
     let seen: Vec<Seen> = askers.into_iter().flat_map(|asker| asker.join().unwrap()).collect();
-
     let stories: Vec<Story> = stories.iter().map(|story| std::mem::take(&mut *story.lock().unwrap())).collect();
-    let (mut answered, mut unavailable, mut wrong) = (0, 0, Vec::new());
-    for seen in &seen {
-        let story = &stories[seen.key];
-        if seen.verdict == "unavailable" {
-            unavailable += 1;
-        } else if story.unknown_from.is_none_or(|from| seen.ended < from) {
-            answered += 1;
-            let possible = story.possible(seen);
-            if !possible.contains(&seen.verdict.as_str()) {
-                wrong.push(format!("key {} on node {}: {} where {possible:?} was possible", seen.key, seen.node, seen.verdict));
-            }
-        }
-    }
-    let changes: usize = stories.iter().map(|story| story.changes.len()).sum();
-    let lost = stories.iter().filter(|story| story.unknown_from.is_some()).count();
-    println!(
-        "seed {seed}: {changes} changes, {answered} answers checked, {unavailable} unavailable, {lost} keys without an answer; faults{faults}"
-    );
-    assert!(wrong.is_empty(), "seed {seed}, {} wrong: {:#?}", wrong.len(), &wrong[..wrong.len().min(10)]);
-    assert!(answered > 100 && changes > 8, "{answered} answers, {changes} changes: nothing was tried");
+    judge(seed, &seen, &stories, &ends, &faults);
 
     // Everything is mended: every server takes every key for what was acknowledged last.
     for (key, story) in keys.iter().zip(&stories).filter(|(_, story)| story.unknown_from.is_none()) {
@@ -311,4 +354,35 @@ async fn no_answer_goes_by_what_an_acknowledged_change_has_ended() {
             .await;
         }
     }
+}
+
+/// Holds every answer against what was acknowledged when.
+fn judge(seed: u64, seen: &[Seen], stories: &[Story], ends: &[i64], faults: &str) {
+    let (mut answered, mut unavailable, mut expired, mut wrong) = (0, 0, 0, Vec::new());
+    for seen in seen {
+        let possible = match stories.get(seen.key) {
+            _ if seen.verdict == "unavailable" => {
+                unavailable += 1;
+                continue;
+            }
+            None => {
+                expired += usize::from(seen.verdict == "expired");
+                possible_at_its_end(ends[seen.key - KEYS], seen).to_vec()
+            }
+            Some(story) if story.unknown_from.is_none_or(|from| seen.ended < from) => story.possible(seen),
+            Some(_) => continue,
+        };
+        answered += 1;
+        if !possible.contains(&seen.verdict.as_str()) {
+            wrong.push(format!("key {} on node {}: {} where {possible:?} was possible", seen.key, seen.node, seen.verdict));
+        }
+    }
+    let changes: usize = stories.iter().map(|story| story.changes.len()).sum();
+    let lost = stories.iter().filter(|story| story.unknown_from.is_some()).count();
+    println!(
+        "seed {seed}: {changes} changes, {answered} answers checked, {expired} of them past an end, {unavailable} unavailable, \
+         {lost} keys without an answer; faults{faults}"
+    );
+    assert!(wrong.is_empty(), "seed {seed}, {} wrong: {:#?}", wrong.len(), &wrong[..wrong.len().min(10)]);
+    assert!(answered > 100 && changes > 8 && expired > 0, "{answered} answers, {changes} changes, {expired} expired: nothing was tried");
 }

@@ -73,3 +73,31 @@ async fn a_key_set_that_may_be_out_of_date_answers_neither_yes_nor_no() {
     unavailable(&app.as_(Actor::ManagementKey, junk).await, "verify junk");
     unavailable(&app.as_(Actor::ManagementKey, Call::get(KEYS)).await, "the API");
 }
+
+#[tokio::test]
+async fn owners_change_what_happens_in_an_outage_and_the_settings_say_so_without_script() {
+    let app = App::new().await;
+    let settings = async |actor| app.as_(actor, Call::get("/w/acme/settings").header("accept", "text/html")).await.expect(200).text();
+    let change = |fields: &[(&str, &str)]| {
+        Call::post("/_app/change_outages").form(&[&[("workspace", "acme")], fields].concat()).header("accept", "text/html")
+    };
+    let page = settings(Actor::InstanceAdmin).await;
+    assert!(page.contains("Servers say no yes") && page.contains("I know that revoked keys may go on working"));
+    assert!(settings(Actor::Admin).await.contains("Only an owner of the workspace can change this."));
+
+    let sent = app.as_(Actor::InstanceAdmin, change(&[("keep_answering", "on")])).await;
+    assert!(sent.status.is_redirection() && sent.header("location") == Some("/w/acme/settings#outages"), "{:?}", sent.headers);
+    let page = settings(Actor::Admin).await;
+    assert!(page.contains("keys that are revoked go on working there"), "the banner");
+    let outages = Call::get("/v1/workspaces/acme/outages");
+    assert_eq!(app.as_(Actor::Member, outages.clone()).await.expect(200).json(), json!({"keep_answering": true}));
+
+    // Nobody with an old password does it.
+    app.clock.advance_ms(11 * 60_000);
+    let put = Call::new(axum::http::Method::PUT, "/v1/workspaces/acme/outages").json(&json!({"keep_answering": false}));
+    assert_eq!(app.as_(Actor::InstanceAdmin, put).await.expect(403).problem(), "step_up_required");
+    let sent = app.as_(Actor::InstanceAdmin, change(&[("password_again", PASSWORD)])).await;
+    assert!(sent.status.is_redirection(), "{}", sent.text());
+    assert_eq!(app.as_(Actor::Member, outages).await.expect(200).json(), json!({"keep_answering": false}));
+    assert!(!settings(Actor::Admin).await.contains("keys that are revoked go on working there"));
+}

@@ -76,8 +76,8 @@ impl Verifier {
         let Some(secret) = request.key else { return Ok(Forwarded { passage: Passage::NoKey, routes: named }) };
         let now = self.core.now();
         let refused = |code| Passage::Judged { answer: Answer::nothing(code, now), scope: None, resource: None };
-        let entry = match self.find(secret, now)? {
-            Ok(entry) => entry,
+        let (entry, stale) = match self.find(secret, now)? {
+            Ok(found) => found,
             Err(code) => return Ok(Forwarded { passage: refused(code), routes: named }),
         };
         if request.workspace.is_some_and(|workspace| !is_of(&entry, workspace)) {
@@ -103,6 +103,7 @@ impl Verifier {
                 } else {
                     self.answer(entry, &question, Cost::default(), &request.client, now)
                 };
+                let answer = Answer { stale, ..answer };
                 // The resource that stands for "none that this key has" is for the verdict alone.
                 let resource = resource.as_deref().filter(|_| named || answer.code == Code::Valid).cloned();
                 Passage::Judged { answer, scope: scope.cloned(), resource }

@@ -192,6 +192,7 @@ pub(super) fn rows() -> Vec<Row> {
         row("/_app/update_policy", |_| save_rules(""), of_instance),
         row("/_app/apply_policy", |_| form("apply_policy", &[("workspace", "acme")]), admins),
         row("/_app/apply_policy", |_| form("apply_policy", &[]), of_instance),
+        row("/_app/change_outages", |_| form("change_outages", &[("workspace", "acme")]), people([401, 403, 403, 403, 403, 404, 200, 403])),
         row("/_app/list_audit", |_| ask("list_audit", &json!({"workspace": "acme", "filter": {}})),
             people([401, 403, 200, 200, 200, 404, 200, 403])),
         row("/_app/list_audit", |_| ask("list_audit", &json!({"workspace": "", "filter": {}})), of_instance),

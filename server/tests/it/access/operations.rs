@@ -129,6 +129,10 @@ pub(super) fn rows() -> Vec<Row> {
         row("export_key_usage", |target| Call::get(key(target) + "/usage.csv"), one_key),
         row("get_policy", |_| Call::get(POLICY), see_workspace),
         row("update_policy", |_| save(POLICY), people),
+        row("get_outages", |_| Call::get("/v1/workspaces/acme/outages"), see_workspace),
+        // Not for administrators, and for no key.
+        row("update_outages", |_| Call::new(axum::http::Method::PUT, "/v1/workspaces/acme/outages").json(&json!({"keep_answering": false})),
+            [401, 403, 403, 403, 403, 404, 200, 403, 401, 403, 403, 403, 403, 403, 404, 401, 401]),
         row("preview_policy", |_| Call::post(format!("{POLICY}/preview")).json(&rules()), people),
         row("apply_policy", |_| Call::post(format!("{POLICY}/apply")), people),
         row("get_instance_policy", |_| Call::get(INSTANCE_POLICY), of_instance),

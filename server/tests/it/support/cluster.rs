@@ -48,7 +48,12 @@ impl Made {
 impl Cluster {
     /// So many servers; `None` if there is no PostgreSQL to run on.
     pub(crate) async fn of(size: usize) -> Option<Self> {
-        let database = fresh_schema(&postgres_url()?).await.unwrap();
+        Some(Self::on(size, &postgres_url()?).await)
+    }
+
+    /// So many servers on that PostgreSQL server.
+    pub(crate) async fn on(size: usize, url: &str) -> Self {
+        let database = fresh_schema(url).await.unwrap();
         let DatabaseUrl::Postgres(url) = &database else { unreachable!() };
         let (before, after) = url.split_once('@').unwrap();
         let (address, rest) = after.split_once('/').unwrap();
@@ -68,10 +73,17 @@ impl Cluster {
             let network = Relay::to(address.to_owned());
             let url = format!("{before}@127.0.0.1:{}/{rest}", network.port());
             let name = format!("node-{number}");
-            let settings = ["--node-name", &name, "--staleness-budget-seconds", &budget, "--shutdown-delay-seconds", "0"];
+            let settings =
+                ["--node-name", &name, "--staleness-budget-seconds", &budget, "--shutdown-delay-seconds", "0", "--public-metrics"];
             nodes.push(Node { server: Server::start(&on(&name, &url), &settings).await, network });
         }
-        Some(Self { nodes, cli, caller, database, _folder: folder })
+        Self { nodes, cli, caller, database, _folder: folder }
+    }
+
+    /// Gives a key another end than one may ask for, so that tests need not wait a minute. The servers hear of it.
+    pub(crate) async fn end_at(&self, key: &Made, millis: i64) {
+        execute(&self.database, &format!("UPDATE keys SET expires_at = {millis} WHERE id = '{}'", key.id)).await.unwrap();
+        self.send(0, Call::patch(key.path()).json(&json!({"name": "a key that ends"}))).expect(200);
     }
 
     /// A new key for `chat` and `inference`, made through that server.

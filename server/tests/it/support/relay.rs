@@ -12,6 +12,7 @@ pub(crate) struct Relay {
 }
 
 struct Gate {
+    address: Mutex<String>,
     open: AtomicBool,
     streams: Mutex<Vec<TcpStream>>,
 }
@@ -21,11 +22,11 @@ impl Relay {
     pub(crate) fn to(address: String) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
-        let gate = Arc::new(Gate { open: AtomicBool::new(true), streams: Mutex::default() });
+        let gate = Arc::new(Gate { address: Mutex::new(address), open: AtomicBool::new(true), streams: Mutex::default() });
         let kept = Arc::clone(&gate);
         std::thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
-                kept.pass(client, &address);
+                kept.pass(client);
             }
         });
         Self { port, gate }
@@ -45,6 +46,11 @@ impl Relay {
         }
     }
 
+    /// Leads to another address from now on. Connections that are there stay where they are.
+    pub(crate) fn lead_to(&self, address: String) {
+        *self.gate.address.lock().unwrap() = address;
+    }
+
     /// Lets connections through again.
     pub(crate) fn mend(&self) {
         self.gate.open.store(true, Ordering::SeqCst);
@@ -52,10 +58,11 @@ impl Relay {
 }
 
 impl Gate {
-    fn pass(&self, client: TcpStream, address: &str) {
+    fn pass(&self, client: TcpStream) {
         if !self.open.load(Ordering::SeqCst) {
             return;
         }
+        let address = self.address.lock().unwrap().clone();
         let Ok(server) = TcpStream::connect(address) else { return };
         {
             let mut streams = self.streams.lock().unwrap();
