@@ -26,6 +26,7 @@ mod keys;
 mod limits;
 mod members;
 mod metrics;
+mod moving;
 mod nodes;
 mod openapi;
 mod outages;

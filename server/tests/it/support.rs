@@ -12,7 +12,7 @@ mod relay;
 
 pub(crate) use actors::{Actor, PASSWORD};
 pub(crate) use answer::{Answer, Call, encoded};
-pub(crate) use app::{App, COOKIE, PROXY, new_key, operator};
+pub(crate) use app::{App, COOKIE, PROXY, new_key, operator, postgres_url};
 pub(crate) use cluster::{BUDGET, Cluster, Made, verdict};
 pub(crate) use process::{Cli, Server, eventually, send};
 pub(crate) use proxy::{Guard, Proxy};
