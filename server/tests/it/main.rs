@@ -16,6 +16,7 @@ mod compat_h2ogpte;
 mod connections;
 mod cross_site;
 mod demo;
+mod deploy;
 mod explanations;
 mod find;
 mod forward_auth;

@@ -48,6 +48,11 @@ impl Made {
 impl Cluster {
     /// So many servers; `None` if there is no PostgreSQL to run on.
     pub(crate) async fn of(size: usize) -> Option<Self> {
+        Self::with(size, &["--shutdown-delay-seconds", "0"]).await
+    }
+
+    /// The same with these settings at each.
+    pub(crate) async fn with(size: usize, more: &[&str]) -> Option<Self> {
         let database = fresh_schema(&postgres_url()?).await.unwrap();
         let DatabaseUrl::Postgres(url) = &database else { unreachable!() };
         let (before, after) = url.split_once('@').unwrap();
@@ -68,7 +73,8 @@ impl Cluster {
             let network = Relay::to(address.to_owned());
             let url = format!("{before}@127.0.0.1:{}/{rest}", network.port());
             let name = format!("node-{number}");
-            let settings = ["--node-name", &name, "--staleness-budget-seconds", &budget, "--shutdown-delay-seconds", "0"];
+            let settings = ["--node-name", &name, "--staleness-budget-seconds", &budget];
+            let settings = [&settings[..], more].concat();
             nodes.push(Node { server: Server::start(&on(&name, &url), &settings).await, network });
         }
         Some(Self { nodes, cli, caller, database, _folder: folder })
