@@ -114,3 +114,24 @@ pub async fn execute(database: &DatabaseUrl, statement: &str) -> Result<(), Erro
         }
     }
 }
+
+/// Somebody beside the server who writes to a SQLite file, and takes their time.
+#[derive(Debug)]
+pub struct HeldLock(sqlx::SqliteConnection);
+
+/// Takes the write lock of a SQLite file.
+pub async fn hold_write_lock(database: &DatabaseUrl) -> Result<HeldLock, Error> {
+    let DatabaseUrl::Sqlite(path) = database else { return Err(Error::Internal("only SQLite has one lock for all".into())) };
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path).busy_timeout(std::time::Duration::from_secs(30));
+    let mut connection = options.connect().await?;
+    connection.execute("BEGIN IMMEDIATE").await?;
+    Ok(HeldLock(connection))
+}
+
+impl HeldLock {
+    /// Gives it back.
+    pub async fn release(mut self) -> Result<(), Error> {
+        self.0.execute("ROLLBACK").await?;
+        Ok(self.0.close().await?)
+    }
+}
