@@ -86,6 +86,12 @@ pub async fn open(database: DatabaseUrl, clock: &Arc<MockClock>, seed: u64) -> R
     .await
 }
 
+/// The PostgreSQL server to test on, where there is one. `make test` always starts one.
+#[expect(clippy::disallowed_methods, reason = "tests are told of their database by the environment")]
+pub fn postgres_url() -> Option<String> {
+    std::env::var("TEST_POSTGRES_URL").ok()
+}
+
 /// A fresh schema on the PostgreSQL server at `url`, as a URL that uses it and nothing else.
 pub async fn fresh_schema(url: &str) -> Result<DatabaseUrl, Error> {
     let mut bytes = [0; 8];
