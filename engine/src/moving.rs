@@ -165,8 +165,8 @@ pub async fn move_instance(
     Error::unless_allowed(can(actor, Action::ManageAllKeys, &Object::Instance)).map_err(MoveError::Refused)?;
     let work = Move { options, macs: Macs::new(&options.pepper), told };
     match (&options.from, &options.to) {
-        (DatabaseUrl::Sqlite(path), DatabaseUrl::Postgres(url)) => work.to_postgres(path, url).await,
-        (DatabaseUrl::Postgres(url), DatabaseUrl::Sqlite(path)) => work.to_sqlite(url, path).await,
+        (DatabaseUrl::Sqlite(path), DatabaseUrl::Postgres(url)) => work.into_postgres(path, url).await,
+        (DatabaseUrl::Postgres(url), DatabaseUrl::Sqlite(path)) => work.into_sqlite(url, path).await,
         _ => Err(MoveError::SameKind),
     }
 }
@@ -182,7 +182,7 @@ impl Move<'_> {
         |error| MoveError::Store(self.options.to.clone(), error.into())
     }
 
-    async fn to_postgres(mut self, path: &Path, url: &str) -> Result<MoveReport, MoveError> {
+    async fn into_postgres(mut self, path: &Path, url: &str) -> Result<MoveReport, MoveError> {
         let (mut source, lock) = self.still_file(path).await?;
         self.fitting(&mut Conn::Sqlite(&mut source)).await?;
         if let Some(why) = unfit_postgres(url).await.map_err(self.target())? {
@@ -204,7 +204,7 @@ impl Move<'_> {
         Ok(report)
     }
 
-    async fn to_sqlite(mut self, url: &str, path: &Path) -> Result<MoveReport, MoveError> {
+    async fn into_sqlite(mut self, url: &str, path: &Path) -> Result<MoveReport, MoveError> {
         let mut connection = patient(url).await.map_err(self.source())?;
         let mut source = connection.begin().await.map_err(self.source())?;
         self.still_tables(&mut source).await?;

@@ -6,8 +6,7 @@
 #![warn(missing_docs)]
 
 use proc_macro::TokenStream;
-use quote::{quote, quote_spanned};
-use syn::spanned::Spanned as _;
+use quote::quote;
 use syn::visit_mut::{VisitMut, visit_type_reference_mut};
 use syn::{FnArg, ImplItem, ImplItemFn, ItemImpl, Lifetime, ReturnType, TypeReference, Visibility, parse_macro_input, parse_quote};
 
@@ -29,7 +28,6 @@ pub fn compiled_here(_: TokenStream, block: TokenStream) -> TokenStream {
 }
 
 fn box_future(method: &mut ImplItemFn) {
-    let span = method.sig.output.span();
     let output = match &method.sig.output {
         ReturnType::Default => parse_quote!(()),
         ReturnType::Type(_, output) => output.as_ref().clone(),
@@ -48,16 +46,15 @@ fn box_future(method: &mut ImplItemFn) {
         }
     }
     let body = &method.block;
-    let bounds = if one_life.found {
+    let lives = if one_life.found {
         method.sig.generics = parse_quote!(<'life>);
-        quote!(+ 'life)
+        life()
     } else {
-        quote!()
+        parse_quote!('static)
     };
-    method.sig.asyncness = None;
-    let boxed = quote_spanned! {span=> -> ::std::pin::Pin<::std::boxed::Box<dyn ::std::future::Future<Output = #output> + ::std::marker::Send #bounds>> };
     let body = quote!({ ::std::boxed::Box::pin(async move #body) });
-    method.sig.output = parse_quote!(#boxed);
+    method.sig.asyncness = None;
+    method.sig.output = parse_quote!(-> ::futures_util::future::BoxFuture<#lives, #output>);
     method.block = parse_quote!(#body);
 }
 

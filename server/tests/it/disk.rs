@@ -215,7 +215,7 @@ async fn a_full_disk_is_survived(mounted: bool) {
     };
     let cli = seed.clone().within(&wrapper);
     // So that the server lets its user look at its files.
-    let mut server = Server::start(&cli, &[&AT_ONCE[..], &["--core-dumps", "true"]].concat()).await;
+    let mut server = Server::start(&cli, &[&AT_ONCE[..], &["--core-dumps"]].concat()).await;
     let disk = Disk::of(&server, folder.path(), mounted);
     let (port, tale) = (server.port(), Mutex::new(Tale::default()));
     let mut calls = 0;
