@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs a command with the proxies whose configurations `keyfold proxy-config` prints: scripts/proxies.sh COMMAND...
 #
-# nginx, Caddy and HAProxy as Debian ships them. Only their programs are wanted: the tests start them with folders and
+# nginx, Caddy and HAProxy as Debian ships them, and systemd-analyze, which judges the units of docs/. Only their programs are wanted: the tests start them with folders and
 # ports of their own, as the user who runs the tests. The command finds them in TEST_PROXIES, as NAME=PROGRAM with blanks
 # between; where that is set already, the command is run as it is.
 set -euo pipefail
@@ -10,7 +10,7 @@ set -euo pipefail
 [ $# -gt 0 ] || fail "usage: scripts/proxies.sh COMMAND..."
 [ -z "${TEST_PROXIES:-}" ] || exec "$@"
 
-names=(nginx caddy haproxy)
+names=(nginx caddy haproxy systemd-analyze)
 
 # Debian keeps some of them off a plain user's PATH.
 program_of() { PATH=$PATH:/usr/sbin:/usr/local/sbin command -v "$1"; }
@@ -29,13 +29,14 @@ install_unstarted() {
     return "$status"
 }
 
+# Packages are called as the programs, but one.
 missing=()
 for name in "${names[@]}"; do
-    program_of "$name" >/dev/null || missing+=("$name")
+    program_of "$name" >/dev/null || missing+=("${name%-analyze}")
 done
 if [ ${#missing[@]} -gt 0 ]; then
     have apt-get || fail "${missing[*]} missing. Install them, or set TEST_PROXIES to where they are."
-    # The packages are called as the programs. Several checkouts may test at once, and apt can do one thing at a time.
+    # Several checkouts may test at once, and apt can do one thing at a time.
     mkdir -p "$cache"
     (
         flock 9

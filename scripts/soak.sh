@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What takes too long for every change: Schemathesis with 10,000 requests for each role, with other questions each time, a
-# server that is killed 100 times in the middle of its work, two minutes of faults under three servers, and properties with many
-# more cases: of texts from outside, and of random lives of keys beside a plain model of them.
+# server that is killed 100 times in the middle of its work and stopped as often, a locked and a full disk, two minutes of faults under
+# three servers, and properties with many more cases: of texts from outside, and of random lives of keys beside a plain model of them.
 # A run can be repeated: SEED=… make soak
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"

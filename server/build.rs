@@ -70,13 +70,15 @@ fn table(manifest: &Value, site: &Path, copies: &Path) -> Result<String, Box<dyn
             Some(_) => include(&format!(".{member}")).map(|code| format!("Some({code})")),
             None => Ok("None".to_owned()),
         };
+        // What is there compressed is not carried a third time: nearly every client takes one of the two.
+        let identity = if file["gz"].as_u64().is_some() { "None".to_owned() } else { format!("Some({})", include("")?) };
         writeln!(
             code,
             "    SiteFile {{ path: {path:?}, content_type: {:?}, immutable: {}, etag: {:?}, identity: {}, br: {}, gz: {} }},",
             text(file, "content_type")?,
             file["immutable"].as_bool().ok_or("a file of the site's manifest lacks 'immutable'")?,
             format!("\"{}\"", text(file, "hash")?),
-            include("")?,
+            identity,
             sibling("br")?,
             sibling("gz")?,
         )?;

@@ -198,7 +198,7 @@ pub async fn inspect_backup(file: &Path) -> Result<BackupFacts, BackupError> {
 }
 
 /// Opens a file to read from, if it is a database of Keyfold's.
-async fn open_ours(file: &Path) -> Result<SqliteConnection, BackupError> {
+pub(crate) async fn open_ours(file: &Path) -> Result<SqliteConnection, BackupError> {
     let mut start = Vec::new();
     let read = std::fs::File::open(file).and_then(|opened| opened.take(16).read_to_end(&mut start));
     match read {

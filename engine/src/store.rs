@@ -30,6 +30,7 @@ pub(crate) mod scopes;
 pub(crate) mod secrets;
 pub(crate) mod sessions;
 pub(crate) mod sweep;
+pub(crate) mod transfer;
 pub(crate) mod usage;
 pub(crate) mod users;
 pub(crate) mod workspaces;

@@ -86,6 +86,12 @@ pub async fn open(database: DatabaseUrl, clock: &Arc<MockClock>, seed: u64) -> R
     .await
 }
 
+/// The PostgreSQL server to test on, where there is one. `make test` always starts one.
+#[expect(clippy::disallowed_methods, reason = "tests are told of their database by the environment")]
+pub fn postgres_url() -> Option<String> {
+    std::env::var("TEST_POSTGRES_URL").ok()
+}
+
 /// A fresh schema on the PostgreSQL server at `url`, as a URL that uses it and nothing else.
 pub async fn fresh_schema(url: &str) -> Result<DatabaseUrl, Error> {
     let mut bytes = [0; 8];
@@ -112,5 +118,26 @@ pub async fn execute(database: &DatabaseUrl, statement: &str) -> Result<(), Erro
             connection.execute(statement).await?;
             Ok(connection.close().await?)
         }
+    }
+}
+
+/// Somebody beside the server who writes to a SQLite file, and takes their time.
+#[derive(Debug)]
+pub struct HeldLock(sqlx::SqliteConnection);
+
+/// Takes the write lock of a SQLite file.
+pub async fn hold_write_lock(database: &DatabaseUrl) -> Result<HeldLock, Error> {
+    let DatabaseUrl::Sqlite(path) = database else { return Err(Error::Internal("only SQLite has one lock for all".into())) };
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path).busy_timeout(std::time::Duration::from_secs(30));
+    let mut connection = options.connect().await?;
+    connection.execute("BEGIN IMMEDIATE").await?;
+    Ok(HeldLock(connection))
+}
+
+impl HeldLock {
+    /// Gives it back.
+    pub async fn release(mut self) -> Result<(), Error> {
+        self.0.execute("ROLLBACK").await?;
+        Ok(self.0.close().await?)
     }
 }

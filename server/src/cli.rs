@@ -10,6 +10,7 @@ mod demo;
 mod doctor;
 mod key;
 mod member;
+mod migrate;
 mod nodes;
 mod openapi;
 mod operator;
@@ -66,6 +67,7 @@ enum Command {
     Nodes(nodes::Args),
     Backup(backup::Args),
     Restore(restore::Args),
+    Migrate(migrate::Args),
     #[command(subcommand)]
     Pepper(pepper::Command),
     Demo(demo::Args),
@@ -110,6 +112,7 @@ async fn dispatch(cli: Cli, printer: &Printer) -> Result<(), CliError> {
         Command::Nodes(args) => nodes::run(args, &config, printer).await,
         Command::Backup(args) => backup::run(args, &config, printer).await,
         Command::Restore(args) => Box::pin(restore::run(args, &config, printer)).await,
+        Command::Migrate(args) => Box::pin(migrate::run(args, &config, printer)).await,
         Command::Pepper(command) => Box::pin(pepper::run(command, &config, printer)).await,
         Command::Demo(args) => Box::pin(demo::run(args, &config, printer)).await,
         Command::Doctor(args) => doctor::run(args, &config, printer).await,

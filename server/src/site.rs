@@ -1,9 +1,12 @@
 //! The files of the console, carried in the binary: scripts, styles, icons. Compressed forms are made when the site is
 //! built, so serving is picking one and sending it.
 
+use std::io::{self, Read as _};
+
 use axum::body::{Body, Bytes};
 use axum::http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY};
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
+use flate2::read::GzDecoder;
 
 /// One file of the site.
 pub(crate) struct SiteFile {
@@ -15,8 +18,8 @@ pub(crate) struct SiteFile {
     pub(crate) immutable: bool,
     /// The tag of the identity form, in quotes.
     pub(crate) etag: &'static str,
-    /// The file as it is.
-    pub(crate) identity: &'static [u8],
+    /// The file as it is, unless it is carried compressed.
+    pub(crate) identity: Option<&'static [u8]>,
     /// Compressed with brotli, if that saves anything.
     pub(crate) br: Option<&'static [u8]>,
     /// Compressed with gzip, if that saves anything.
@@ -47,14 +50,26 @@ impl Coding {
 pub(crate) fn serve(file: &'static SiteFile, request: &HeaderMap) -> Response<Body> {
     let forms = [(Coding::Brotli, file.br), (Coding::Gzip, file.gz)];
     let offered = forms.into_iter().filter_map(|(coding, bytes)| bytes.map(|bytes| (coding, bytes)));
-    let (coding, bytes) = choose(offered, request).unwrap_or((Coding::Identity, file.identity));
+    let (coding, bytes) = match choose(offered, request) {
+        Some((coding, bytes)) => (coding, Ok(Bytes::from_static(bytes))),
+        None => (Coding::Identity, plain(file)),
+    };
     let tag = match coding {
         Coding::Identity => file.etag.to_owned(),
         // Each form is a representation of its own (RFC 9110, 8.8.3.3).
         _ => format!("{}-{}\"", file.etag.trim_end_matches('"'), coding.name()),
     };
     let known = matches(request, &tag);
-    let mut response = Response::new(if known { Body::empty() } else { Body::from(Bytes::from_static(bytes)) });
+    let bytes = match bytes {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            tracing::error!(%error, path = file.path, "a file in the program cannot be unpacked");
+            let mut response = Response::new(Body::empty());
+            *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+            return response;
+        }
+    };
+    let mut response = Response::new(if known { Body::empty() } else { Body::from(bytes) });
     if known {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
     }
@@ -70,6 +85,20 @@ pub(crate) fn serve(file: &'static SiteFile, request: &HeaderMap) -> Response<Bo
         headers.insert(ETAG, tag);
     }
     response
+}
+
+/// The file for the few clients that take it as it is only. It is unpacked for each of them: carrying it as well would make the program
+/// larger by what all of the site is.
+fn plain(file: &SiteFile) -> io::Result<Bytes> {
+    match (file.identity, file.gz) {
+        (Some(bytes), _) => Ok(Bytes::from_static(bytes)),
+        (None, Some(packed)) => {
+            let mut bytes = Vec::with_capacity(packed.len() * 4);
+            GzDecoder::new(packed).read_to_end(&mut bytes)?;
+            Ok(Bytes::from(bytes))
+        }
+        (None, None) => Err(io::ErrorKind::NotFound.into()),
+    }
 }
 
 /// Does the client already have the form with this tag?
@@ -123,7 +152,7 @@ mod tests {
         content_type: "text/javascript; charset=utf-8",
         immutable: true,
         etag: "\"0123\"",
-        identity: b"identity",
+        identity: Some(b"identity"),
         br: Some(b"br"),
         gz: Some(b"gzip"),
     };
@@ -184,6 +213,17 @@ mod tests {
         }
         for tag in ["\"0123\"", "\"x\"", ""] {
             assert_eq!(asked(&[(ACCEPT_ENCODING, "br"), (IF_NONE_MATCH, tag)]).status(), StatusCode::OK, "{tag}");
+        }
+    }
+
+    #[test]
+    fn every_file_can_be_had_as_it_is() {
+        for file in FILES {
+            let bytes = plain(file).unwrap_or_else(|error| panic!("{}: {error}", file.path));
+            assert!(!bytes.is_empty() && bytes.len() >= file.gz.map_or(0, <[u8]>::len), "{}", file.path);
+            let mut response = serve(file, &HeaderMap::new());
+            assert_eq!((response.status(), response.headers().get(CONTENT_ENCODING)), (StatusCode::OK, None), "{}", file.path);
+            assert_eq!(response.headers_mut().remove(ETAG).unwrap(), file.etag);
         }
     }
 

@@ -62,32 +62,17 @@ pub async fn restore(actor: &Actor, options: &RestoreOptions) -> Result<RestoreR
     if !alone {
         return Err(BackupError::InUse(path.clone()));
     }
-    // A WAL that is left of another database would be taken for a part of this one.
-    for ending in ["", "-wal", "-shm", "-journal"] {
-        let there = copy::beside(path, ending);
-        if there.exists() {
-            return Err(BackupError::Occupied(there));
-        }
+    if let Some(there) = copy::leftover(path) {
+        return Err(BackupError::Occupied(there));
     }
     let part = copy::beside(path, PART);
-    sweep(&part).map_err(io)?;
+    copy::sweep(&part).map_err(io)?;
     let done = fill(actor, options, &part).await.and_then(|report| copy::finish(&part, path).map(|()| report).map_err(io));
     if done.is_err() {
-        drop(sweep(&part));
+        drop(copy::sweep(&part));
     }
     drop(lock);
     done
-}
-
-/// Removes what an interrupted restore has left behind.
-fn sweep(part: &Path) -> std::io::Result<()> {
-    for ending in ["", "-wal", "-shm", "-journal"] {
-        match std::fs::remove_file(copy::beside(part, ending)) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-    }
-    Ok(())
 }
 
 async fn fill(actor: &Actor, options: &RestoreOptions, part: &Path) -> Result<RestoreReport, BackupError> {

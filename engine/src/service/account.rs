@@ -5,6 +5,7 @@ use std::sync::Arc;
 use keyfold_domain::name;
 use keyfold_domain::policy::Actor;
 use keyfold_domain::user::{self, UserSummary};
+use keyfold_engine_macros::compiled_here;
 
 use super::Core;
 use super::audit::Event;
@@ -33,6 +34,7 @@ pub struct Account {
     pub(crate) core: Arc<Core>,
 }
 
+#[compiled_here]
 impl Account {
     /// The person in the session, as they are stored.
     pub async fn get(&self, actor: &Actor) -> Result<UserSummary, Error> {

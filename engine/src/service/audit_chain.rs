@@ -3,6 +3,7 @@
 use keyfold_domain::audit::{BrokenLink, ChainHead, ChainReport};
 use keyfold_domain::ids::WorkspaceId;
 use keyfold_domain::policy::{Action, Actor, Object};
+use keyfold_engine_macros::compiled_here;
 use serde_json::Value;
 
 use super::audit::Audit;
@@ -14,6 +15,7 @@ use crate::store::db::Conn;
 /// Events read at once while checking.
 const BATCH: i64 = 1000;
 
+#[compiled_here]
 impl Audit {
     /// Checks every chain from its first event to its head. Reads everything; for the operator and instance administrators.
     pub async fn verify_chains(&self, actor: &Actor) -> Result<ChainReport, Error> {

@@ -11,6 +11,7 @@ use keyfold_domain::scope::KeyKind;
 use keyfold_domain::time::Timestamp;
 use keyfold_domain::token::mask;
 use keyfold_domain::workspace::Role;
+use keyfold_engine_macros::compiled_here;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -50,6 +51,7 @@ struct Reading {
     before_seq: i64,
 }
 
+#[compiled_here]
 impl Audit {
     /// A page of a workspace's events, or with `None` of the instance's, the newest first. Administrators see all of them; a
     /// member what they did, and what was done to or with a key of theirs.
@@ -136,6 +138,7 @@ pub struct Export {
     reading: Option<Reading>,
 }
 
+#[compiled_here]
 impl Export {
     /// The next piece of the file; `None` after the last. Nothing is held open between two pieces.
     pub async fn next(&mut self) -> Result<Option<String>, Error> {

@@ -10,6 +10,7 @@ use keyfold_domain::resource::ResourceSummary;
 use keyfold_domain::scope::{KeyKind, ScopeSet};
 use keyfold_domain::time::Timestamp;
 use keyfold_domain::token;
+use keyfold_engine_macros::compiled_here;
 use serde_json::json;
 
 use super::Core;
@@ -55,6 +56,7 @@ pub struct Demo {
     pub(crate) core: Arc<Core>,
 }
 
+#[compiled_here]
 impl Demo {
     /// Writes so many keys in one transaction. For the operator and administrators of the instance. Whoever holds keys in
     /// memory reads them all again.

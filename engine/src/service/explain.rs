@@ -9,6 +9,7 @@ use keyfold_domain::route::Demand;
 use keyfold_domain::scope::ScopeName;
 use keyfold_domain::time::Timestamp;
 use keyfold_domain::verdict::{Allowance, Code, Explanation, Facts, Key, Moment, Question, RouteHit};
+use keyfold_engine_macros::compiled_here;
 
 use super::keys::Keys;
 use super::routes::{RouteQuestion, Routes};
@@ -54,6 +55,7 @@ impl Verifier {
     }
 }
 
+#[compiled_here]
 impl Keys {
     /// What would be answered if the key's secret were presented with that question, now or at another moment, and why. For
     /// whoever may see the key, which may have been deleted. Nothing is counted; its limits are told as they stand now.

@@ -9,6 +9,7 @@ use keyfold_domain::policy::{Action, Actor, Object, Principal, RequestInfo, Sign
 use keyfold_domain::problem::{Problem, ProblemCode};
 use keyfold_domain::time::{DAY_MS, Timestamp};
 use keyfold_domain::workspace::Role;
+use keyfold_engine_macros::compiled_here;
 use serde_json::json;
 
 use super::audit::Event;
@@ -85,6 +86,7 @@ impl Acceptance {
     }
 }
 
+#[compiled_here]
 impl Invitations {
     /// Makes an invitation and returns its token, for this one time. Inviting an administrator or owner needs a fresh
     /// password.

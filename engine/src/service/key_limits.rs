@@ -9,6 +9,7 @@ use keyfold_domain::key::{KeyLimits, LimitState};
 use keyfold_domain::limits::{Limit, Limits, check_limits};
 use keyfold_domain::member::MemberSummary;
 use keyfold_domain::policy::{Action, Actor, Object, Principal};
+use keyfold_engine_macros::compiled_here;
 use serde_json::json;
 
 use super::audit::Event;
@@ -20,6 +21,7 @@ use crate::store::changes::Change;
 use crate::store::db::Conn;
 use crate::store::keys::KeyRow;
 
+#[compiled_here]
 impl Keys {
     /// From where and how often a key may be used, and what is left of its limits in this process.
     pub async fn limits(&self, actor: &Actor, workspace: &WorkspaceId, id: &KeyId) -> Result<KeyLimits, Error> {
@@ -43,6 +45,7 @@ impl Keys {
     }
 }
 
+#[compiled_here]
 impl Members {
     /// Limits all keys of a member in the workspace together; an empty list for no limit. What was spent of a limit that
     /// keeps its name stays spent.

@@ -6,11 +6,13 @@ use keyfold_domain::problem::Problem;
 use keyfold_domain::time::Timestamp;
 use keyfold_domain::usage::{EVIDENCE_DAYS, HOUR_MS, HourCount, KEPT_DAYS, KeyUsage, ScopeEvidence, ScopeUse, day_of};
 use keyfold_domain::verdict::Code;
+use keyfold_engine_macros::compiled_here;
 
 use super::keys::Keys;
 use crate::error::Error;
 use crate::store;
 
+#[compiled_here]
 impl Keys {
     /// The use of a key in the last `days` days (1 to [`KEPT_DAYS`]), today included.
     pub async fn usage(&self, actor: &Actor, workspace: &WorkspaceId, id: &KeyId, days: u32) -> Result<KeyUsage, Error> {

@@ -11,6 +11,7 @@ use keyfold_domain::problem::Problem;
 use keyfold_domain::time::Timestamp;
 use keyfold_domain::verdict::Moment;
 use keyfold_domain::workspace::WorkspaceRef;
+use keyfold_engine_macros::compiled_here;
 use serde::{Deserialize, Serialize};
 
 use super::Core;
@@ -49,6 +50,7 @@ impl Cursor {
     }
 }
 
+#[compiled_here]
 impl Keys {
     /// One page of the workspace's keys: everybody's for its admins, their own for everybody else.
     pub async fn list(&self, actor: &Actor, workspace: &WorkspaceId, filter: &KeyFilter) -> Result<Page<KeySummary>, Error> {

@@ -6,6 +6,7 @@ use keyfold_domain::key::KeySummary;
 use keyfold_domain::name::{check_search, optional_name};
 use keyfold_domain::policy::{Action, Actor, Object};
 use keyfold_domain::workspace::Role;
+use keyfold_engine_macros::compiled_here;
 use serde_json::Value;
 
 use super::keys::{Keys, present};
@@ -16,6 +17,7 @@ use crate::store;
 /// The most keys that are listed or looked through at once.
 const MOST: u32 = 10_000;
 
+#[compiled_here]
 impl Keys {
     /// Is the actor somebody who administers the keys of the workspace? To be asked before anything else is looked at.
     pub async fn may_administer(&self, actor: &Actor, workspace: &WorkspaceId) -> Result<(), Error> {

@@ -11,6 +11,7 @@ use keyfold_domain::ids::{BulkId, KeyId, UserId, WorkspaceId};
 use keyfold_domain::key::KeyFilter;
 use keyfold_domain::policy::{Action, Actor, Decision, Object, Principal, can};
 use keyfold_domain::time::{DAY_MS, Timestamp};
+use keyfold_engine_macros::compiled_here;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -95,6 +96,7 @@ struct Task {
     sought: Sought,
 }
 
+#[compiled_here]
 impl Keys {
     /// What an act would touch. `place` is the workspace; `None` for all of them, which is for administrators of the
     /// instance.

@@ -17,6 +17,7 @@ use keyfold_domain::time::Timestamp;
 use keyfold_domain::token;
 use keyfold_domain::verdict::Key;
 use keyfold_domain::workspace::Role;
+use keyfold_engine_macros::compiled_here;
 use serde_json::{Value, json};
 
 use super::audit::Event;
@@ -34,6 +35,7 @@ use crate::store::keys::{KeyInsert, KeyRow};
 use crate::store::resources::{read_ties, write_ties};
 use crate::store::secrets::SecretInsert;
 
+#[compiled_here]
 impl Keys {
     /// Makes a key and returns its secret, for this one time.
     ///

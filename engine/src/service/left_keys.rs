@@ -10,6 +10,7 @@ use keyfold_domain::problem::Problem;
 use keyfold_domain::scope::KeyKind;
 use keyfold_domain::time::Timestamp;
 use keyfold_domain::workspace::Role;
+use keyfold_engine_macros::compiled_here;
 use serde_json::json;
 
 use super::Core;
@@ -51,6 +52,7 @@ fn position(cursor: Option<&str>) -> Result<(i64, String), Problem> {
     Ok((left_at.parse().map_err(|_| wrong())?, id.to_string()))
 }
 
+#[compiled_here]
 impl LeftKeyQueue {
     /// One page of the queue, the longest there first.
     pub async fn list(&self, actor: &Actor, workspace: &WorkspaceId, cursor: Option<&str>, limit: u32) -> Result<Page<LeftKey>, Error> {

@@ -10,6 +10,7 @@ use keyfold_domain::problem::Problem;
 use keyfold_domain::time::{DAY_MS, Timestamp};
 use keyfold_domain::user::PeopleFilter;
 use keyfold_domain::workspace::Role;
+use keyfold_engine_macros::compiled_here;
 use serde_json::json;
 
 use super::Core;
@@ -110,6 +111,7 @@ impl Placing {
     }
 }
 
+#[compiled_here]
 impl Members {
     /// One page of the workspace's members, by username.
     pub async fn list(&self, actor: &Actor, workspace: &WorkspaceId, filter: &PeopleFilter) -> Result<Page<MemberSummary>, Error> {

@@ -7,6 +7,7 @@ use keyfold_domain::ids::NodeId;
 use keyfold_domain::node::{InForce, NodeStanding, NodeState, NodeSummary, Standing};
 use keyfold_domain::policy::{Action, Actor, Decision, Object, can};
 use keyfold_domain::time::Timestamp;
+use keyfold_engine_macros::compiled_here;
 use tokio::time::sleep;
 
 use super::Core;
@@ -26,6 +27,7 @@ pub struct Nodes {
     pub(crate) core: Arc<Core>,
 }
 
+#[compiled_here]
 impl Nodes {
     /// Every server that runs on the database, by name. For administrators of the instance.
     pub async fn list(&self, actor: &Actor) -> Result<Vec<NodeSummary>, Error> {

@@ -8,6 +8,7 @@ use keyfold_domain::policy::{Action, Actor, Object, RequestInfo};
 use keyfold_domain::problem::{Problem, ProblemCode};
 use keyfold_domain::time::{DAY_MS, Timestamp};
 use keyfold_domain::user::UserRef;
+use keyfold_engine_macros::compiled_here;
 
 use super::Core;
 use super::audit::Event;
@@ -53,6 +54,7 @@ pub struct PasswordLinks {
     pub(crate) core: Arc<Core>,
 }
 
+#[compiled_here]
 impl PasswordLinks {
     /// Makes a link for that person; one made before is not good any more. Needs a fresh password, for who has such a link
     /// can sign in as that person.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use keyfold_domain::ids::{KeyId, WorkspaceId};
 use keyfold_domain::policy::{Action, Actor, Object};
 use keyfold_domain::time::Timestamp;
+use keyfold_engine_macros::compiled_here;
 use serde_json::json;
 
 use super::Core;
@@ -83,6 +84,7 @@ pub struct Peppers {
     pub(crate) core: Arc<Core>,
 }
 
+#[compiled_here]
 impl Peppers {
     /// What depends on which pepper. Uses of the last seconds may not be in it.
     pub async fn status(&self, actor: &Actor) -> Result<PepperStatus, Error> {

@@ -14,6 +14,7 @@ use keyfold_domain::policy::{Action, Actor, Object};
 use keyfold_domain::policy_limits::{ExistingKeys, KeyPolicy, PolicyChange, PolicyDetail, PolicyPreview, Shortened};
 use keyfold_domain::problem::Problem;
 use keyfold_domain::time::Timestamp;
+use keyfold_engine_macros::compiled_here;
 use serde_json::{Value, json};
 
 use super::Core;
@@ -46,6 +47,7 @@ fn object(workspace: Option<&WorkspaceId>) -> Object<'_> {
     workspace.map_or(Object::Instance, Object::Workspace)
 }
 
+#[compiled_here]
 impl Policies {
     /// The rules as they stand. A workspace's are for everybody in it, the instance's for its administrators.
     pub async fn get(&self, actor: &Actor, workspace: Option<&WorkspaceId>) -> Result<PolicyDetail, Error> {

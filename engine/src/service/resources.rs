@@ -12,6 +12,7 @@ use keyfold_domain::problem::Problem;
 use keyfold_domain::resource::{KeysConcerned, NewResource, ResourceDetail, ResourceFilter, ResourceName, ResourcePatch, ResourceSummary};
 use keyfold_domain::user::UserRef;
 use keyfold_domain::verdict::ResourceRef;
+use keyfold_engine_macros::compiled_here;
 use serde_json::{Value, json};
 
 use super::Core;
@@ -40,6 +41,7 @@ pub struct Resources {
     pub(crate) core: Arc<Core>,
 }
 
+#[compiled_here]
 impl Resources {
     /// One page of the workspace's resources by name: all of them for its admins, their own for everybody else.
     pub async fn list(&self, actor: &Actor, workspace: &WorkspaceId, filter: &ResourceFilter) -> Result<Page<ResourceDetail>, Error> {

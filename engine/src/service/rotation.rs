@@ -11,6 +11,7 @@ use keyfold_domain::secret::{Grace, MAX_CLIENTS, MAX_RETIRING, RotatedKey, Rotat
 use keyfold_domain::time::Timestamp;
 use keyfold_domain::token;
 use keyfold_domain::verdict::{Moment, state};
+use keyfold_engine_macros::compiled_here;
 use serde_json::{Value, json};
 
 use super::audit::Event;
@@ -52,6 +53,7 @@ struct Done {
     seq: i64,
 }
 
+#[compiled_here]
 impl Keys {
     /// Gives a key a new secret and returns it, for this one time. Id, limits, counters and scopes stay; its end stays or
     /// is brought down to what the workspace's rules allow now.

@@ -17,6 +17,7 @@ use keyfold_domain::route::{
 use keyfold_domain::scope::ScopeName;
 use keyfold_domain::time::Timestamp;
 use keyfold_domain::verdict::{Moment, Question, judge};
+use keyfold_engine_macros::compiled_here;
 use serde_json::{Value, json};
 
 use super::Core;
@@ -49,6 +50,7 @@ pub struct Routes {
     pub(crate) core: Arc<Core>,
 }
 
+#[compiled_here]
 impl Routes {
     /// The map in force.
     pub async fn get(&self, actor: &Actor, workspace: &WorkspaceId) -> Result<RouteMapDetail, Error> {

@@ -7,6 +7,7 @@ use keyfold_domain::ids::WorkspaceId;
 use keyfold_domain::policy::{Action, Actor, Object};
 use keyfold_domain::resource::KeysConcerned;
 use keyfold_domain::scope::KeyKind;
+use keyfold_engine_macros::compiled_here;
 use serde_json::{Value, json};
 
 use super::Core;
@@ -23,6 +24,7 @@ pub struct Scopes {
     pub(crate) core: Arc<Core>,
 }
 
+#[compiled_here]
 impl Scopes {
     /// The scopes there are in a workspace.
     pub async fn catalogue(&self, actor: &Actor, workspace: &WorkspaceId) -> Result<ScopeCatalogue, Error> {

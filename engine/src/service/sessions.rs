@@ -10,6 +10,7 @@ use keyfold_domain::policy::{Actor, Principal, RequestInfo, SignedIn};
 use keyfold_domain::problem::{Problem, ProblemCode};
 use keyfold_domain::session::SessionSummary;
 use keyfold_domain::time::Timestamp;
+use keyfold_engine_macros::compiled_here;
 use serde_json::json;
 
 use super::Core;
@@ -168,6 +169,7 @@ pub struct Sessions {
     pub(crate) core: Arc<Core>,
 }
 
+#[compiled_here]
 impl Sessions {
     /// Begins a session for whoever knows the password. The same refusal for an unknown user, a wrong password and a
     /// disabled user; too many tries are refused with a time to wait.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use keyfold_domain::policy::{Actor, RequestInfo};
 use keyfold_domain::problem::{Problem, ProblemCode};
 use keyfold_domain::workspace::{NewWorkspace, Role, WorkspaceSummary};
+use keyfold_engine_macros::compiled_here;
 use serde_json::json;
 
 use super::audit::Event;
@@ -45,6 +46,7 @@ pub struct Setup {
     pub(crate) core: Arc<Core>,
 }
 
+#[compiled_here]
 impl Setup {
     /// Is there no user yet?
     pub async fn is_needed(&self) -> Result<bool, Error> {

@@ -9,6 +9,7 @@ use keyfold_domain::policy::{Action, Actor, Object};
 use keyfold_domain::problem::Problem;
 use keyfold_domain::user::{self, NewPerson, PeopleFilter, UserDetail, UserPatch, UserRef, UserSummary};
 use keyfold_domain::workspace::{Role, WorkspaceRef};
+use keyfold_engine_macros::compiled_here;
 use serde_json::{Value, json};
 
 use super::Core;
@@ -118,6 +119,7 @@ pub struct Users {
     pub(crate) core: Arc<Core>,
 }
 
+#[compiled_here]
 impl Users {
     /// Adds a person who can sign in.
     pub async fn create(&self, actor: &Actor, new: NewUser) -> Result<UserSummary, Error> {

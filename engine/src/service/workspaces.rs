@@ -11,6 +11,7 @@ use keyfold_domain::problem::Problem;
 use keyfold_domain::time::Timestamp;
 use keyfold_domain::user::PeopleFilter;
 use keyfold_domain::workspace::{NewWorkspace, Role, WorkspaceDetail, WorkspaceEnd, WorkspaceSummary};
+use keyfold_engine_macros::compiled_here;
 use serde_json::json;
 
 use super::Core;
@@ -77,6 +78,7 @@ pub struct Workspaces {
     pub(crate) core: Arc<Core>,
 }
 
+#[compiled_here]
 impl Workspaces {
     /// Makes a workspace that belongs to `owner`.
     pub async fn create(&self, actor: &Actor, new: NewWorkspace, owner: &UserId) -> Result<WorkspaceSummary, Error> {

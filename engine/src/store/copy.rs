@@ -45,6 +45,25 @@ pub(crate) fn finish(part: &Path, path: &Path) -> io::Result<()> {
     sync_folder(path)
 }
 
+/// The endings of the files that SQLite keeps: the database itself, and what is beside it.
+const OWN: [&str; 4] = ["", "-wal", "-shm", "-journal"];
+
+/// What is there of a database, if anything. A WAL that is left of another one would be taken for a part of a new one.
+pub(crate) fn leftover(path: &Path) -> Option<PathBuf> {
+    OWN.iter().map(|ending| beside(path, ending)).find(|file| file.exists())
+}
+
+/// Removes what interrupted work has left behind.
+pub(crate) fn sweep(part: &Path) -> io::Result<()> {
+    for ending in OWN {
+        match std::fs::remove_file(beside(part, ending)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 /// Copies a SQLite file as it is before an upgrade, to a name that says from which schema; only its owner may read it.
 /// A copy that an interrupted upgrade left behind is replaced. Returns where the copy is.
 pub(crate) async fn keep(conn: &mut SqliteConnection, path: &Path, schema: i64) -> Result<PathBuf, Error> {

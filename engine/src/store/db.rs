@@ -160,11 +160,15 @@ fn postgres_options(url: &str) -> Result<PgConnectOptions, Error> {
         .disable_statement_logging())
 }
 
+/// One connection outside of any pool, with the bounds that every statement has to keep.
+pub(crate) async fn postgres_connection(url: &str) -> Result<PgConnection, Error> {
+    let connection = timeout(PATIENCE, postgres_options(url)?.connect()).await;
+    Ok(connection.map_err(|_| Error::Unavailable("PostgreSQL does not answer".into()))??)
+}
+
 /// Why a PostgreSQL server cannot be used, if it cannot. Asked before there is a pool, which would only try again.
 pub(crate) async fn unfit_postgres(url: &str) -> Result<Option<&'static str>, Error> {
-    let mut connection = timeout(PATIENCE, postgres_options(url)?.connect())
-        .await
-        .map_err(|_| Error::Unavailable("PostgreSQL does not answer".into()))??;
+    let mut connection = postgres_connection(url).await?;
     let found = unfit(&mut connection).await?;
     connection.close().await?;
     Ok(found)

@@ -17,6 +17,7 @@ mod limits;
 mod lists;
 mod members;
 mod model;
+mod moving;
 mod nodes;
 mod other_clients;
 mod outages;

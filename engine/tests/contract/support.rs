@@ -161,7 +161,7 @@ impl Instance {
 
 /// The PostgreSQL server to test on; without one those tests have nothing to run on. `make test` always starts one.
 #[expect(clippy::disallowed_methods, reason = "tests are told of their database by the environment")]
-fn postgres_url() -> Option<String> {
+pub(crate) fn postgres_url() -> Option<String> {
     std::env::var("TEST_POSTGRES_URL").ok()
 }
 

@@ -1,10 +1,7 @@
 //! The real program: its commands beside a running server, and what a server keeps when it is stopped or killed.
 
-use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use keyfold_domain::token::{Prefix, parse};
@@ -284,104 +281,6 @@ async fn a_server_that_is_asked_to_stop_finishes_what_it_began() {
     stream.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 200 OK") && answer.contains(r#""code":"valid""#), "{answer}");
     assert_eq!(server.exit_code().await, Some(0));
-}
-
-/// Creates, rotates and deletes keys until the server is gone, and notes what was acknowledged.
-#[derive(Default)]
-struct Journal {
-    /// Each key with its current secret.
-    created: Vec<(String, String)>,
-    deleted: BTreeSet<String>,
-    /// Secrets in whose place another one came at once.
-    ended: Vec<String>,
-    /// Asked to be deleted or rotated, without an answer: either way is right.
-    unsure: BTreeSet<String>,
-}
-
-/// How often the server is killed: more often where time is set aside for it.
-#[expect(clippy::disallowed_methods, reason = "tests are told by the environment how long they may take")]
-fn kills() -> u32 {
-    std::env::var("KEYFOLD_TEST_KILLS").ok().and_then(|times| times.parse().ok()).unwrap_or(20)
-}
-
-fn write(port: u16, caller: &str, journal: &Mutex<Journal>, stop: &AtomicBool) {
-    while !stop.load(Ordering::Relaxed) {
-        let create =
-            Call::post("/v1/workspaces/acme/keys").bearer(caller).json(&json!({"name": "written", "kind": "secret", "scopes": ["chat"]}));
-        let Some(answer) = crate::support::send(port, &create) else { return };
-        let body = answer.expect(201).json();
-        let (id, secret) = (body["id"].as_str().unwrap().to_owned(), body["secret"].as_str().unwrap().to_owned());
-        let (count, live) = {
-            let mut journal = journal.lock().unwrap();
-            journal.created.push((id.clone(), secret));
-            (journal.created.len(), journal.created.len() - journal.deleted.len())
-        };
-        if count % 5 == 0 {
-            journal.lock().unwrap().unsure.insert(id.clone());
-            let rotate = Call::post(format!("/v1/workspaces/acme/keys/{id}/rotate")).bearer(caller).json(&json!({"grace": "now"}));
-            let Some(answer) = crate::support::send(port, &rotate) else { return };
-            let fresh = answer.expect(200).json()["secret"].as_str().unwrap().to_owned();
-            let mut journal = journal.lock().unwrap();
-            journal.unsure.remove(&id);
-            let (_, secret) = journal.created.iter_mut().find(|(made, _)| *made == id).unwrap();
-            let old = std::mem::replace(secret, fresh);
-            journal.ended.push(old);
-        }
-        // A person has so many keys and no more.
-        if count % 3 == 0 || live > 350 {
-            journal.lock().unwrap().unsure.insert(id.clone());
-            let Some(answer) = crate::support::send(port, &Call::delete(format!("/v1/workspaces/acme/keys/{id}")).bearer(caller)) else {
-                return;
-            };
-            answer.expect(204);
-            let mut journal = journal.lock().unwrap();
-            journal.unsure.remove(&id);
-            journal.deleted.insert(id);
-        }
-    }
-}
-
-#[tokio::test]
-async fn a_killed_server_has_lost_no_acknowledged_write() {
-    let (folder, cli) = founded();
-    let caller = cli.key(&["--full-access"]);
-    let journal = Arc::new(Mutex::new(Journal::default()));
-    for round in 0..kills() {
-        let server = Server::start(&cli, &[]).await;
-        let stop = Arc::new(AtomicBool::new(false));
-        let writers: Vec<_> = (0..4)
-            .map(|_| {
-                let (journal, caller, stop, port) = (Arc::clone(&journal), caller.clone(), Arc::clone(&stop), server.port());
-                std::thread::spawn(move || write(port, &caller, &journal, &stop))
-            })
-            .collect();
-        // At another point of the writers' work every time.
-        let enough = journal.lock().unwrap().created.len() + 3 + usize::try_from(round * 7 % 11).unwrap();
-        eventually(Duration::from_secs(10), || {
-            let written = journal.lock().unwrap().created.len();
-            if written >= enough { Ok(()) } else { Err(format!("{written} writes")) }
-        })
-        .await;
-        server.kill();
-        stop.store(true, Ordering::Relaxed);
-        for writer in writers {
-            writer.join().unwrap();
-        }
-    }
-    let server = Server::start(&cli, &[]).await;
-    let journal = journal.lock().unwrap();
-    assert!(journal.created.len() > 50 && !journal.deleted.is_empty() && !journal.ended.is_empty());
-    for secret in &journal.ended {
-        assert_eq!(verdict(&server, &caller, secret), "not_found", "a secret that was replaced works again");
-    }
-    for (id, secret) in &journal.created {
-        let seen = verdict(&server, &caller, secret);
-        let expected = if journal.deleted.contains(id) { "not_found" } else { "valid" };
-        assert!(seen == expected || journal.unsure.contains(id), "{id}: {seen} and not {expected}");
-    }
-    assert_eq!(cli.json(&["audit", "verify"])["whole"], true);
-    // Every page and index is looked at on the way.
-    cli.stdout(&["backup", folder.path().join("backup.db").to_str().unwrap()]);
 }
 
 #[tokio::test]

@@ -4,7 +4,9 @@
 mod actors;
 mod answer;
 mod app;
+mod balancer;
 mod cluster;
+pub(crate) mod page;
 mod postgres;
 mod process;
 mod proxy;
@@ -13,8 +15,9 @@ mod relay;
 
 pub(crate) use actors::{Actor, PASSWORD};
 pub(crate) use answer::{Answer, Call, encoded};
-pub(crate) use app::{App, COOKIE, PROXY, new_key, operator};
+pub(crate) use app::{App, COOKIE, PROXY, new_key, operator, postgres_url};
+pub(crate) use balancer::Balancer;
 pub(crate) use cluster::{BUDGET, Cluster, Made, verdict};
 pub(crate) use postgres::Pair;
 pub(crate) use process::{Cli, Server, eventually, send};
-pub(crate) use proxy::{Guard, Proxy};
+pub(crate) use proxy::{Guard, Proxy, free_port, systemd_analyze};

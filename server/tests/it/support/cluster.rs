@@ -15,6 +15,8 @@ use super::{Answer, Call};
 /// For how long each server says yes without news.
 pub(crate) const BUDGET: Duration = Duration::from_secs(2);
 const KEYS: &str = "/v1/workspaces/acme/keys";
+/// A server that is asked to end need not wait for a balancer to notice.
+const ALONE: &[&str] = &["--shutdown-delay-seconds", "0"];
 
 /// A server and its way to the database.
 pub(crate) struct Node {
@@ -48,11 +50,20 @@ impl Made {
 impl Cluster {
     /// So many servers; `None` if there is no PostgreSQL to run on.
     pub(crate) async fn of(size: usize) -> Option<Self> {
-        Some(Self::on(size, &postgres_url()?).await)
+        Some(Self::start(size, &postgres_url()?, ALONE).await)
+    }
+
+    /// The same with these settings at each.
+    pub(crate) async fn with(size: usize, more: &[&str]) -> Option<Self> {
+        Some(Self::start(size, &postgres_url()?, more).await)
     }
 
     /// So many servers on that PostgreSQL server.
     pub(crate) async fn on(size: usize, url: &str) -> Self {
+        Self::start(size, url, ALONE).await
+    }
+
+    async fn start(size: usize, url: &str, more: &[&str]) -> Self {
         let database = fresh_schema(url).await.unwrap();
         let DatabaseUrl::Postgres(url) = &database else { unreachable!() };
         let (before, after) = url.split_once('@').unwrap();
@@ -73,8 +84,8 @@ impl Cluster {
             let network = Relay::to(address.to_owned());
             let url = format!("{before}@127.0.0.1:{}/{rest}", network.port());
             let name = format!("node-{number}");
-            let settings =
-                ["--node-name", &name, "--staleness-budget-seconds", &budget, "--shutdown-delay-seconds", "0", "--public-metrics"];
+            let settings = ["--node-name", &name, "--staleness-budget-seconds", &budget, "--public-metrics"];
+            let settings = [&settings[..], more].concat();
             nodes.push(Node { server: Server::start(&on(&name, &url), &settings).await, network });
         }
         Self { nodes, cli, caller, database, _folder: folder }

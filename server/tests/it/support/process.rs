@@ -34,11 +34,13 @@ pub(crate) async fn eventually<T>(within: Duration, mut look: impl FnMut() -> Re
 pub(crate) struct Cli {
     folder: PathBuf,
     settings: Vec<String>,
+    /// Stands in front of the program's name.
+    within: Vec<String>,
 }
 
 impl Cli {
     pub(crate) fn on(folder: &Path) -> Self {
-        Self { folder: folder.to_owned(), settings: Vec::new() }
+        Self { folder: folder.to_owned(), settings: Vec::new(), within: Vec::new() }
     }
 
     /// The same with these flags at every command.
@@ -47,8 +49,17 @@ impl Cli {
         self
     }
 
+    /// The same through another program, which ends by becoming this one.
+    pub(crate) fn within(mut self, words: &[String]) -> Self {
+        self.within.extend_from_slice(words);
+        self
+    }
+
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_keyfold"));
+        let program = env!("CARGO_BIN_EXE_keyfold").to_owned();
+        let words = [&self.within[..], &[program]].concat();
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]);
         // Nothing of the machine it runs on gets in: neither its environment nor a keyfold.toml in the present folder.
         command.env_clear().current_dir(&self.folder).args(arguments).arg("--data-dir").arg(self.folder.join("data")).args(&self.settings);
         command
@@ -178,6 +189,11 @@ impl Server {
     /// The answer to a request over a real connection.
     pub(crate) fn send(&self, call: &Call) -> Answer {
         self.try_send(call).unwrap()
+    }
+
+    /// The number of its process.
+    pub(crate) fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
     }
 
     /// Where it listens.

@@ -24,19 +24,27 @@ use super::process::{Cli, PATIENCE, eventually, exchange};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Proxy {
     pub(crate) name: &'static str,
-    program: PathBuf,
+    pub(super) program: PathBuf,
+}
+
+/// The program of that name among those that the tests are given. None where none are; `make test` always gives all.
+#[expect(clippy::disallowed_methods, reason = "tests are told of their programs by the environment")]
+fn given(name: &str) -> Option<PathBuf> {
+    let named = std::env::var("TEST_PROXIES").ok()?;
+    let mut pairs = named.split_whitespace().filter_map(|pair| pair.split_once('='));
+    let found = pairs.find(|(other, _)| *other == name);
+    Some(found.unwrap_or_else(|| panic!("TEST_PROXIES names no {name}")).1.into())
+}
+
+/// What judges units, if it is here.
+pub(crate) fn systemd_analyze() -> Option<PathBuf> {
+    given("systemd-analyze")
 }
 
 impl Proxy {
-    /// Every proxy that the configuration is tried on. None where the environment names none; `make test` always names all.
-    #[expect(clippy::disallowed_methods, reason = "tests are told of the proxies by the environment")]
+    /// Every proxy that the configuration is tried on. None where none are given; `make test` always gives all.
     pub(crate) fn all() -> Vec<Self> {
-        let Ok(named) = std::env::var("TEST_PROXIES") else { return Vec::new() };
-        let program = |name: &str| {
-            let mut pairs = named.split_whitespace().filter_map(|pair| pair.split_once('='));
-            pairs.find(|(other, _)| *other == name).unwrap_or_else(|| panic!("TEST_PROXIES names no {name}")).1.into()
-        };
-        ["nginx", "caddy", "haproxy"].map(|name| Self { name, program: program(name) }).into()
+        ["nginx", "caddy", "haproxy"].into_iter().filter_map(|name| Some(Self { name, program: given(name)? })).collect()
     }
 
     /// Writes the configuration, and says how to start with it.
@@ -106,7 +114,7 @@ impl Proxy {
 
 /// A port that nobody listens on at this moment, and that the system gives to nobody who leaves the choice to it: those begin
 /// at 32768. A server of another test would otherwise have it before the proxy has.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     static TRIED: AtomicU32 = AtomicU32::new(0);
     loop {
         // Tests are processes of their own, beside one another; each begins somewhere else.
