@@ -17,6 +17,7 @@ mod connections;
 mod cross_site;
 mod demo;
 mod explanations;
+mod ext_authz;
 mod find;
 mod forward_auth;
 mod headers;
