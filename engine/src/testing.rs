@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use keyfold_domain::key::KeySort;
 use keyfold_domain::time::Timestamp;
 use rand::SeedableRng;
 use rand::rand_core::Rng;
@@ -15,6 +16,11 @@ use crate::error::Error;
 use crate::mac::Pepper;
 use crate::open::{Engine, EngineOptions, OpenError, OpenRole};
 use crate::store::db::DatabaseUrl;
+
+/// The cursor of a page of keys in that order, read and written again; `None` if the text is none.
+pub fn reread_cursor(text: &str, sort: KeySort, descending: bool) -> Option<String> {
+    crate::service::keys::reread_cursor(text, sort, descending)
+}
 
 /// A clock that moves only when told to.
 #[derive(Debug)]

@@ -1,11 +1,11 @@
 //! How this server is configured: one typed [`Config`] out of defaults, a file, the environment and flags, in that order.
 //! Everything is checked before anything is opened. No other room reads the environment.
 
+mod listen_addr;
 mod public_url;
 mod reference;
 mod settings;
 mod sources;
-mod verify_addr;
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -17,12 +17,12 @@ use keyfold_domain::token::Prefix;
 use keyfold_engine::{DatabaseUrl, Pepper, PepperError, SystemEntropy};
 use zeroize::Zeroizing;
 
+pub(crate) use listen_addr::ListenAddr;
 pub(crate) use public_url::PublicUrl;
 pub(crate) use reference::reference;
 pub use settings::Flags;
 pub use sources::{ConfigError, Source};
 pub(crate) use sources::{Effective, notify_socket};
-pub(crate) use verify_addr::VerifyAddr;
 
 use settings::PEPPER;
 use sources::Values;
@@ -83,7 +83,9 @@ pub struct Config {
     /// Where to listen.
     pub addr: SocketAddr,
     /// Where the data plane listens by itself, besides.
-    pub(crate) verify_addr: Option<VerifyAddr>,
+    pub(crate) verify_addr: Option<ListenAddr>,
+    /// Where Envoy is answered over gRPC.
+    pub(crate) ext_authz_addr: Option<ListenAddr>,
     /// Tell figures on `addr` as well.
     pub(crate) public_metrics: bool,
     /// The folder for everything that is kept.
@@ -143,12 +145,8 @@ impl Config {
         };
         let config = Self {
             addr,
-            verify_addr: match values.given("verify_addr") {
-                Some(_) => {
-                    Some(values.parse("verify_addr", "an address and port, like 127.0.0.1:3001, or unix: and the whole path of a file")?)
-                }
-                None => None,
-            },
+            verify_addr: listen_addr(values, "verify_addr")?,
+            ext_authz_addr: listen_addr(values, "ext_authz_addr")?,
             public_metrics: values.parse("public_metrics", "true or false")?,
             database_url,
             public_url,
@@ -236,6 +234,11 @@ fn pepper_source(values: &Values, data_dir: &std::path::Path) -> Result<PepperSo
         (None, Some(path)) => Ok(PepperSource::File(path.into())),
         (None, None) => Ok(PepperSource::File(data_dir.join("pepper.key"))),
     }
+}
+
+fn listen_addr(values: &Values, key: &'static str) -> Result<Option<ListenAddr>, ConfigError> {
+    let expected = "an address and port, like 127.0.0.1:3001, or unix: and the whole path of a file";
+    values.given(key).map(|_| values.parse(key, expected)).transpose()
 }
 
 fn node_name(values: &Values) -> Result<String, ConfigError> {

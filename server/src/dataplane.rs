@@ -21,6 +21,7 @@ use crate::router::{AnswerBody, MAX_BODY, MAX_QUESTIONS};
 use crate::state::AppState;
 
 mod bodies;
+pub(crate) mod ext_authz;
 pub(crate) mod forward_auth;
 mod reply;
 mod written;

@@ -12,6 +12,7 @@ pub mod cli;
 pub(crate) mod compat;
 pub mod config;
 pub(crate) mod dataplane;
+pub mod envoy;
 pub(crate) mod metrics;
 pub(crate) mod pages;
 pub(crate) mod problem;

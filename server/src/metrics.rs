@@ -24,12 +24,14 @@ pub(crate) enum Endpoint {
     VerifyBatch,
     /// Forward-auth, of a named workspace or any.
     ForwardAuth,
+    /// The same, asked by Envoy over gRPC.
+    ExtAuthz,
     /// Everything behind the router.
     Other,
 }
 
 impl Endpoint {
-    const ALL: [Self; 5] = [Self::Whoami, Self::Verify, Self::VerifyBatch, Self::ForwardAuth, Self::Other];
+    const ALL: [Self; 6] = [Self::Whoami, Self::Verify, Self::VerifyBatch, Self::ForwardAuth, Self::ExtAuthz, Self::Other];
 
     const fn as_str(self) -> &'static str {
         match self {
@@ -37,6 +39,7 @@ impl Endpoint {
             Self::Verify => "verify",
             Self::VerifyBatch => "verify_batch",
             Self::ForwardAuth => "forward_auth",
+            Self::ExtAuthz => "ext_authz",
             Self::Other => "other",
         }
     }
@@ -47,7 +50,8 @@ impl Endpoint {
             Self::Verify => 1,
             Self::VerifyBatch => 2,
             Self::ForwardAuth => 3,
-            Self::Other => 4,
+            Self::ExtAuthz => 4,
+            Self::Other => 5,
         }
     }
 }

@@ -6,9 +6,9 @@ use keyfold_domain::limits::Whose;
 use keyfold_engine::{Allowance, Answer};
 
 /// How much there is of what.
-const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+pub(crate) const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 /// What is left of it.
-const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+pub(crate) const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 /// Seconds in which the whole limit on requests of the management API comes back.
 const REQUESTS_WINDOW: u32 = 60;
 

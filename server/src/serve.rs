@@ -14,12 +14,14 @@ use keyfold_engine::{
 };
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
 
 use crate::audit_heads;
 use crate::cli::{CliError, Printer};
-use crate::config::{Config, VerifyAddr};
+use crate::config::{Config, ListenAddr};
 use crate::router::{app_service, verify_service};
 use crate::state::AppState;
+use listener::{Grpc, Http};
 use socket::Socket;
 
 /// How the server was asked to stop.
@@ -40,7 +42,11 @@ pub(crate) async fn run(config: Config, printer: &Printer) -> Result<(), CliErro
     let mut signals = Signals::listen()?;
     let listener = TcpListener::bind(config.addr).await.map_err(|error| cannot_listen(&config, &error))?;
     let verify_socket = match &config.verify_addr {
-        Some(addr) => Some(Socket::bind(addr).await.map_err(|error| cannot_verify_on(addr, &error))?),
+        Some(addr) => Some(Socket::bind(addr).await.map_err(|error| cannot_also_listen("--verify-addr", addr, &error))?),
+        None => None,
+    };
+    let ext_authz_socket = match &config.ext_authz_addr {
+        Some(addr) => Some(Socket::bind(addr).await.map_err(|error| cannot_also_listen("--ext-authz-addr", addr, &error))?),
         None => None,
     };
     let config = config.bound_to(listener.local_addr()?);
@@ -53,14 +59,16 @@ pub(crate) async fn run(config: Config, printer: &Printer) -> Result<(), CliErro
     let state = AppState::new(engine.clone(), config);
     let (stop_accepting, stopped) = tokio::sync::watch::channel(false);
     let limits = listener::Limits { connections: state.config.max_connections, grace: state.config.shutdown_grace };
-    let verifying = match verify_socket {
-        Some(socket) => {
-            tracing::info!(address = socket.address()?, "verification has a listener of its own");
-            Some(tokio::spawn(listener::serve(socket, verify_service(state.clone()), limits, stopped.clone())))
-        }
-        None => None,
-    };
-    let serving = tokio::spawn(listener::serve(Socket::Tcp(listener), app_service(state.clone()), limits, stopped));
+    let mut serving = JoinSet::new();
+    if let Some(socket) = verify_socket {
+        tracing::info!(address = socket.address()?, "verification has a listener of its own");
+        serving.spawn(listener::serve(socket, Http(verify_service(state.clone())), limits, stopped.clone()));
+    }
+    if let Some(socket) = ext_authz_socket {
+        tracing::info!(address = socket.address()?, "external authorization for Envoy has a listener");
+        serving.spawn(listener::serve(socket, Grpc(state.clone()), limits, stopped.clone()));
+    }
+    serving.spawn(listener::serve(Socket::Tcp(listener), Http(app_service(state.clone())), limits, stopped));
     tracing::info!(address = %state.config.public_url, version = env!("CARGO_PKG_VERSION"), "Keyfold is ready");
     notify::tell("READY=1");
 
@@ -74,9 +82,9 @@ pub(crate) async fn run(config: Config, printer: &Printer) -> Result<(), CliErro
         }
         let _ = stop_accepting.send(true);
         tracing::info!("no new connections; finishing running requests");
-        let mut finished = serving.await.unwrap_or(false);
-        if let Some(verifying) = verifying {
-            finished &= verifying.await.unwrap_or(false);
+        let mut finished = true;
+        while let Some(served) = serving.join_next().await {
+            finished &= served.unwrap_or(false);
         }
         if let Some(setup) = setup {
             setup.abort();
@@ -163,20 +171,25 @@ fn cannot_listen(config: &Config, error: &std::io::Error) -> CliError {
     CliError::Refused(format!("cannot listen on {}: {error}{hint}", config.addr))
 }
 
-fn cannot_verify_on(addr: &VerifyAddr, error: &std::io::Error) -> CliError {
+fn cannot_also_listen(flag: &str, addr: &ListenAddr, error: &std::io::Error) -> CliError {
     let hint = match error.kind() {
-        std::io::ErrorKind::AddrInUse => ". Another program listens there; choose another with --verify-addr",
-        std::io::ErrorKind::NotFound => ". The folder of a socket file must be there",
-        _ => "",
+        std::io::ErrorKind::AddrInUse => format!(". Another program listens there; choose another with {flag}"),
+        std::io::ErrorKind::NotFound => ". The folder of a socket file must be there".to_owned(),
+        _ => String::new(),
     };
     CliError::Refused(format!("cannot listen on {addr}: {error}{hint}"))
 }
 
 fn warn_about(config: &Config) {
-    if let Some(VerifyAddr::Tcp(addr)) = config.verify_addr
-        && !addr.ip().is_loopback()
-    {
-        tracing::warn!(listening = %addr, "verify_addr is open to other machines over plain HTTP: keys cross that network in the clear");
+    for (setting, addr) in [("verify_addr", &config.verify_addr), ("ext_authz_addr", &config.ext_authz_addr)] {
+        if let Some(ListenAddr::Tcp(addr)) = addr
+            && !addr.ip().is_loopback()
+        {
+            tracing::warn!(listening = %addr, "{setting} is open to other machines without encryption: keys cross that network in the clear");
+        }
+    }
+    if config.ext_authz_addr.is_some() && config.trusted_proxies.is_empty() {
+        tracing::warn!("ext_authz_addr answers trusted proxies only, and there are none: every request will be refused");
     }
     if config.is_insecure() {
         tracing::warn!(address = %config.public_url, "serving over plain HTTP: passwords and keys cross the network in the clear");

@@ -50,6 +50,13 @@ impl Cursor {
     }
 }
 
+/// A cursor for lists in that order, read and written again; `None` if it is none.
+#[cfg(any(test, feature = "testing"))]
+pub(crate) fn reread_cursor(text: &str, sort: KeySort, descending: bool) -> Option<String> {
+    let position = Cursor::decode(text, &KeyFilter { sort, descending, ..KeyFilter::default() }).ok()?;
+    Some(Cursor { s: sort, d: descending, p: position }.encode())
+}
+
 #[compiled_here]
 impl Keys {
     /// One page of the workspace's keys: everybody's for its admins, their own for everybody else.

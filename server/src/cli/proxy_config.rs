@@ -10,7 +10,7 @@ use keyfold_domain::name;
 use serde::Serialize;
 
 use crate::cli::{CliError, Printer};
-use crate::config::Config;
+use crate::config::{Config, ListenAddr};
 use crate::dataplane::{IDENTITY, UNAVAILABLE};
 
 /// Print the configuration of a proxy that lets only requests with a good key through to an application
@@ -29,7 +29,8 @@ pub(super) struct Args {
     /// Let keys of every workspace pass, each by the route map of its own; the application has to look at Keyfold-Workspace
     #[arg(long)]
     any_workspace: bool,
-    /// Where the proxy finds this server, as http://HOST:PORT; the address it listens on if left out
+    /// Where the proxy finds this server, as http://HOST:PORT; the address it listens on if left out, for envoy-grpc that of
+    /// ext_authz_addr
     #[arg(long, value_name = "URL")]
     keyfold: Option<String>,
     /// Where the proxy listens
@@ -48,6 +49,7 @@ enum Proxy {
     Haproxy,
     Traefik,
     Envoy,
+    EnvoyGrpc,
 }
 
 impl Proxy {
@@ -61,6 +63,7 @@ impl Proxy {
             }
             Self::Traefik => &[("keyfold.yml", include_str!("proxy_config/traefik.yml"))],
             Self::Envoy => &[("envoy.yaml", include_str!("proxy_config/envoy.yaml"))],
+            Self::EnvoyGrpc => &[("envoy.yaml", include_str!("proxy_config/envoy-grpc.yaml"))],
         }
     }
 }
@@ -101,23 +104,28 @@ struct Places {
     upstream: Address,
     /// The path of forward-auth.
     auth_path: String,
+    /// The slug of the workspace, or `*` for all.
+    workspace: String,
 }
 
 impl Places {
     fn of(args: &Args, config: &Config) -> Result<Self, CliError> {
         let keyfold = match &args.keyfold {
             Some(url) => Address::read("--keyfold", url)?,
+            None if args.proxy == Proxy::EnvoyGrpc => match &config.ext_authz_addr {
+                Some(ListenAddr::Tcp(addr)) => Address::of(*addr),
+                _ => return Err(CliError::Usage("give --keyfold http://HOST:PORT, the address that ext_authz_addr listens on".to_owned())),
+            },
             None => Address::of(config.addr),
         };
-        let auth_path = match &args.workspace {
+        let workspace = match &args.workspace {
             Some(slug) => {
-                let slug =
-                    name::slug("--workspace", slug).map_err(|problem| CliError::Usage(format!("--workspace: {}", problem.message)))?;
-                format!("/v1/workspaces/{slug}/forward-auth")
+                name::slug("--workspace", slug).map_err(|problem| CliError::Usage(format!("--workspace: {}", problem.message)))?
             }
-            None => "/v1/forward-auth".to_owned(),
+            None => "*".to_owned(),
         };
-        Ok(Self { listen: args.listen, keyfold, upstream: Address::read("--upstream", &args.upstream)?, auth_path })
+        let auth_path = if args.any_workspace { "/v1/forward-auth".to_owned() } else { format!("/v1/workspaces/{workspace}/forward-auth") };
+        Ok(Self { listen: args.listen, keyfold, upstream: Address::read("--upstream", &args.upstream)?, auth_path, workspace })
     }
 
     fn fill(&self, template: &str) -> String {
@@ -147,6 +155,7 @@ impl Places {
             .replace("@upstream_host@", &self.upstream.host)
             .replace("@upstream_port@", &self.upstream.port.to_string())
             .replace("@auth_path@", &self.auth_path)
+            .replace("@workspace@", &self.workspace)
             .replace("@unavailable@", UNAVAILABLE)
     }
 }
@@ -217,6 +226,7 @@ mod tests {
             keyfold: Address::read("--keyfold", "http://127.0.0.1:3000").unwrap(),
             upstream: Address::read("--upstream", "http://app.example:9000").unwrap(),
             auth_path: "/v1/workspaces/acme/forward-auth".to_owned(),
+            workspace: "acme".to_owned(),
         }
     }
 
@@ -227,7 +237,8 @@ mod tests {
                 let filled = places().fill(template);
                 let holes: Vec<&str> = filled.split('@').skip(1).step_by(2).filter(|hole| known(hole)).collect();
                 assert!(holes.is_empty(), "{name}: {holes:?}");
-                assert!(filled.contains("/v1/workspaces/acme/forward-auth") || *name == "haproxy.cfg", "{name}");
+                let whose = if *proxy == Proxy::EnvoyGrpc { "{ workspace: \"acme\" }" } else { "/v1/workspaces/acme/forward-auth" };
+                assert!(filled.contains(whose) || *name == "haproxy.cfg", "{name}");
             }
         }
     }

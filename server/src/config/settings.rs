@@ -78,6 +78,8 @@ settings! {
         "Where to listen. Port 0 lets the system choose";
     verify_addr "ADDRESS" "" "none"
         "Where verification, its health checks and /metrics are answered besides, and nothing else is: an address and port, or unix: and the path of a file. They stay on addr as well";
+    ext_authz_addr "ADDRESS" "" "none"
+        "Where Envoy's external authorization is answered over gRPC, to trusted proxies only: an address and port, or unix: and the path of a file";
     public_metrics "BOOL" "false" "`false`" #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true)]
         "Answer /metrics on addr as well, to everybody who reaches it; on verify_addr it is always answered";
     data_dir "FOLDER" "./data" "`./data`"

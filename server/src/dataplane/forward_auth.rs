@@ -17,8 +17,9 @@ use keyfold_domain::route::{NoRoute, RouteMap};
 use keyfold_domain::verdict::Code;
 use keyfold_engine::{Client, ForwardRequest, Forwarded, Passage};
 
-pub(super) use asked::Place;
+pub(super) use asked::{Asked, Place};
 pub(crate) use identity::IDENTITY;
+pub(super) use presented::API_KEY;
 pub(super) use refusal::{Dialect, Refusal};
 
 use super::reply::{Reply, tell_stale};
@@ -76,7 +77,17 @@ pub(crate) async fn check_request(
 ) -> Response<AnswerBody> {
     // nginx passes no body of ours on, so there it travels in a header as well.
     let in_header = headers.contains_key("x-original-uri");
-    let request = match read(state, peer, place, (method, uri, headers)) {
+    answer(state, reply, read(state, peer, place, (method, uri, headers)), in_header).await
+}
+
+/// The answer to a question, or to what is none. `in_header`: with the body of a no in a header as well.
+pub(super) async fn answer(
+    state: &AppState,
+    reply: Reply,
+    request: Result<ForwardRequest<'_>, Refusal>,
+    in_header: bool,
+) -> Response<AnswerBody> {
+    let request = match request {
         Ok(request) => request,
         Err(refusal) => return reply.held_back(&refusal, Dialect::Own, in_header),
     };
@@ -130,23 +141,37 @@ fn read<'r>(
     place: &Place<'r>,
     (method, uri, headers): (&'r Method, &'r Uri, &'r HeaderMap),
 ) -> Result<ForwardRequest<'r>, Refusal> {
-    let trusted = &state.config.trusted_proxies;
-    if !peer.is_some_and(|peer| is_trusted(trusted, peer)) {
-        return Err(untrusted(peer));
-    }
+    trusted(state, peer)?;
+    let asked = asked::asked(place, method, uri, headers);
+    question(place.workspace, asked, client_ip(&state.config.trusted_proxies, peer, headers), headers)
+}
+
+/// May whoever is at the other end of the connection ask?
+pub(super) fn trusted(state: &AppState, peer: Option<IpAddr>) -> Result<(), Refusal> {
+    let may = peer.is_some_and(|peer| is_trusted(&state.config.trusted_proxies, peer));
+    if may { Ok(()) } else { Err(untrusted(peer)) }
+}
+
+/// The question about a request with these headers, of an end client at `ip`, from a proxy that is trusted.
+pub(super) fn question<'r>(
+    workspace: Option<&'r str>,
+    asked: Result<Asked<'r>, Refusal>,
+    ip: Option<IpAddr>,
+    headers: &'r HeaderMap,
+) -> Result<ForwardRequest<'r>, Refusal> {
     if let Some(name) = presented::forged(headers) {
         let message = format!("The request carries the header {name}, which only Keyfold may set. Let the proxy remove such headers.");
         return Err(Refusal::because("forged_identity", Problem::new(ProblemCode::Invalid, message)));
     }
-    let asked = asked::asked(place, method, uri, headers)?;
-    let (path, query) = asked.target.split_once('?').map_or((asked.target, None), |(path, query)| (path, Some(query)));
+    let Asked { method, target } = asked?;
+    let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
     Ok(ForwardRequest {
-        workspace: place.workspace,
+        workspace,
         key: presented::presented(headers, query)?,
-        method: asked.method,
-        target: asked.target,
-        client: Client { ip: client_ip(trusted, peer, headers), user_agent: user_agent(headers) },
-        waits: is_waiting(asked.method, path, headers),
+        method,
+        target,
+        client: Client { ip, user_agent: user_agent(headers) },
+        waits: is_waiting(method, path, headers),
     })
 }
 

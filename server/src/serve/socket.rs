@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
-use crate::config::VerifyAddr;
+use crate::config::ListenAddr;
 
 /// Who comes through a file is on this machine.
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -25,10 +25,10 @@ pub(super) enum Socket {
 impl Socket {
     /// Begins to listen. A file that a server left behind is replaced; one that somebody listens on, or that is no socket, is
     /// an error.
-    pub(super) async fn bind(addr: &VerifyAddr) -> io::Result<Self> {
+    pub(super) async fn bind(addr: &ListenAddr) -> io::Result<Self> {
         match addr {
-            VerifyAddr::Tcp(addr) => TcpListener::bind(addr).await.map(Self::Tcp),
-            VerifyAddr::Unix(path) => bind_file(path),
+            ListenAddr::Tcp(addr) => TcpListener::bind(addr).await.map(Self::Tcp),
+            ListenAddr::Unix(path) => bind_file(path),
         }
     }
 

@@ -19,6 +19,7 @@ mod demo;
 mod deploy;
 mod disk;
 mod explanations;
+mod ext_authz;
 mod find;
 mod forward_auth;
 mod headers;

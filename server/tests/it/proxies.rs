@@ -41,6 +41,14 @@ fn a_configuration_is_printed_for_keys_of_one_workspace_or_by_request_for_all() 
         // Nobody is trusted yet, and that would stop everything.
         assert!(String::from_utf8(printed.stderr).unwrap().contains("KEYFOLD_TRUSTED_PROXIES"), "{proxy}");
     }
+    // Over gRPC it is asked elsewhere, and the workspace is said beside the question.
+    let grpc = |more: &[&str]| print(&[&["--proxy", "envoy-grpc"][..], more].concat());
+    let text = String::from_utf8(grpc(&["--workspace", "acme", "--keyfold", "http://keys:3001"]).stdout).unwrap();
+    assert!(text.contains("workspace: \"acme\"") && text.contains("address: keys, port_value: 3001"), "{text}");
+    let listening = grpc(&["--any-workspace", "--ext-authz-addr", "127.0.0.1:3007"]);
+    let text = String::from_utf8(listening.stdout).unwrap();
+    assert!(text.contains("workspace: \"*\"") && text.contains("port_value: 3007"), "{text}");
+    assert_eq!(grpc(&["--workspace", "acme"]).status.code(), Some(2));
     let haproxy = cli.json(&["proxy-config", "--proxy", "haproxy", "--any-workspace", "--upstream", "http://app:9000"]);
     let names: Vec<&str> = haproxy.as_array().unwrap().iter().map(|file| file["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["haproxy.cfg", "keyfold.lua"]);

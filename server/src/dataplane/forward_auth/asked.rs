@@ -17,10 +17,10 @@ pub(crate) struct Place<'p> {
 
 /// The request that is asked about.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Asked<'r> {
-    pub(super) method: &'r str,
+pub(in crate::dataplane) struct Asked<'r> {
+    pub(in crate::dataplane) method: &'r str,
     /// Its path and query, as the client wrote them.
-    pub(super) target: &'r str,
+    pub(in crate::dataplane) target: &'r str,
 }
 
 /// The two pairs of headers in use. Traefik, Caddy and our script for `HAProxy` send the first, nginx sends the second.

@@ -10,7 +10,7 @@ use crate::auth::bearer;
 
 const X_API_KEY: &str = "x-api-key";
 /// The name of the parameter in the query.
-const API_KEY: &str = "api-key";
+pub(in crate::dataplane) const API_KEY: &str = "api-key";
 /// What every identity header starts with.
 const OURS: &str = "keyfold-";
 

@@ -61,12 +61,12 @@ pub(in crate::dataplane) enum Dialect {
 
 impl Refusal {
     /// A problem under its own code.
-    pub(super) fn of(problem: &Problem) -> Self {
+    pub(in crate::dataplane) fn of(problem: &Problem) -> Self {
         Self::because(problem.code.as_str(), problem.clone())
     }
 
     /// A request that cannot be decided as it was put.
-    pub(super) fn invalid(message: &str) -> Self {
+    pub(in crate::dataplane) fn invalid(message: &str) -> Self {
         Self::of(&Problem::new(ProblemCode::Invalid, message))
     }
 
