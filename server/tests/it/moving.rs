@@ -24,7 +24,7 @@ fn lists(cli: &Cli) -> Vec<Value> {
     let mut all: Vec<Value> = [&["key", "list", "--state", "all"][..], &["resource", "list"]].into_iter().flat_map(of).collect();
     all.push(cli.json(&["user", "list"]));
     let mut heads = cli.json(&["audit", "head"]);
-    heads.as_object_mut().unwrap().remove("at");
+    heads.as_object_mut().unwrap().remove("taken_at");
     all.push(heads);
     all
 }
@@ -40,12 +40,11 @@ fn shown(server: &Server, session: &str, page: &str) -> Vec<String> {
             keys.push(id);
         }
     }
-    assert!(keys.len() > 10, "{page} shows {} keys", keys.len());
+    assert!(!keys.is_empty(), "{page} shows no keys");
     keys
 }
 
-const PAGES: [&str; 3] =
-    ["/w/orchard/keys", "/w/orchard/keys?sort=name&dir=asc&limit=50", "/w/orchard/keys?state=deleted&sort=last_used&limit=50"];
+const PAGES: [&str; 3] = ["/w/orchard/keys", "/w/orchard/keys?sort=name", "/w/orchard/keys?state=deleted&sort=-last_used"];
 
 #[tokio::test]
 async fn an_instance_moves_to_postgresql_and_back_and_its_keys_go_on_working() {
