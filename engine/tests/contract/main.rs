@@ -29,6 +29,7 @@ mod rotation;
 mod routes;
 mod scopes;
 mod shared_limits;
+mod starts;
 mod support;
 mod sweep;
 mod upgrade;
