@@ -299,7 +299,9 @@ async fn under_random_schedules_no_day_has_more_than_its_quota() {
                     }
                 }
                 11 if below(4) == 0 => {
-                    nodes.iter().for_each(|node| node.clock.advance_ms(DAY_MS));
+                    for node in &nodes {
+                        node.clock.advance_ms(DAY_MS);
+                    }
                     (passed, days) = (0, days + 1);
                 }
                 _ => {}
