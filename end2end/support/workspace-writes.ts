@@ -41,6 +41,7 @@ export function workspaceWrites({ slug, id }: Target): Write[] {
     rest('PUT', `${root}/policy`, { rules: REST_RULES }),
     rest('POST', `${root}/policy/preview`, REST_RULES),
     rest('POST', `${root}/policy/apply`),
+    rest('PUT', `${root}/outages`, { keep_answering: true }),
     rest('POST', `${root}/audit/verify`),
   ];
   const chosen = { act: 'deactivate', ids: [id] };
@@ -49,6 +50,7 @@ export function workspaceWrites({ slug, id }: Target): Write[] {
     ask('preview_policy', { workspace: slug, form: Object.fromEntries(RULES.map(([name, value]) => [name, value === 'on' || (name === 'version' ? 1 : value)])), cursor: null }),
     send('update_policy', [here, ...RULES]),
     send('apply_policy', [here]),
+    send('change_outages', [here, ['keep_answering', 'on']]),
     ask('list_audit', { workspace: slug, filter: {} }),
     ask('verify_audit', { workspace: slug }),
     ask('get_key_audit', { workspace: slug, id }),

@@ -4,6 +4,7 @@ import { PolicyPage } from '../pages/governance';
 import { expectAccessible } from '../support/axe';
 import { expect, signInWith, test } from '../support/fixtures';
 import { examine } from '../support/looks';
+import { ADMIN } from '../support/server';
 
 for (const script of [true, false]) {
   test(`lowering the longest life lists the keys, asks, and brings them down ${script ? 'with' : 'without'} script`, async ({ openAdmin, server, place, guard }) => {
@@ -100,6 +101,32 @@ test('the instance bounds its workspaces, and says so beside their rules', async
   await expect(page.getByText('The instance allows at most 45 days.')).toBeVisible();
   await visit(page, `${server.url}/w/acme/keys/new`);
   await expect(page.getByLabel('Expires', { exact: true }).locator('option', { hasText: '90 days' })).toHaveCount(0);
+});
+
+test('an owner lets servers go on answering in an outage, which the page then says aloud, and takes it back', async ({ openAdmin, server, place }) => {
+  for (const script of [true, false]) {
+    await test.step(script ? 'with script' : 'without script', async () => {
+      const page = await openAdmin({ javaScriptEnabled: script });
+      const settings = `${server.url}/w/${place.slug}/settings`;
+      await page.goto(settings);
+      const banner = page.locator('.notice', { hasText: 'keys that are revoked go on working there' });
+      const ask = async (summary: string, button: string) => {
+        await page.locator('summary', { hasText: summary }).click();
+        const known = page.getByRole('checkbox', { name: /I know that revoked keys/ });
+        if (await known.isVisible()) await known.check();
+        if (script) await expectAccessible(page, summary);
+        const password = page.getByLabel('Your password again');
+        if (await password.isVisible()) await password.fill(ADMIN.password);
+        await page.getByRole('button', { name: button }).click();
+      };
+      await expect(banner).toHaveCount(0);
+      await ask('Let them go on answering', 'Go on answering in an outage');
+      await expect(banner).toBeVisible();
+      if (script) await examine(page, 'settings-outages');
+      await ask('Let them say no again', 'Answer 503 in an outage');
+      await expect(banner).toHaveCount(0);
+    });
+  }
 });
 
 test('settings, review and policy in both themes and at every width', async ({ admin: page, server, place }) => {

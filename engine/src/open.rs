@@ -216,6 +216,11 @@ impl Engine {
             DatabaseUrl::Postgres(url) => (open_postgres(url, options.role).await?, None),
         };
         let macs = pepper_check::agree(&db, macs, options.role).await?;
+        if options.role == OpenRole::Serve && db.shared_feed().is_none() {
+            // Moved here from PostgreSQL with what a killed server held.
+            let at = options.clock.now().as_millis();
+            db.note(move |mut conn| Box::pin(async move { Ok(crate::store::leases::settle(&mut conn, at).await?) })).await?;
+        }
         let file = match options.database {
             DatabaseUrl::Sqlite(path) => Some(path),
             DatabaseUrl::Postgres(_) => None,

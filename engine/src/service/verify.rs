@@ -27,6 +27,9 @@ pub(crate) const GRACE_MS: i64 = 10_000;
 /// The most keys that can be asked about at once.
 pub const MAX_BATCH: usize = 100;
 
+/// A key that was found, and for how many seconds the server has been out of touch, if that is so.
+type Found = (Arc<KeyRecord>, Option<u32>);
+
 /// What a service asks about a key that was presented to it.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct VerifyRequest<'a> {
@@ -240,7 +243,7 @@ impl Verifier {
 
     /// The key with that secret, or the code that says why there is none. With the key, for how many seconds the server has been
     /// out of touch, if it has and the workspace wants answers all the same.
-    fn find(&self, secret: &str, now: Timestamp) -> Result<Result<(Arc<KeyRecord>, Option<u32>), Code>, Error> {
+    fn find(&self, secret: &str, now: Timestamp) -> Result<Result<Found, Code>, Error> {
         let core = &self.core;
         if !core.is_exact() {
             return self.find_in_outage(secret, now);
@@ -256,7 +259,7 @@ impl Verifier {
     /// The same while the memory may be out of date. Only keys that are known, of workspaces that want it so: that a key is not
     /// known says nothing now.
     #[cold]
-    fn find_in_outage(&self, secret: &str, now: Timestamp) -> Result<Result<(Arc<KeyRecord>, Option<u32>), Code>, Error> {
+    fn find_in_outage(&self, secret: &str, now: Timestamp) -> Result<Result<Found, Code>, Error> {
         let core = &self.core;
         let unavailable = || Error::Unavailable("the keys are not loaded or may be out of date".into());
         if core.keyset.lenience.count() == 0 || token::parse(&core.prefix, secret).is_err() {

@@ -1,9 +1,10 @@
 //! Leases of quotas, and how servers agree on who counts how. Only PostgreSQL is used by several servers, so that these
-//! statements are for it alone.
+//! statements are for it alone, but for what becomes of leases that were moved to SQLite.
 
 use keyfold_domain::ids::NodeId;
 use sqlx::PgConnection;
 
+use super::db::{Conn, on};
 use super::limits::SpentRow;
 
 /// More servers than this are never looked at.
@@ -72,6 +73,18 @@ pub(crate) async fn write_off(conn: &mut PgConnection, at: i64) -> Result<u64, s
         SELECT subject, name, $1, SUM(units)::BIGINT FROM lost WHERE units > 0 GROUP BY subject, name
         ON CONFLICT (subject, name, at) DO UPDATE SET units = limit_usage.units + excluded.units";
     sqlx::query(sql).bind(at).bind(WRITTEN_OFF).execute(conn).await.map(|done| done.rows_affected())
+}
+
+/// The same of every lease: there is no other server.
+pub(crate) async fn settle(conn: &mut Conn<'_>, at: i64) -> Result<(), sqlx::Error> {
+    let spent = "INSERT INTO limit_usage (subject, name, at, units)
+        SELECT subject, name, $1, CAST(SUM(units) AS BIGINT) FROM limit_leases WHERE units > 0 GROUP BY subject, name
+        ON CONFLICT (subject, name, at) DO UPDATE SET units = limit_usage.units + excluded.units";
+    on!(conn, raw => {
+        sqlx::query(spent).bind(at).execute(&mut **raw).await?;
+        sqlx::query("DELETE FROM limit_leases").execute(&mut **raw).await?;
+    });
+    Ok(())
 }
 
 /// Lets go of everything that a server holds.

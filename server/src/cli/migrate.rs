@@ -15,7 +15,7 @@ use crate::serve::make_folder;
 /// line. PGPASSWORD and ~/.pgpass work as well.
 #[derive(clap::Args)]
 pub(super) struct Args {
-    /// Where the instance is: sqlite:PATH or postgres://USER@HOST/NAME
+    /// Where the instance is: `sqlite:PATH` or `postgres://USER@HOST/NAME`
     #[arg(long, value_name = "URL")]
     from: Option<String>,
     /// Where it is to be, and where there is nothing yet

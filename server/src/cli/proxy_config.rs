@@ -30,7 +30,7 @@ pub(super) struct Args {
     #[arg(long)]
     any_workspace: bool,
     /// Where the proxy finds this server, as http://HOST:PORT; the address it listens on if left out, for envoy-grpc that of
-    /// ext_authz_addr
+    /// `ext_authz_addr`
     #[arg(long, value_name = "URL")]
     keyfold: Option<String>,
     /// Where the proxy listens

@@ -157,10 +157,10 @@ mod tests {
         }
     }
 
-    fn answer(key: Key, code: Code) -> Answer {
+    fn answer(key: &Key, code: Code) -> Answer {
         Answer {
             code,
-            key: Some(Arc::new(KeyRecord::of(&key))),
+            key: Some(Arc::new(KeyRecord::of(key))),
             standings: Vec::new(),
             retry_after: None,
             checks: None,
@@ -184,7 +184,7 @@ mod tests {
             for scopes in [&[][..], &["chat"], &["project"], &["keys:write", "verify", "chat"]] {
                 for name in ["", "CI", "Zürich 界 🦀", "a/b <i> & 'c'", "\u{7f}"] {
                     for code in Code::ALL {
-                        let (by_hand, serialized) = both(&answer(key(name, scopes, end), code));
+                        let (by_hand, serialized) = both(&answer(&key(name, scopes, end), code));
                         assert_eq!(by_hand, Some(serialized));
                     }
                 }
@@ -201,7 +201,7 @@ mod tests {
                 let limited = Key { limits: Limits::of(own.clone(), owners.clone()), ..key("CI", &["chat"], None) };
                 let standing = Standing { remaining, resets_at: Timestamp::from_millis(1_795_254_817_042) };
                 let standings = vec![standing; 2 + owners.len()];
-                let (by_hand, serialized) = both(&Answer { standings, retry_after, ..answer(limited, Code::RateLimited) });
+                let (by_hand, serialized) = both(&Answer { standings, retry_after, ..answer(&limited, Code::RateLimited) });
                 assert!(serialized.contains(r#""of":"key""#), "{serialized}");
                 assert_eq!(by_hand, Some(serialized));
             }
@@ -211,11 +211,11 @@ mod tests {
     #[test]
     fn what_needs_care_is_left_to_the_serializer() {
         for name in ["a \"b\"", "back\\slash", "tab\there", "\u{0}"] {
-            assert_eq!(both(&answer(key(name, &["chat"], None), Code::Valid)).0, None, "{name:?}");
+            assert_eq!(both(&answer(&key(name, &["chat"], None), Code::Valid)).0, None, "{name:?}");
         }
         let tied = Key { resources: Some(vec!["collection:a".parse().unwrap()]), ..key("CI", &["chat"], None) };
-        assert_eq!(both(&answer(tied, Code::Valid)).0, None);
+        assert_eq!(both(&answer(&tied, Code::Valid)).0, None);
         let before_the_calendar = key("CI", &["chat"], Some(Timestamp::from_millis(i64::MIN)));
-        assert_eq!(both(&answer(before_the_calendar, Code::Valid)).0, None);
+        assert_eq!(both(&answer(&before_the_calendar, Code::Valid)).0, None);
     }
 }
