@@ -283,18 +283,18 @@ fn told(variable: &str, default: u64) -> u64 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_answer_goes_by_what_an_acknowledged_change_has_ended() {
     let Some(cluster) = Cluster::of(NODES).await else { return };
-    check(&cluster, None).await;
+    println!("{}", check(&cluster, None).await);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_acknowledged_is_lost_when_the_database_is_killed_and_its_standby_promoted() {
     let Some(mut pair) = Pair::start().await else { return };
     let cluster = Cluster::on(NODES, &pair.primary()).await;
-    check(&cluster, Some(&mut pair)).await;
+    println!("{}", check(&cluster, Some(&mut pair)).await);
 }
 
-/// A history on these servers, and its judgement.
-async fn check(cluster: &Cluster, pair: Option<&mut Pair>) {
+/// A history on these servers, and its judgement. Returns what was tried.
+async fn check(cluster: &Cluster, pair: Option<&mut Pair>) -> String {
     let (seed, seconds) = (told("KEYFOLD_TEST_SEED", 20_261_121), told("KEYFOLD_TEST_HISTORY_SECONDS", if pair.is_some() { 4 } else { 9 }));
     let clients = usize::try_from(told("KEYFOLD_TEST_HISTORY_CLIENTS", 6)).unwrap();
     let keys: Arc<Vec<Made>> = Arc::new((0..KEYS + ENDING).map(|_| cluster.key(0)).collect());
@@ -341,7 +341,7 @@ async fn check(cluster: &Cluster, pair: Option<&mut Pair>) {
     asking.store(true, Ordering::Relaxed);
     let seen: Vec<Seen> = askers.into_iter().flat_map(|asker| asker.join().unwrap()).collect();
     let stories: Vec<Story> = stories.iter().map(|story| std::mem::take(&mut *story.lock().unwrap())).collect();
-    judge(seed, &seen, &stories, &ends, &faults);
+    let tried = judge(seed, &seen, &stories, &ends, &faults);
 
     // Everything is mended: every server takes every key for what was acknowledged last.
     for (key, story) in keys.iter().zip(&stories).filter(|(_, story)| story.unknown_from.is_none()) {
@@ -354,10 +354,11 @@ async fn check(cluster: &Cluster, pair: Option<&mut Pair>) {
             .await;
         }
     }
+    tried
 }
 
-/// Holds every answer against what was acknowledged when.
-fn judge(seed: u64, seen: &[Seen], stories: &[Story], ends: &[i64], faults: &str) {
+/// Holds every answer against what was acknowledged when. Returns what was tried.
+fn judge(seed: u64, seen: &[Seen], stories: &[Story], ends: &[i64], faults: &str) -> String {
     let (mut answered, mut unavailable, mut expired, mut wrong) = (0, 0, 0, Vec::new());
     for seen in seen {
         let possible = match stories.get(seen.key) {
@@ -379,10 +380,10 @@ fn judge(seed: u64, seen: &[Seen], stories: &[Story], ends: &[i64], faults: &str
     }
     let changes: usize = stories.iter().map(|story| story.changes.len()).sum();
     let lost = stories.iter().filter(|story| story.unknown_from.is_some()).count();
-    println!(
-        "seed {seed}: {changes} changes, {answered} answers checked, {expired} of them past an end, {unavailable} unavailable, \
-         {lost} keys without an answer; faults{faults}"
-    );
     assert!(wrong.is_empty(), "seed {seed}, {} wrong: {:#?}", wrong.len(), &wrong[..wrong.len().min(10)]);
     assert!(answered > 100 && changes > 8 && expired > 0, "{answered} answers, {changes} changes, {expired} expired: nothing was tried");
+    format!(
+        "seed {seed}: {changes} changes, {answered} answers checked, {expired} of them past an end, {unavailable} unavailable, \
+         {lost} keys without an answer; faults{faults}"
+    )
 }

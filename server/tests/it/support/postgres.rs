@@ -53,7 +53,7 @@ impl Pair {
         let conf = pair.path("one").join("postgresql.auto.conf");
         std::fs::write(conf, format!("{settings}unix_socket_directories = '{}'\n", pair.folder.path().display())).unwrap();
         pair.boot(pair.primary).await;
-        let from = pair.url(pair.primary.1);
+        let from = Self::url(pair.primary.1);
         pair.run("pg_basebackup", &["-D", &two, "-d", &from, "-R", "--checkpoint=fast", "--no-sync"]);
         let standby = pair.standby.unwrap();
         pair.boot(standby).await;
@@ -87,7 +87,7 @@ impl Pair {
         assert!(status.success(), "{program}: {} {}", String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
     }
 
-    fn url(&self, port: u16) -> String {
+    fn url(port: u16) -> String {
         format!("postgres://keyfold:{PASSWORD}@127.0.0.1:{port}/postgres")
     }
 
@@ -105,7 +105,7 @@ impl Pair {
     }
 
     async fn sql(&self, statement: &str) {
-        execute(&DatabaseUrl::Postgres(self.url(self.primary.1)), statement).await.unwrap();
+        execute(&DatabaseUrl::Postgres(Self::url(self.primary.1)), statement).await.unwrap();
     }
 
     /// Waits until the standby confirms what is written.
@@ -113,7 +113,7 @@ impl Pair {
         if self.standby.is_none() {
             return;
         }
-        let database = DatabaseUrl::Postgres(self.url(self.primary.1));
+        let database = DatabaseUrl::Postgres(Self::url(self.primary.1));
         let ask = "DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_stat_replication WHERE sync_state = 'sync' AND state = 'streaming') THEN RAISE EXCEPTION 'no standby'; END IF; END $$";
         let begun = std::time::Instant::now();
         while execute(&database, ask).await.is_err() {
@@ -124,7 +124,7 @@ impl Pair {
 
     /// The primary as a URL.
     pub(crate) fn primary(&self) -> String {
-        self.url(self.primary.1)
+        Self::url(self.primary.1)
     }
 
     /// Where the primary listens.
