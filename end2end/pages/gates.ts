@@ -52,6 +52,8 @@ export class SignInPage {
   }
 
   async signIn(login: string = ADMIN.username, password: string = ADMIN.password): Promise<void> {
+    // The page before may ask for a username as well, and stays until this one has come.
+    await this.heading.waitFor();
     await this.login.fill(login);
     await this.password.fill(password);
     await this.submit.click();

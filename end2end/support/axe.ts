@@ -13,6 +13,9 @@ export async function expectAccessible(page: Page, what: string): Promise<void> 
     if (!(await page.evaluate(() => 'axe' in window))) await page.evaluate(SOURCE);
     const found = await page.evaluate(async (tags) => {
       const { axe } = window as unknown as { axe: { run(context: Document, options: axe.RunOptions): Promise<axe.AxeResults> } };
+      // Colours are judged as they are, and not as they become: on the way from one to the other nobody reads.
+      const moving = document.getAnimations().filter((animation) => animation.effect?.getComputedTiming().endTime !== Infinity);
+      await Promise.allSettled(moving.map((animation) => animation.finished));
       const results = await axe.run(document, {
         runOnly: { type: 'tag', values: tags },
         // On by WCAG 2.2, off by default in axe.

@@ -41,7 +41,6 @@ export function workspaceWrites({ slug, id }: Target): Write[] {
     rest('PUT', `${root}/policy`, { rules: REST_RULES }),
     rest('POST', `${root}/policy/preview`, REST_RULES),
     rest('POST', `${root}/policy/apply`),
-    rest('PUT', `${root}/outages`, { keep_answering: true }),
     rest('POST', `${root}/audit/verify`),
   ];
   const chosen = { act: 'deactivate', ids: [id] };
@@ -89,6 +88,7 @@ export function workspaceWrites({ slug, id }: Target): Write[] {
     send('preview_import', [here, ['document', 'openapi: 3\npaths: {/forged: {get: {}}}'], ['read', 'public']]),
     send('save_import', [here, ['version', '5'], ['rules', '[]']]),
     ...policies('/v1/workspaces/{workspace}'),
+    rest('PUT', '/v1/workspaces/{workspace}/outages', { keep_answering: true }),
     ...policies('/v1/admin'),
     rest('POST', '/v1/workspaces/{workspace}/keys:preview', chosen),
     rest('POST', '/v1/workspaces/{workspace}/keys:batch', chosen),

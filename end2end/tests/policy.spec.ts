@@ -104,6 +104,7 @@ test('the instance bounds its workspaces, and says so beside their rules', async
 });
 
 test('an owner lets servers go on answering in an outage, which the page then says aloud, and takes it back', async ({ openAdmin, server, place }) => {
+  test.setTimeout(90_000);
   for (const script of [true, false]) {
     await test.step(script ? 'with script' : 'without script', async () => {
       const page = await openAdmin({ javaScriptEnabled: script });

@@ -336,7 +336,10 @@ async fn a_place_that_is_not_empty_is_left_as_it_is() {
     let to = fresh_schema(&url).await.unwrap();
     move_it(&instance, &to).await.unwrap();
     let back = |name: &str| DatabaseUrl::Sqlite(instance.folder.path().join(name));
-    execute(&to, "UPDATE nodes SET last_seen_at = 1").await.unwrap();
+    // The server that was stopped took leave.
+    let silent = "INSERT INTO nodes (id, name, version, started_at, last_seen_at, applied, awaited, budget_ms) \
+        VALUES ('node_0000000000000000000009', 'one', '0.1.0', 0, 1, 0, 0, 5000)";
+    execute(&to, silent).await.unwrap();
     std::fs::write(instance.folder.path().join("there.db"), "").unwrap();
     let error = move_with(&instance, &to, &back("there.db"), [7; 32]).await.unwrap_err().to_string();
     assert!(error.contains("there is a database at"), "{error}");
