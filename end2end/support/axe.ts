@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 
 import { type Page, expect, test } from '@playwright/test';
 import type axe from 'axe-core';
+import { settle } from './settle';
 
 const SOURCE = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
 const TAGS = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
@@ -11,11 +12,10 @@ const TAGS = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-prac
 export async function expectAccessible(page: Page, what: string): Promise<void> {
   await test.step(`axe: ${what}`, async () => {
     if (!(await page.evaluate(() => 'axe' in window))) await page.evaluate(SOURCE);
+    // Colours are judged as they are, and not as they become: on the way from one to the other nobody reads.
+    await settle(page);
     const found = await page.evaluate(async (tags) => {
       const { axe } = window as unknown as { axe: { run(context: Document, options: axe.RunOptions): Promise<axe.AxeResults> } };
-      // Colours are judged as they are, and not as they become: on the way from one to the other nobody reads.
-      const moving = document.getAnimations().filter((animation) => animation.effect?.getComputedTiming().endTime !== Infinity);
-      await Promise.allSettled(moving.map((animation) => animation.finished));
       const results = await axe.run(document, {
         runOnly: { type: 'tag', values: tags },
         // On by WCAG 2.2, off by default in axe.

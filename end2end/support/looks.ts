@@ -5,6 +5,7 @@ import path from 'node:path';
 import { type Page, expect, test } from '@playwright/test';
 
 import { expectAccessible } from './axe';
+import { settle } from './settle';
 
 const WIDE = { width: 1280, height: 800 };
 const NARROW = { width: 390, height: 844 };
@@ -14,13 +15,6 @@ const PICTURES = path.resolve(__dirname, '../screenshots');
 const DOCS = path.resolve(__dirname, '../../docs/images');
 
 const wanted = process.env['SCREENSHOTS'] === '1';
-
-async function settle(page: Page): Promise<void> {
-  // Colours and places move for a moment when the theme or the width changes.
-  await page.evaluate(async () => {
-    await Promise.all(document.getAnimations().map((animation) => animation.finished.catch(() => undefined)));
-  });
-}
 
 /** Nothing sticks out to the right, of the page or of the dialog over it. */
 async function expectNoSidewaysScroll(page: Page, what: string): Promise<void> {
