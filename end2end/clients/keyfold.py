@@ -70,8 +70,11 @@ class Keyfold:
         return done.stdout.strip()
 
     def key(self, owner, *more):
-        """The secret of a new key."""
-        return self.cli("key", "create", "--workspace", "acme", "--owner", owner, "--name", f"made for {owner}", *more)
+        """What the command line prints of a new key: its secret. The server knows it by then, if there is one."""
+        made = self.cli("key", "create", "--workspace", "acme", "--owner", owner, "--name", f"made for {owner}", *more)
+        if self._process is not None:
+            self.until(SECRET.search(made).group(), lambda code: code != "not_found")
+        return made
 
     def user_id(self, username):
         """The id of a user, as an administrator sees it."""
@@ -121,9 +124,17 @@ class Keyfold:
             time.sleep(0.05)
         raise AssertionError(f"the server did not start:\n{self.log_path.read_text()}")
 
-    def verify(self, secret, scope=None, resource=None):
+    def until(self, secret, known):
+        """Waits until the server knows what was done at the command line beside it. Spends nothing of the key's limits."""
+        deadline = time.monotonic() + 20
+        while not known(code := self.verify(secret, cost=0)):
+            assert time.monotonic() < deadline, code
+            time.sleep(0.05)
+
+    def verify(self, secret, scope=None, resource=None, cost=None):
         """The code that a service is told of a key."""
-        question = {"key": secret, **({"scope": scope} if scope else {}), **({"resource": resource} if resource else {})}
+        more = {"scope": scope, "resource": resource, "cost": cost}
+        question = {"key": secret, **{name: value for name, value in more.items() if value is not None}}
         request = urllib.request.Request(f"{self.url}/v1/verify", json.dumps(question).encode(), {
             "Authorization": f"Bearer {self.admin_key}", "Content-Type": "application/json"})
         with urllib.request.urlopen(request, timeout=10) as answer:

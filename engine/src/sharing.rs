@@ -43,20 +43,23 @@ enum Agreed {
     Counts { counting: i64, servers: usize },
 }
 
+/// This server, if there can be others beside it.
+fn among_others(core: &Core) -> Option<&Presence> {
+    core.db.shared_feed().and_then(|_| core.presence.get())
+}
+
 /// Keeps limits shared while a server runs.
 pub(crate) async fn share_limits(core: Arc<Core>, mut stop: watch::Receiver<bool>) {
-    if core.db.shared_feed().is_none() || core.presence.get().is_none() {
-        return;
-    }
+    let Some(presence) = among_others(&core) else { return };
     let (mut looks, mut helps) = (interval(LOOK_EVERY), interval(HELP_EVERY));
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     helps.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut failing = false;
     loop {
         let done = tokio::select! {
-            _ = looks.tick() => agree(&core).await,
-            _ = helps.tick() => help(&core).await,
-            () = core.keyset.ledger.wake.notified() => ask(&core).await,
+            _ = looks.tick() => agree(&core, presence).await,
+            _ = helps.tick() => help(&core, presence).await,
+            () = core.keyset.ledger.wake.notified() => ask(&core, presence).await,
             _ = stop.changed() => return,
         };
         match done {
@@ -74,20 +77,16 @@ pub(crate) async fn share_limits(core: Arc<Core>, mut stop: watch::Receiver<bool
 
 /// Everything at once.
 pub(crate) async fn round(core: &Core) -> Result<(), Error> {
-    if core.db.shared_feed().is_none() || core.presence.get().is_none() {
-        return Ok(());
-    }
-    agree(core).await?;
-    help(core).await?;
-    ask(core).await
+    let Some(presence) = among_others(core) else { return Ok(()) };
+    agree(core, presence).await?;
+    help(core, presence).await?;
+    ask(core, presence).await
 }
 
 /// Before a server answers anybody: agrees with the others, and takes its parts. Others who are slow are not waited for long;
 /// until they have agreed, calls that are limited by a quota are refused here.
 pub(crate) async fn begin(core: &Core) {
-    if core.db.shared_feed().is_none() || core.presence.get().is_none() {
-        return;
-    }
+    let Some(presence) = among_others(core) else { return };
     core.keyset.ledger.join(&core.clock);
     for _ in 0..BEGIN_TRIES {
         if let Err(error) = round(core).await {
@@ -95,7 +94,7 @@ pub(crate) async fn begin(core: &Core) {
         }
         let now = core.now();
         let mut quotas = core.keyset.ledger.find(|_| true).into_iter().filter(|meter| meter.has_quotas());
-        let counts = core.presence.get().is_some_and(|presence| presence.counting() != UNSAID);
+        let counts = presence.counting() != UNSAID;
         // Without any quota there is nothing to wait for.
         if quotas.all(|meter| counts && !meter.wants(now)) {
             return;
@@ -113,8 +112,7 @@ fn postgres(conn: Conn<'_>) -> Result<&mut PgConnection, Error> {
 }
 
 /// Looks who else is there, and changes how this server counts where that is called for.
-async fn agree(core: &Core) -> Result<(), Error> {
-    let Some(presence) = core.presence.get() else { return Ok(()) };
+async fn agree(core: &Core, presence: &Presence) -> Result<(), Error> {
     // Nobody else writes what was spent meanwhile.
     let _flushing = core.flushing.lock().await;
     let others = look_around(core, presence).await?;
@@ -159,11 +157,8 @@ async fn look_around(core: &Core, presence: &Presence) -> Result<Option<(i64, Ve
             let conn = postgres(conn)?;
             leases::lock(conn).await?;
             let known = leases::counting(conn, &node).await?;
-            let (silent, live): (Vec<_>, Vec<_>) = leases::others(conn, &node)
-                .await?
-                .into_iter()
-                .filter(|other| other.counting != WRITTEN_OFF)
-                .partition(|other| other.unseen_ms >= silent_after_ms(other.budget_ms));
+            let (silent, live): (Vec<_>, Vec<_>) =
+                leases::others(conn, &node).await?.into_iter().partition(|other| other.unseen_ms >= silent_after_ms(other.budget_ms));
             for other in &silent {
                 leases::set_counting(conn, &other.id, WRITTEN_OFF).await?;
             }
@@ -183,8 +178,7 @@ async fn look_around(core: &Core, presence: &Presence) -> Result<Option<(i64, Ve
 async fn under_lock(conn: &mut PgConnection, node: &NodeId, alone: bool) -> Result<bool, Error> {
     leases::lock(conn).await?;
     let others = leases::others(conn, node).await?;
-    let mut live = others.iter().filter(|other| other.counting != WRITTEN_OFF);
-    let may = if alone { live.next().is_none() } else { live.all(|other| other.counting != ALONE) };
+    let may = if alone { others.is_empty() } else { others.iter().all(|other| other.counting != ALONE) };
     Ok(may && leases::counting(conn, node).await?.is_some())
 }
 
@@ -266,8 +260,7 @@ async fn lease_from_now_on(core: &Core, presence: &Presence) -> Result<i64, Erro
 }
 
 /// Asks for what meters need.
-async fn ask(core: &Core) -> Result<(), Error> {
-    let Some(presence) = core.presence.get() else { return Ok(()) };
+async fn ask(core: &Core, presence: &Presence) -> Result<(), Error> {
     if presence.counting() != BY_LEASES {
         // They ask again as soon as it is known how this server counts.
         core.keyset.ledger.take_asking(usize::MAX);
@@ -319,13 +312,14 @@ async fn hand_out(conn: &mut PgConnection, node: &NodeId, rows: &[(String, Ask)]
     leases::lock(conn).await?;
     let counting = leases::counting(conn, node).await?;
     let others = leases::others(conn, node).await?;
-    let live: Vec<_> = others.iter().filter(|other| other.counting != WRITTEN_OFF).collect();
     match counting {
-        Some(BY_LEASES) if live.iter().all(|other| other.counting != ALONE) => {}
-        Some(counting) if counting != WRITTEN_OFF => return Ok((Agreed::Counts { counting: UNSAID, servers: live.len() + 1 }, Vec::new())),
+        Some(BY_LEASES) if others.iter().all(|other| other.counting != ALONE) => {}
+        Some(counting) if counting != WRITTEN_OFF => {
+            return Ok((Agreed::Counts { counting: UNSAID, servers: others.len() + 1 }, Vec::new()));
+        }
         _ => return Ok((Agreed::Lost, Vec::new())),
     }
-    let servers = u32::try_from(live.len() + 1).unwrap_or(u32::MAX);
+    let servers = u32::try_from(others.len() + 1).unwrap_or(u32::MAX);
     let asked = json(rows.iter().map(|(subject, ask)| (subject, &ask.name, ask.since.as_millis())))?;
     let mut pools = leases::pools(conn, node, &asked).await?;
     pools.sort_unstable_by_key(|pool| pool.at);
@@ -347,12 +341,11 @@ async fn hand_out(conn: &mut PgConnection, node: &NodeId, rows: &[(String, Ask)]
     }
     leases::hold(conn, node, &json(holds.iter())?).await?;
     leases::forget(conn, node, &json(gone.iter())?).await?;
-    Ok((Agreed::Counts { counting: BY_LEASES, servers: live.len() + 1 }, given))
+    Ok((Agreed::Counts { counting: BY_LEASES, servers: others.len() + 1 }, given))
 }
 
 /// Lets go of what others need and this server has.
-async fn help(core: &Core) -> Result<(), Error> {
-    let Some(presence) = core.presence.get() else { return Ok(()) };
+async fn help(core: &Core, presence: &Presence) -> Result<(), Error> {
     if presence.counting() != BY_LEASES {
         return Ok(());
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use keyfold_domain::ids::WorkspaceId;
 use keyfold_domain::policy::{Action, Actor, Object};
+use keyfold_engine_macros::compiled_here;
 use serde_json::json;
 
 use super::audit::Event;
@@ -16,6 +17,7 @@ use crate::store::changes::Change;
 /// The most workspaces that are listed.
 const MOST: i64 = 1000;
 
+#[compiled_here]
 impl Policies {
     /// Does a server go on answering about this workspace's keys when it has lost touch with the database?
     pub async fn keeps_answering(&self, actor: &Actor, workspace: &WorkspaceId) -> Result<bool, Error> {

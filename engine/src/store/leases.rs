@@ -59,11 +59,11 @@ pub(crate) async fn set_counting(conn: &mut PgConnection, node: &str, counting: 
     sqlx::query("UPDATE nodes SET counting = $2 WHERE id = $1").bind(node).bind(counting).execute(conn).await.map(|_| ())
 }
 
-/// Every server but that one.
+/// Every other server that is not written off.
 pub(crate) async fn others(conn: &mut PgConnection, node: &NodeId) -> Result<Vec<OtherRow>, sqlx::Error> {
     let sql = "SELECT id, counting, budget_ms, (EXTRACT(EPOCH FROM clock_timestamp()) * 1000)::BIGINT - last_seen_at AS unseen_ms
-        FROM nodes WHERE id <> $1 ORDER BY id LIMIT $2";
-    sqlx::query_as(sql).bind(node.as_str()).bind(MOST).fetch_all(conn).await
+        FROM nodes WHERE id <> $1 AND counting <> $2 ORDER BY id LIMIT $3";
+    sqlx::query_as(sql).bind(node.as_str()).bind(WRITTEN_OFF).bind(MOST).fetch_all(conn).await
 }
 
 /// Counts as spent at that moment what was held by servers that are written off or gone.
