@@ -215,6 +215,10 @@ impl Engine {
             DatabaseUrl::Sqlite(path) => open_sqlite(path, options.role).await?,
             DatabaseUrl::Postgres(url) => (open_postgres(url, options.role).await?, None),
         };
+        // Nobody else had the lock.
+        let unserved = options.role == OpenRole::Beside && lock.is_some();
+        // A command gives the lock back: it only kept others away from the upgrade.
+        let lock = lock.filter(|_| options.role == OpenRole::Serve);
         let macs = pepper_check::agree(&db, macs, options.role).await?;
         if options.role == OpenRole::Serve && db.shared_feed().is_none() {
             // Moved here from PostgreSQL with what a killed server held.
@@ -236,6 +240,7 @@ impl Engine {
             follower: Follower::new(Arc::clone(&options.clock)),
             signals: Signals::default(),
             presence: OnceLock::new(),
+            unserved,
             prefix: options.prefix,
             clock: options.clock,
             entropy: options.entropy,
@@ -426,9 +431,7 @@ async fn open_sqlite(path: &Path, role: OpenRole) -> Result<(Db, Option<File>), 
         tracing::info!(copy = %kept.display(), "the database is brought to this version; a copy of it as it was is kept");
     }
     upgrade(&mut Conn::Sqlite(&mut writer), locked).await?;
-    // A command gives the lock back: it only kept others away from the upgrade.
-    let lock = (role == OpenRole::Serve).then_some(lock);
-    Ok((Db::sqlite(path, writer, CONNECTIONS), lock))
+    Ok((Db::sqlite(path, writer, CONNECTIONS), locked.then_some(lock)))
 }
 
 async fn open_postgres(url: &str, role: OpenRole) -> Result<Db, OpenError> {

@@ -71,6 +71,8 @@ pub(crate) struct Core {
     /// Held while counts are written.
     pub(crate) flushing: tokio::sync::Mutex<()>,
     pub(crate) signals: Signals,
+    /// For a command: is it certain that no server is running on the database?
+    pub(crate) unserved: bool,
     /// What this server is called among those on the database. Not of a command.
     pub(crate) presence: OnceLock<Presence>,
 }

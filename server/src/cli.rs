@@ -24,6 +24,7 @@ mod user;
 mod workspace;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use keyfold_engine::Engine;
@@ -122,7 +123,26 @@ async fn dispatch(cli: Cli, printer: &Printer) -> Result<(), CliError> {
     }
 }
 
-/// The engine for a command, which may run while a server does.
-pub(crate) async fn open_beside(config: &Config) -> Result<Engine, CliError> {
-    open(config, OpenRole::Beside).await
+/// How long a command waits for running servers to know what it changed.
+const TOLD_WITHIN: Duration = Duration::from_secs(5);
+
+/// Does a command's work on the engine, beside the servers that may run on the same database. When it ends they know what was
+/// changed, so that a script may use a key at once; if one does not say so, a line on standard error does.
+pub(crate) async fn beside<T>(
+    config: &Config,
+    printer: &Printer,
+    work: impl AsyncFnOnce(&Engine) -> Result<T, CliError>,
+) -> Result<T, CliError> {
+    let engine = open(config, OpenRole::Beside).await?;
+    let begun = engine.nodes.revision();
+    let done = Box::pin(work(&engine)).await;
+    if engine.nodes.revision() > begun {
+        match engine.nodes.told(&operator(), TOLD_WITHIN).await {
+            Ok(Some(told)) if !told.is_complete() => printer.note(&format!("The running servers may not know of this yet: {}.", told.in_words())),
+            Ok(_) => {}
+            Err(error) => printer.note(&format!("It cannot be seen whether the running servers know of this yet: {error}")),
+        }
+    }
+    engine.close().await;
+    done
 }

@@ -94,6 +94,15 @@ impl Nodes {
         }
     }
 
+    /// As [`Self::in_force`], for a command that is no server itself: `None` where no server is running.
+    pub async fn told(&self, actor: &Actor, patience: Duration) -> Result<Option<InForce>, Error> {
+        // What a killed server left of itself is waited for by nobody.
+        if self.core.unserved || self.rows().await?.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(self.in_force(actor, patience).await))
+    }
+
     /// As [`Self::in_force`], for people: `None` where this server alone uses the database, so that there is nothing to tell.
     pub async fn reach(&self, actor: &Actor) -> Option<InForce> {
         if self.core.db.shared_feed().is_none() || self.own_id().is_none() {
@@ -129,12 +138,13 @@ impl Nodes {
         Ok(store::nodes::list(&mut conn, now).await?)
     }
 
-    /// Asks the others to say at once how far they are. If that fails, they say so within a second anyway.
+    /// Asks the others to say at once how far they are. If that fails, servers with a shared database say so within a second
+    /// anyway.
     async fn ask(&self, revision: i64) -> bool {
-        let Some(own) = self.own_id().cloned() else { return true };
+        let own = self.own_id().cloned();
         let wrote = self.core.db.note(move |mut conn| {
             let own = own.clone();
-            Box::pin(async move { Ok(store::nodes::await_change(&mut conn, &own, revision).await?) })
+            Box::pin(async move { Ok(store::nodes::await_change(&mut conn, own.as_ref(), revision).await?) })
         });
         let told = wrote.await.is_ok();
         self.core.signals.committed.notify_one();

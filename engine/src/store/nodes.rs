@@ -60,10 +60,11 @@ pub(crate) async fn note(conn: &mut Conn<'_>, node: &NodeInsert, applied: i64, a
         .await)
 }
 
-/// Asks every server to say at once when that change is in force in it.
-pub(crate) async fn await_change(conn: &mut Conn<'_>, node: &NodeId, seq: i64) -> Result<(), sqlx::Error> {
-    let sql = "UPDATE nodes SET awaited = $1 WHERE id = $2 AND awaited < $1";
-    on!(conn, raw => sqlx::query(sql).bind(seq).bind(node.as_str()).execute(&mut **raw).await.map(|_| ()))
+/// Asks every server to say at once when that change is in force in it. Who asks is a server, or a command beside them: then
+/// the server that started last carries the question, for one row is enough.
+pub(crate) async fn await_change(conn: &mut Conn<'_>, node: Option<&NodeId>, seq: i64) -> Result<(), sqlx::Error> {
+    let sql = "UPDATE nodes SET awaited = $1 WHERE id = COALESCE($2, (SELECT MAX(id) FROM nodes)) AND awaited < $1";
+    on!(conn, raw => sqlx::query(sql).bind(seq).bind(node.map(NodeId::as_str)).execute(&mut **raw).await.map(|_| ()))
 }
 
 /// Forgets a server that has stopped.

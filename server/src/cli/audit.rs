@@ -9,7 +9,7 @@ use keyfold_engine::Engine;
 use serde::Serialize;
 
 use crate::audit_heads;
-use crate::cli::{CliError, Printer, open_beside, operator};
+use crate::cli::{CliError, Printer, beside, operator};
 use crate::config::Config;
 
 /// Check the audit log, take it away
@@ -52,17 +52,12 @@ pub(crate) async fn run(command: Command, config: &Config, printer: &Printer) ->
 }
 
 async fn head(config: &Config, printer: &Printer) -> Result<(), CliError> {
-    let engine = open_beside(config).await?;
-    let taken = audit_heads::take(&engine).await;
-    engine.close().await;
-    printer.document(&taken?)
+    let taken = beside(config, printer, async |engine| Ok(audit_heads::take(engine).await?)).await?;
+    printer.document(&taken)
 }
 
 async fn export(config: &Config, printer: &Printer) -> Result<(), CliError> {
-    let engine = open_beside(config).await?;
-    let printed = print_all(&engine, printer).await;
-    engine.close().await;
-    printed
+    beside(config, printer, async |engine| print_all(engine, printer).await).await
 }
 
 async fn print_all(engine: &Engine, printer: &Printer) -> Result<(), CliError> {
@@ -84,13 +79,11 @@ async fn print_all(engine: &Engine, printer: &Printer) -> Result<(), CliError> {
 async fn verify(head: Option<PathBuf>, config: &Config, printer: &Printer) -> Result<(), CliError> {
     let unreadable = |path: &PathBuf, error| CliError::Refused(format!("{} cannot be read: {error}", path.display()));
     let kept = head.as_ref().map(|path| audit_heads::read(path).map_err(|error| unreadable(path, error))).transpose()?;
-    let engine = open_beside(config).await?;
-    let found = match &kept {
-        Some(kept) => engine.audit.verify_against(&operator(), kept).await,
-        None => engine.audit.verify_chains(&operator()).await,
+    let work = async |engine: &Engine| match &kept {
+        Some(kept) => Ok(engine.audit.verify_against(&operator(), kept).await?),
+        None => Ok(engine.audit.verify_chains(&operator()).await?),
     };
-    engine.close().await;
-    let found = found?;
+    let found = beside(config, printer, work).await?;
     let broken = found.broken.map(|broken| Broken { chain: broken.chain, seq: broken.seq, why: broken.why });
     let report = Report { chains: found.chains, events: found.events, whole: broken.is_none(), broken };
     let words = match &report.broken {

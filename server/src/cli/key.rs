@@ -11,7 +11,7 @@ use keyfold_engine::{Engine, Error};
 use serde::Serialize;
 
 use crate::cli::output::columns;
-use crate::cli::{CliError, Printer, named, open_beside, operator};
+use crate::cli::{CliError, Printer, named, beside, operator};
 use crate::config::Config;
 use crate::rest::{KeyBody, RotatedKeyBody};
 
@@ -161,10 +161,7 @@ fn state(text: &str) -> Result<StateFilter, String> {
 }
 
 pub(crate) async fn run(command: Command, config: &Config, printer: &Printer) -> Result<(), CliError> {
-    let engine = open_beside(config).await?;
-    let done = dispatch(command, &engine, printer).await;
-    engine.close().await;
-    done
+    beside(config, printer, async |engine| dispatch(command, engine, printer).await).await
 }
 
 async fn dispatch(command: Command, engine: &Engine, printer: &Printer) -> Result<(), CliError> {

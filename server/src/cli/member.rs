@@ -4,7 +4,7 @@ use keyfold_domain::workspace::Role;
 use keyfold_engine::{Engine, Error};
 use serde::Serialize;
 
-use crate::cli::{CliError, Printer, named, open_beside, operator};
+use crate::cli::{CliError, Printer, named, beside, operator};
 use crate::config::Config;
 
 /// Manage members of workspaces
@@ -47,10 +47,7 @@ async fn add(engine: &Engine, new: &Add) -> Result<(), Error> {
 
 pub(crate) async fn run(command: Command, config: &Config, printer: &Printer) -> Result<(), CliError> {
     let Command::Add(new) = command;
-    let engine = open_beside(config).await?;
-    let added = add(&engine, &new).await;
-    engine.close().await;
-    added?;
+    beside(config, printer, async |engine| Ok(add(engine, &new).await?)).await?;
     let words = format!("{} is now {} of workspace {}.", new.user, new.role.as_str(), new.workspace);
     printer.data(&Shown { workspace: new.workspace, user: new.user, role: new.role }, &words)
 }

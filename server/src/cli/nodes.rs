@@ -4,7 +4,7 @@ use keyfold_domain::node::NodeSummary;
 use serde::Serialize;
 
 use crate::cli::output::columns;
-use crate::cli::{CliError, Printer, open_beside, operator};
+use crate::cli::{CliError, Printer, beside, operator};
 use crate::config::Config;
 use crate::rest::NodeBody;
 use crate::rest::moments::Moment;
@@ -19,10 +19,7 @@ struct Listed {
 }
 
 pub(crate) async fn run(_: Args, config: &Config, printer: &Printer) -> Result<(), CliError> {
-    let engine = open_beside(config).await?;
-    let nodes = engine.nodes.list(&operator()).await;
-    engine.close().await;
-    let nodes = nodes?;
+    let nodes = beside(config, printer, async |engine| Ok(engine.nodes.list(&operator()).await?)).await?;
     let words = if nodes.is_empty() { "No server runs on this database.".to_owned() } else { table(&nodes) };
     printer.data(&Listed { data: nodes.into_iter().map(NodeBody::from).collect() }, &words)
 }

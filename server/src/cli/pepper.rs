@@ -12,7 +12,7 @@ use keyfold_engine::{
 use serde::Serialize;
 
 use crate::cli::output::columns;
-use crate::cli::{CliError, Printer, open_beside, operator};
+use crate::cli::{CliError, Printer, beside, operator};
 use crate::config::Config;
 use crate::rest::moments::Moment;
 use crate::serve::{cannot_open, open_with};
@@ -104,10 +104,8 @@ pub(super) async fn run(command: Command, config: &Config, printer: &Printer) ->
 }
 
 async fn status(config: &Config, printer: &Printer) -> Result<(), CliError> {
-    let engine = open_beside(config).await?;
-    let status = engine.peppers.status(&operator()).await;
-    engine.close().await;
-    let body = StatusBody::from(status?);
+    let status = beside(config, printer, async |engine| Ok(engine.peppers.status(&operator()).await?)).await?;
+    let body = StatusBody::from(status);
     let words = match &body.old {
         None => format!("One pepper is live: {}.", body.pepper),
         Some(old) => {
@@ -254,11 +252,11 @@ async fn begin_on(engine: &Engine, config: &Config, files: &Files, stale: Option
 }
 
 async fn retire(force: bool, config: &Config, printer: &Printer) -> Result<(), CliError> {
-    let engine = open_beside(config).await?;
-    let old = engine.peppers.status(&operator()).await.map(|status| status.old);
-    let done = engine.peppers.retire(&operator(), force).await;
-    engine.close().await;
-    let (old, done) = (old?, done?);
+    let work = async |engine: &Engine| {
+        let old = engine.peppers.status(&operator()).await?.old;
+        Ok((old, engine.peppers.retire(&operator(), force).await?))
+    };
+    let (old, done) = beside(config, printer, work).await?;
     let fingerprint = old.map(|old| old.fingerprint).unwrap_or_default();
     let file = match config.pepper_file() {
         Some(_) => Files::of(config)?.put_aside(&fingerprint)?,

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::cli::key::place;
 use crate::cli::output::columns;
-use crate::cli::{CliError, Printer, named, open_beside, operator};
+use crate::cli::{CliError, Printer, named, beside, operator};
 use crate::config::Config;
 use crate::rest::ResourceBody;
 
@@ -58,13 +58,11 @@ pub(super) struct List {
 }
 
 pub(crate) async fn run(command: Command, config: &Config, printer: &Printer) -> Result<(), CliError> {
-    let engine = open_beside(config).await?;
-    let done = match command {
-        Command::Create(new) => create(new, &engine, printer).await,
-        Command::List(wanted) => list(wanted, &engine, printer).await,
+    let work = async |engine: &Engine| match command {
+        Command::Create(new) => create(new, engine, printer).await,
+        Command::List(wanted) => list(wanted, engine, printer).await,
     };
-    engine.close().await;
-    done
+    beside(config, printer, work).await
 }
 
 async fn create(new: Create, engine: &Engine, printer: &Printer) -> Result<(), CliError> {

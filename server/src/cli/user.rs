@@ -7,7 +7,7 @@ use keyfold_engine::{Engine, Error, NewUser};
 use serde::Serialize;
 
 use crate::cli::output::columns;
-use crate::cli::{CliError, Printer, named, open_beside, operator, stdin_password};
+use crate::cli::{CliError, Printer, named, beside, operator, stdin_password};
 use crate::config::Config;
 use crate::rest::moments::Moment;
 
@@ -98,10 +98,7 @@ struct Link {
 }
 
 pub(crate) async fn run(command: Command, config: &Config, printer: &Printer) -> Result<(), CliError> {
-    let engine = open_beside(config).await?;
-    let done = dispatch(command, &engine, config, printer).await;
-    engine.close().await;
-    done
+    beside(config, printer, async |engine| dispatch(command, engine, config, printer).await).await
 }
 
 async fn dispatch(command: Command, engine: &Engine, config: &Config, printer: &Printer) -> Result<(), CliError> {

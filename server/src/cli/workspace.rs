@@ -4,7 +4,7 @@ use keyfold_domain::workspace::{NewWorkspace, WorkspaceSummary};
 use keyfold_engine::{Engine, Error};
 use serde::Serialize;
 
-use crate::cli::{CliError, Printer, named, open_beside, operator};
+use crate::cli::{CliError, Printer, named, beside, operator};
 use crate::config::Config;
 
 /// Manage workspaces
@@ -44,10 +44,7 @@ async fn create(engine: &Engine, Create { slug, name, owner }: Create) -> Result
 pub(crate) async fn run(command: Command, config: &Config, printer: &Printer) -> Result<(), CliError> {
     let Command::Create(new) = command;
     let owner = new.owner.clone();
-    let engine = open_beside(config).await?;
-    let created = create(&engine, new).await;
-    engine.close().await;
-    let workspace = created?;
+    let workspace = beside(config, printer, async |engine| Ok(create(engine, new).await?)).await?;
     let words = format!("Created workspace {} ({}), owned by {owner}.", workspace.slug, workspace.id);
     let shown = Shown { id: workspace.id.to_string(), slug: workspace.slug, name: workspace.name, owner };
     printer.data(&shown, &words)
