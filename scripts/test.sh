@@ -20,6 +20,7 @@ count() {
         /^(#|ℹ) pass [0-9]+$/ { p += $3 }
         /^(#|ℹ) fail [0-9]+$/ { f += $3 }
         /^ *[0-9]+ passed( \(.*\))?$/ { p += $1 }
+        /^ *[0-9]+ flaky$/ { p += $1 }
         /^ *[0-9]+ failed$/ { f += $1 }
         END { print p + 0, f + 0 }')
     read -r found_passed found_failed <<<"$found"
@@ -37,6 +38,7 @@ tests() {
         printf '%d passed, %d failed\n' "$passed" "$failed"
         exit 1
     fi
+    sed -E 's/\x1b\[[0-9;]*m//g' "$log" | grep -E '^ *FLAKY ' | sort -u | sed -E 's/^ *FLAKY/    passed at the second try only:/' || true
     count "$log"
 }
 

@@ -17,11 +17,14 @@ export default class Totals implements Reporter {
 
   onEnd(result: FullResult): void {
     const tests = this.suite?.allTests() ?? [];
-    const passed = tests.filter((test) => test.outcome() === 'expected' && test.results.length > 0).length;
+    const flaky = tests.filter((test) => test.outcome() === 'flaky');
+    const passed = tests.filter((test) => test.outcome() === 'expected' && test.results.length > 0).length + flaky.length;
     const skipped = tests.filter((test) => test.outcome() === 'skipped').length;
     // What did not get its turn has not passed; neither has a run that broke outside its tests.
     const failed = Math.max(tests.length - passed - skipped, result.status === 'passed' ? 0 : 1);
-    this.faults = tests.filter((test) => test.outcome() === 'unexpected').map(account);
+    // `make test` repeats the lines that begin so.
+    const second = flaky.map((test) => `FLAKY ${account(test)}`);
+    this.faults = [...tests.filter((test) => test.outcome() === 'unexpected').map(account), ...second];
     this.line = `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`;
   }
 
