@@ -5,16 +5,8 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 cd "$root"
 
-version=0.20.2
 use_toolchain
-tools=$cache/tools
-if [ "$("$tools/bin/cargo-deny" --version 2>/dev/null || true)" != "cargo-deny $version" ]; then
-    say "installing cargo-deny $version (once, a few minutes)"
-    # Unoptimised: it runs for a second, and is compiled in half the time.
-    CARGO_TARGET_DIR=$cache/tools-target cargo install --quiet --debug --config profile.dev.debug=false \
-        --locked "cargo-deny@$version" --root "$tools"
-    rm -rf "$cache/tools-target"
-fi
+cargo_deny=$(cargo_tool cargo-deny 0.20.2) || exit 1
 
 list=https://github.com/RustSec/advisory-db
 checks=(bans licenses sources)
@@ -23,4 +15,4 @@ if timeout 20 git ls-remote --quiet --exit-code "$list" HEAD >/dev/null 2>&1; th
 else
     note "vulnerabilities not checked: $list cannot be reached"
 fi
-"$tools/bin/cargo-deny" --log-level warn check --hide-inclusion-graph "${checks[@]}"
+"$cargo_deny" --log-level warn check --hide-inclusion-graph "${checks[@]}"

@@ -5,7 +5,6 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 cd "$root"
 
-version=0.13.2
 seconds=${1:-60}
 shift || true
 targets=("$@")
@@ -15,17 +14,11 @@ if ! have rustup || ! rustup run nightly rustc --version >/dev/null 2>&1; then
     exit 0
 fi
 use_toolchain
-tools=$cache/tools
-if [ "$("$tools/bin/cargo-fuzz" --version 2>/dev/null || true)" != "cargo-fuzz $version" ]; then
-    say "installing cargo-fuzz $version (once, a few minutes)"
-    CARGO_TARGET_DIR=$cache/tools-target cargo install --quiet --debug --config profile.dev.debug=false \
-        --locked "cargo-fuzz@$version" --root "$tools"
-    rm -rf "$cache/tools-target"
-fi
+cargo_fuzz=$(cargo_tool cargo-fuzz 0.13.2) || exit 1
 for target in "${targets[@]}"; do
     say "fuzzing $target for $seconds seconds"
     # What it finds interesting stays in target/, the seeds as they are.
     mkdir -p "target/fuzz-corpus/$target"
-    RUSTUP_TOOLCHAIN=nightly "$tools/bin/cargo-fuzz" run --features libfuzzer "$target" \
+    RUSTUP_TOOLCHAIN=nightly "$cargo_fuzz" run --features libfuzzer "$target" \
         "target/fuzz-corpus/$target" "fuzz/seeds/$target" -- "-max_total_time=$seconds" -max_len=512 -print_final_stats=1
 done

@@ -78,6 +78,21 @@ npm_ci() {
     fi
 }
 
+# cargo_tool NAME VERSION: makes sure of this version of a tool from crates.io, and prints where the program is. It is compiled
+# once and kept in the cache:
+#   deny=$(cargo_tool cargo-deny 0.20.2) || exit 1; "$deny" check
+cargo_tool() {
+    local name=$1 version=$2 tools=$cache/tools
+    if [ "$("$tools/bin/$name" --version 2>/dev/null || true)" != "$name $version" ]; then
+        say "installing $name $version (once, a few minutes)"
+        # Unoptimised: such a tool runs for seconds, and is compiled in half the time.
+        CARGO_TARGET_DIR=$cache/tools-target cargo install --quiet --debug --config profile.dev.debug=false \
+            --locked "$name@$version" --root "$tools" >&2 || fail "$name $version could not be installed."
+        rm -rf "$cache/tools-target"
+    fi
+    printf '%s\n' "$tools/bin/$name"
+}
+
 # python_env NAME REQUIREMENTS_FILE: makes a virtual environment with what the file names, and prints its folder. It is made
 # once for each content of the file and version of Python, and kept in the cache:
 #   env=$(python_env clients "$root/end2end/requirements.txt") || exit 1; "$env/bin/python" …

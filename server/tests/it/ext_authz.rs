@@ -18,19 +18,7 @@ use tonic::transport::{Channel, Endpoint, Uri};
 use tonic::{Code, Status};
 use tonic_prost::ProstCodec;
 
-use crate::support::{Answer, Call, Cli, PASSWORD, Server, eventually, send};
-
-const IDENTITY: [&str; 9] = [
-    "keyfold-key",
-    "keyfold-name",
-    "keyfold-owner",
-    "keyfold-workspace",
-    "keyfold-kind",
-    "keyfold-scopes",
-    "keyfold-resource",
-    "keyfold-resources",
-    "keyfold-code",
-];
+use crate::support::{Answer, Call, Cli, IDENTITY, PASSWORD, Server, eventually, send};
 
 /// Envoy is on this machine, and there may be another proxy before it.
 const TRUSTING: [&str; 2] = ["--trusted-proxies", "127.0.0.1,10.0.0.0/8"];

@@ -9,20 +9,9 @@ use keyfold_domain::time::DAY_MS;
 use keyfold_engine::NewNode;
 use serde_json::{Value, json};
 
-use crate::support::{Actor, Answer, App, Call, PROXY, new_key, operator};
+use crate::support::{Actor, Answer, App, Call, IDENTITY, PROXY, new_key, operator};
 
 const ACME: &str = "/v1/workspaces/acme/forward-auth";
-const IDENTITY: [&str; 9] = [
-    "keyfold-key",
-    "keyfold-name",
-    "keyfold-owner",
-    "keyfold-workspace",
-    "keyfold-kind",
-    "keyfold-scopes",
-    "keyfold-resource",
-    "keyfold-resources",
-    "keyfold-code",
-];
 
 /// A proxy's question about a request, as Traefik, Caddy and our `HAProxy` put it.
 fn about(method: &str, target: &str) -> Call {

@@ -14,7 +14,7 @@ pub(crate) mod redactions;
 mod relay;
 
 pub(crate) use actors::{Actor, PASSWORD};
-pub(crate) use answer::{Answer, Call, encoded};
+pub(crate) use answer::{Answer, Call, IDENTITY, encoded};
 pub(crate) use app::{App, COOKIE, PROXY, new_key, operator, postgres_url};
 pub(crate) use balancer::Balancer;
 pub(crate) use cluster::{BUDGET, Cluster, Made, verdict};

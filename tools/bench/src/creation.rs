@@ -50,7 +50,7 @@ pub(crate) struct Made {
 }
 
 /// Creation on SQLite beside the disk's rate of fdatasync.
-pub(crate) async fn on_sqlite(programs: &Programs<'_>, folder: &Path, effort: Effort) -> Result<Vec<Row>> {
+pub(crate) async fn on_sqlite(programs: &Programs, folder: &Path, effort: Effort) -> Result<Vec<Row>> {
     say("creation on SQLite");
     let empty_workspaces = usize::from((FOR_MANY + FOR_ONE) * effort.rounds);
     let wanted = Wanted { folder: &folder.join("creation"), database: None, keys: 0, known_per_workspace: 0, empty_workspaces };
@@ -95,7 +95,7 @@ pub(crate) async fn on_sqlite(programs: &Programs<'_>, folder: &Path, effort: Ef
 }
 
 /// Creation on PostgreSQL beside plain inserts with as many clients.
-pub(crate) async fn on_postgres(programs: &Programs<'_>, folder: &Path, url: &str, effort: Effort) -> Result<Row> {
+pub(crate) async fn on_postgres(programs: &Programs, folder: &Path, url: &str, effort: Effort) -> Result<Row> {
     say("creation on PostgreSQL");
     let postgres: Postgres = url.parse()?;
     let schema = Schema::create(&postgres).await?;
@@ -122,7 +122,7 @@ pub(crate) async fn on_postgres(programs: &Programs<'_>, folder: &Path, url: &st
 
 /// One slice: `(workspaces to leave out, workspaces to use, clients)`.
 pub(crate) async fn create(
-    programs: &Programs<'_>,
+    programs: &Programs,
     server: &Server,
     instance: &Instance,
     how: (u16, u16, u16),
@@ -130,7 +130,7 @@ pub(crate) async fn create(
 ) -> Result<Made> {
     let (skip, workspaces, clients) = how;
     let mut command = Command::new("taskset");
-    command.args(["-c", LOAD_CORE, programs.bench, "create", "--addr", &server.addr.to_string(), "--rooms"]).arg(&instance.rooms);
+    command.args(["-c", LOAD_CORE, programs.bench.as_str(), "create", "--addr", &server.addr.to_string(), "--rooms"]).arg(&instance.rooms);
     command.args(["--skip", &skip.to_string(), "--workspaces", &workspaces.to_string()]);
     command.args(["--clients", &clients.to_string(), "--seconds", &effort.seconds.to_string()]);
     let printed = finished(command).await?;

@@ -4,7 +4,7 @@
 //! some short windows. The least counts, less the least of as much time idle: what a job in the background executes now and
 //! then, which no request pays for, falls into some windows and not into others.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ use crate::figures::{float, whole};
 use crate::filling::{Instance, Wanted, fill};
 use crate::http::Connection;
 use crate::report::Row;
-use crate::run::Programs;
+use crate::run::{Place, Programs};
 use crate::say;
 use crate::server::Server;
 use crate::verification::ratio;
@@ -71,23 +71,15 @@ impl Kind {
 /// What to count with, for the gate.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The built server
-    #[arg(long, value_name = "FILE")]
-    keyfold: PathBuf,
-    /// An empty folder
-    #[arg(long, value_name = "FOLDER")]
-    folder: PathBuf,
+    #[command(flatten)]
+    place: Place,
 }
 
 /// Counts, and fails where a path has become longer than is allowed. Ends with a line as test runners print it.
 pub(crate) async fn gate(args: Args) -> Result<String> {
-    let (folder, keyfold) = (args.folder.canonicalize()?, args.keyfold.canonicalize()?);
-    let bench = std::env::current_exe()?;
-    let text = |path: &Path| path.to_str().map(str::to_owned).context("a path is not text");
-    let (keyfold, bench) = (text(&keyfold)?, text(&bench)?);
-    let programs = Programs { keyfold: &keyfold, bench: &bench, folder: &folder };
+    let programs = args.place.programs()?;
     let filled = async |name: &str| {
-        let wanted = Wanted { folder: &folder.join(name), database: None, keys: 20, known_per_workspace: 20, empty_workspaces: 0 };
+        let wanted = Wanted { folder: &programs.folder.join(name), database: None, keys: 20, known_per_workspace: 20, empty_workspaces: 0 };
         fill(&wanted).await
     };
     let (own, other) = (filled("own").await?, filled("other").await?);
@@ -114,7 +106,7 @@ pub(crate) async fn gate(args: Args) -> Result<String> {
 }
 
 /// Instructions for one request of each kind with a known key, beside the bare route.
-pub(crate) async fn measure(programs: &Programs<'_>, instance: &Instance, other: &Instance) -> Result<Vec<Row>> {
+pub(crate) async fn measure(programs: &Programs, instance: &Instance, other: &Instance) -> Result<Vec<Row>> {
     say("instructions (valgrind)");
     let kinds = [Kind::Whoami, Kind::Verify, Kind::Unknown];
     let counts = count(programs, instance, other, &kinds).await?;
@@ -129,7 +121,7 @@ pub(crate) async fn measure(programs: &Programs<'_>, instance: &Instance, other:
 }
 
 /// Instructions of one request of each kind, of Keyfold and of the bare route.
-async fn count(programs: &Programs<'_>, own: &Instance, other: &Instance, kinds: &[Kind]) -> Result<Vec<(f64, f64)>> {
+async fn count(programs: &Programs, own: &Instance, other: &Instance, kinds: &[Kind]) -> Result<Vec<(f64, f64)>> {
     let asked = kinds.iter().map(|kind| Ok((kind.request(own, other)?, kind.status()))).collect::<Result<Vec<_>>>()?;
     // Whatever Keyfold is asked, the reference answers the same plain GET: its work is the framework's and nothing else.
     let plain = [(own.whoami()?, 200)];
@@ -147,7 +139,7 @@ struct Counted {
 }
 
 impl Counted {
-    async fn start(programs: &Programs<'_>, instance: Option<&Instance>) -> Result<Self> {
+    async fn start(programs: &Programs, instance: Option<&Instance>) -> Result<Self> {
         let out = programs.folder.join(if instance.is_some() { "callgrind.own" } else { "callgrind.bare" });
         let file = format!("--callgrind-out-file={}", out.display());
         let valgrind = ["valgrind", "--tool=callgrind", "--instr-atstart=no", "--main-stacksize=67108864", &file];

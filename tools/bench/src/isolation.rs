@@ -25,9 +25,9 @@ const PAUSE_MS: u32 = 10;
 
 /// The slowest of a thousand verifications, on a server with nothing else to do and on one that makes keys, writes what was
 /// counted, searches and is backed up.
-pub(crate) async fn measure(programs: &Programs<'_>, instance: &Instance, effort: Effort) -> Result<Row> {
+pub(crate) async fn measure(programs: &Programs, instance: &Instance, effort: Effort) -> Result<Row> {
     say("verification beside other work");
-    let wrk = Wrk::new(programs.folder)?;
+    let wrk = Wrk::new(&programs.folder)?;
     let server = programs.serve(instance, &[]).await?;
     let load = Load { case: Case::Whoami, keys: &instance.known, pause_ms: PAUSE_MS, refused: false };
     let seconds = u32::try_from(effort.seconds)?;
@@ -74,10 +74,10 @@ async fn search(server: &crate::server::Server, instance: &Instance, until: Inst
 }
 
 /// Copies the database, again and again.
-async fn back_up(programs: &Programs<'_>, instance: &Instance, until: Instant) -> Result<()> {
+async fn back_up(programs: &Programs, instance: &Instance, until: Instant) -> Result<()> {
     let to = programs.folder.join("backup.db");
     while Instant::now() < until {
-        let mut command = Command::new(programs.keyfold);
+        let mut command = Command::new(&programs.keyfold);
         command.args(["backup", "--force", "--data-dir"]).arg(&instance.folder).arg(&to);
         finished(command).await?;
     }

@@ -1,6 +1,6 @@
 //! Pages of keys as the engine makes them, in every order and under every filter, and as they go over HTTP.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Instant;
@@ -16,7 +16,7 @@ use crate::figures::{percentile, time, whole};
 use crate::http::get;
 use crate::postgres::{Postgres, Schema};
 use crate::report::Row;
-use crate::run::Programs;
+use crate::run::{Place, Programs};
 use crate::say;
 use crate::server::Server;
 use crate::verification::ratio;
@@ -39,12 +39,8 @@ const PASSWORD: &str = "measured-but-never-kept-29";
 /// What to measure with.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The built server
-    #[arg(long, value_name = "FILE")]
-    keyfold: PathBuf,
-    /// An empty folder on the disk that is to be measured
-    #[arg(long, value_name = "FOLDER")]
-    folder: PathBuf,
+    #[command(flatten)]
+    place: Place,
     /// How many keys
     #[arg(long, value_name = "NUMBER", default_value_t = 100_000)]
     keys: u32,
@@ -63,9 +59,7 @@ pub(crate) struct Measured {
 
 /// Measures the pages alone, and prints every order and filter.
 pub(crate) async fn run(args: Args) -> Result<String> {
-    let (folder, keyfold) = (args.folder.canonicalize()?, args.keyfold.canonicalize()?);
-    let keyfold = keyfold.to_str().context("the path of keyfold is not text")?;
-    let programs = Programs { keyfold, bench: "", folder: &folder };
+    let programs = args.place.programs()?;
     let (mut rows, mut grids) = (Vec::new(), String::new());
     for database in [None, args.postgres.as_deref()].into_iter().take(1 + usize::from(args.postgres.is_some())) {
         let measured = on(&programs, database, args.keys).await?;
@@ -76,7 +70,7 @@ pub(crate) async fn run(args: Args) -> Result<String> {
 }
 
 /// The pages of one database: a file, or a schema on that PostgreSQL server.
-pub(crate) async fn on(programs: &Programs<'_>, postgres: Option<&str>, keys: u32) -> Result<Measured> {
+pub(crate) async fn on(programs: &Programs, postgres: Option<&str>, keys: u32) -> Result<Measured> {
     let server: Option<Postgres> = postgres.map(str::parse).transpose()?;
     let schema = match &server {
         Some(server) => Some(Schema::create(server).await?),
@@ -108,8 +102,8 @@ pub(crate) async fn on(programs: &Programs<'_>, postgres: Option<&str>, keys: u3
 }
 
 /// Fills an instance with the data of `keyfold demo`.
-fn demo(programs: &Programs<'_>, folder: &Path, url: Option<&str>, keys: u32) -> Result<()> {
-    let mut command = Command::new(programs.keyfold);
+fn demo(programs: &Programs, folder: &Path, url: Option<&str>, keys: u32) -> Result<()> {
+    let mut command = Command::new(&programs.keyfold);
     command.args(["demo", "--password-stdin", "--keys", &keys.to_string(), "--data-dir"]).arg(folder);
     command.env_clear().envs(url.map(|url| ("KEYFOLD_DATABASE_URL", url)));
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -291,11 +285,12 @@ fn grid(pages: &[Page]) -> String {
 }
 
 /// The list as scripts and as browsers get it.
-async fn over_http(programs: &Programs<'_>, folder: &Path, url: Option<&str>, label: &impl Fn(&str) -> String) -> Result<Vec<Row>> {
+async fn over_http(programs: &Programs, folder: &Path, url: Option<&str>, label: &impl Fn(&str) -> String) -> Result<Vec<Row>> {
     let data = folder.to_str().context("the folder's name is not text")?;
     let variables: Vec<(&str, &str)> = url.map(|url| ("KEYFOLD_DATABASE_URL", url)).into_iter().collect();
     // More is asked here in a minute than anybody may.
-    let command = [programs.keyfold, "serve", "--data-dir", data, "--shutdown-delay-seconds", "0", "--management-requests-per-minute", "0"];
+    let command =
+        [programs.keyfold.as_str(), "serve", "--data-dir", data, "--shutdown-delay-seconds", "0", "--management-requests-per-minute", "0"];
     let mut server = Server::start(&crate::server::Start { command: &command, variables: &variables, folder })?;
     server.answered(b"GET /readyz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n").await?;
     let cookie = sign_in(&server).await?;

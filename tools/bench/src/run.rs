@@ -21,12 +21,8 @@ const FEW: u32 = 1000;
 /// What to measure with, and how thoroughly.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The built server
-    #[arg(long, value_name = "FILE")]
-    keyfold: PathBuf,
-    /// An empty folder on the disk that is to be measured
-    #[arg(long, value_name = "FOLDER")]
-    folder: PathBuf,
+    #[command(flatten)]
+    place: Place,
     /// Write the page for people here
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
@@ -51,15 +47,8 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args) -> Result<String> {
     let cores = std::thread::available_parallelism()?.get();
     ensure!(cores >= 2, "measuring needs two processor cores, one for the server and one for the load");
-    let folder = args.folder.canonicalize().with_context(|| format!("{} cannot be used", args.folder.display()))?;
-    let keyfold = args.keyfold.canonicalize().with_context(|| format!("{} is not there; build it first", args.keyfold.display()))?;
-    let bench = std::env::current_exe()?;
-    let programs = Programs {
-        keyfold: keyfold.to_str().context("the path of keyfold is not text")?,
-        bench: bench.to_str().context("the path of bench is not text")?,
-        folder: &folder,
-    };
-    let (rows, pages) = measure(&args, &programs, &folder).await?;
+    let programs = args.place.programs()?;
+    let (rows, pages) = measure(&args, &programs, &programs.folder).await?;
     let (table, machine) = (table(&rows), machine()?);
     if let Some(path) = &args.report {
         let page = page(&table, &pages, &method(&args), &machine);
@@ -70,7 +59,7 @@ pub(crate) async fn run(args: Args) -> Result<String> {
 }
 
 /// The rows of the table of everything, and the tables of the pages of keys.
-async fn measure(args: &Args, programs: &Programs<'_>, folder: &Path) -> Result<(Vec<Row>, String)> {
+async fn measure(args: &Args, programs: &Programs, folder: &Path) -> Result<(Vec<Row>, String)> {
     let rooms = usize::from(isolation::ROOMS * args.rounds);
     say(&format!("filling: {FEW} keys, {} keys", args.keys));
     let filled = async |name: &str, keys: u32, known_per_workspace, empty_workspaces| {
@@ -101,12 +90,12 @@ async fn measure(args: &Args, programs: &Programs<'_>, folder: &Path) -> Result<
     let server = programs.serve(&few, &[]).await?;
     rows.extend(weight::of_site(server.addr).await?);
     server.stop().await?;
-    rows.push(weight::of_binary(Path::new(programs.keyfold))?);
+    rows.push(weight::of_binary(Path::new(&programs.keyfold))?);
     Ok((rows, pages))
 }
 
-async fn verification(args: &Args, programs: &Programs<'_>, few: &Instance, many: &Instance) -> Result<Vec<Row>> {
-    let wrk = Wrk::new(programs.folder)?;
+async fn verification(args: &Args, programs: &Programs, few: &Instance, many: &Instance) -> Result<Vec<Row>> {
+    let wrk = Wrk::new(&programs.folder)?;
     let keyfold = programs.serve(many, &[]).await?;
     let reference = programs.reference_under(&[]).await?;
     let contest = Contest {
@@ -124,17 +113,38 @@ async fn verification(args: &Args, programs: &Programs<'_>, few: &Instance, many
     Ok(rows)
 }
 
-/// The programs under measurement, and where they may leave files.
-pub(crate) struct Programs<'a> {
-    /// The server.
-    pub(crate) keyfold: &'a str,
-    /// This program.
-    pub(crate) bench: &'a str,
-    /// For files.
-    pub(crate) folder: &'a Path,
+/// What is measured, and where.
+#[derive(clap::Args)]
+pub(crate) struct Place {
+    /// The built server
+    #[arg(long, value_name = "FILE")]
+    keyfold: PathBuf,
+    /// An empty folder on the disk that is to be measured
+    #[arg(long, value_name = "FOLDER")]
+    folder: PathBuf,
 }
 
-impl Programs<'_> {
+impl Place {
+    /// The programs, wherever they are called from.
+    pub(crate) fn programs(&self) -> Result<Programs> {
+        let folder = self.folder.canonicalize().with_context(|| format!("{} cannot be used", self.folder.display()))?;
+        let keyfold = self.keyfold.canonicalize().with_context(|| format!("{} is not there; build it first", self.keyfold.display()))?;
+        let text = |path: &Path| path.to_str().map(str::to_owned).with_context(|| format!("{} is not text", path.display()));
+        Ok(Programs { keyfold: text(&keyfold)?, bench: text(&std::env::current_exe()?)?, folder })
+    }
+}
+
+/// The programs under measurement, and where they may leave files.
+pub(crate) struct Programs {
+    /// The server.
+    pub(crate) keyfold: String,
+    /// This program.
+    pub(crate) bench: String,
+    /// For files.
+    pub(crate) folder: PathBuf,
+}
+
+impl Programs {
     /// A server that answers for the keys of this instance.
     pub(crate) async fn serve(&self, instance: &Instance, variables: &[(&str, &str)]) -> Result<Server> {
         Ok(self.serve_timed(instance, variables).await?.0)
@@ -149,15 +159,16 @@ impl Programs<'_> {
     pub(crate) async fn serve_under(&self, by: &[&str], instance: &Instance, variables: &[(&str, &str)]) -> Result<(Server, Duration)> {
         let data = instance.folder.to_str().context("the folder's name is not text")?;
         // More is asked here in a minute than anybody may.
-        let own = [self.keyfold, "serve", "--data-dir", data, "--shutdown-delay-seconds", "0", "--management-requests-per-minute", "0"];
-        let mut server = Server::start(&Start { command: &[by, &own].concat(), variables, folder: self.folder })?;
+        let own =
+            [self.keyfold.as_str(), "serve", "--data-dir", data, "--shutdown-delay-seconds", "0", "--management-requests-per-minute", "0"];
+        let mut server = Server::start(&Start { command: &[by, &own].concat(), variables, folder: &self.folder })?;
         let took = server.answered(&instance.whoami()?).await?;
         Ok((server, took))
     }
 
     /// The reference, run by another program or by none.
     pub(crate) async fn reference_under(&self, by: &[&str]) -> Result<Server> {
-        let own = [self.bench, "reference"];
+        let own = [self.bench.as_str(), "reference"];
         let folder = self.folder.join("reference");
         std::fs::create_dir_all(&folder)?;
         let mut server = Server::start(&Start { command: &[by, &own].concat(), variables: &[], folder: &folder })?;

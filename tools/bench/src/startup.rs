@@ -25,7 +25,7 @@ pub(crate) struct Sized<'a> {
 }
 
 /// Start and memory with few keys and with many.
-pub(crate) async fn measure(programs: &Programs<'_>, few: &Sized<'_>, many: &Sized<'_>) -> Result<Vec<Row>> {
+pub(crate) async fn measure(programs: &Programs, few: &Sized<'_>, many: &Sized<'_>) -> Result<Vec<Row>> {
     say("cold start and idle memory");
     let mut rows = Vec::new();
     for (sized, goal) in [(few, "≤ 40 ms"), (many, "≤ 600 ms with 1,000,000")] {
@@ -42,7 +42,7 @@ pub(crate) async fn measure(programs: &Programs<'_>, few: &Sized<'_>, many: &Siz
 }
 
 /// The middle of several starts, in microseconds. Files are in the system's cache.
-async fn start(programs: &Programs<'_>, instance: &Instance) -> Result<f64> {
+async fn start(programs: &Programs, instance: &Instance) -> Result<f64> {
     let mut times = Vec::new();
     for _ in 0..STARTS {
         let (server, took) = programs.serve_timed(instance, &[]).await?;
@@ -53,7 +53,7 @@ async fn start(programs: &Programs<'_>, instance: &Instance) -> Result<f64> {
 }
 
 /// Resident memory of a server that has answered one request and rests, in bytes.
-async fn idle(programs: &Programs<'_>, instance: &Instance) -> Result<f64> {
+async fn idle(programs: &Programs, instance: &Instance) -> Result<f64> {
     let server: Server = programs.serve(instance, &[]).await?;
     tokio::time::sleep(SETTLE).await;
     let resident = float(server.resident()?);

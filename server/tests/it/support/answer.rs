@@ -5,6 +5,19 @@ use axum::http::header::{CONTENT_TYPE, HeaderName, SET_COOKIE};
 use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use serde_json::Value;
 
+/// Who it is, as an application behind a proxy or behind Envoy is told: all of these, in this order.
+pub(crate) const IDENTITY: [&str; 9] = [
+    "keyfold-key",
+    "keyfold-name",
+    "keyfold-owner",
+    "keyfold-workspace",
+    "keyfold-kind",
+    "keyfold-scopes",
+    "keyfold-resource",
+    "keyfold-resources",
+    "keyfold-code",
+];
+
 /// A request in the making.
 #[derive(Debug, Clone)]
 pub(crate) struct Call {
