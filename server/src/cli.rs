@@ -138,7 +138,9 @@ pub(crate) async fn beside<T>(
     let done = Box::pin(work(&engine)).await;
     if engine.nodes.revision() > begun {
         match engine.nodes.told(&operator(), TOLD_WITHIN).await {
-            Ok(Some(told)) if !told.is_complete() => printer.note(&format!("The running servers may not know of this yet: {}.", told.in_words())),
+            Ok(Some(told)) if !told.is_complete() => {
+                printer.note(&format!("The running servers may not know of this yet: {}.", told.in_words()));
+            }
             Ok(_) => {}
             Err(error) => printer.note(&format!("It cannot be seen whether the running servers know of this yet: {error}")),
         }

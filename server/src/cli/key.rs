@@ -11,7 +11,7 @@ use keyfold_engine::{Engine, Error};
 use serde::Serialize;
 
 use crate::cli::output::columns;
-use crate::cli::{CliError, Printer, named, beside, operator};
+use crate::cli::{CliError, Printer, beside, named, operator};
 use crate::config::Config;
 use crate::rest::{KeyBody, RotatedKeyBody};
 

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::cli::key::place;
 use crate::cli::output::columns;
-use crate::cli::{CliError, Printer, named, beside, operator};
+use crate::cli::{CliError, Printer, beside, named, operator};
 use crate::config::Config;
 use crate::rest::ResourceBody;
 

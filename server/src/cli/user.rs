@@ -7,7 +7,7 @@ use keyfold_engine::{Engine, Error, NewUser};
 use serde::Serialize;
 
 use crate::cli::output::columns;
-use crate::cli::{CliError, Printer, named, beside, operator, stdin_password};
+use crate::cli::{CliError, Printer, beside, named, operator, stdin_password};
 use crate::config::Config;
 use crate::rest::moments::Moment;
 

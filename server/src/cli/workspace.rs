@@ -4,7 +4,7 @@ use keyfold_domain::workspace::{NewWorkspace, WorkspaceSummary};
 use keyfold_engine::{Engine, Error};
 use serde::Serialize;
 
-use crate::cli::{CliError, Printer, named, beside, operator};
+use crate::cli::{CliError, Printer, beside, named, operator};
 use crate::config::Config;
 
 /// Manage workspaces

@@ -94,7 +94,7 @@ async fn client(addr: SocketAddr, queue: Arc<Queue>) -> Result<Vec<Duration>> {
 }
 
 /// The request that creates a key, from a line of the file, and how many times there is room for it.
-fn request(addr: SocketAddr, line: &str) -> Result<(Vec<u8>, usize)> {
+pub(crate) fn request(addr: SocketAddr, line: &str) -> Result<(Vec<u8>, usize)> {
     let mut parts = line.split_whitespace();
     let (Some(workspace), Some(owner), Some(room), Some(secret)) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
         anyhow::bail!("a line of the file of workspaces is incomplete");

@@ -16,6 +16,7 @@ mod isolation;
 mod lists;
 mod load;
 mod postgres;
+mod propagation;
 mod reference;
 mod report;
 mod run;

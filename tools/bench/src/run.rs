@@ -13,7 +13,7 @@ use crate::server::{Server, Start};
 use crate::startup::Sized;
 use crate::verification::Contest;
 use crate::wrk::Wrk;
-use crate::{instructions, isolation, lists, say, startup, weight};
+use crate::{instructions, isolation, lists, propagation, say, startup, weight};
 
 /// The smaller instance.
 const FEW: u32 = 1000;
@@ -76,6 +76,7 @@ async fn measure(args: &Args, programs: &Programs, folder: &Path) -> Result<(Vec
     rows.extend(on_sqlite(programs, folder, effort).await?);
     if let Some(url) = &args.postgres {
         rows.push(on_postgres(programs, folder, url, effort).await?);
+        rows.extend(propagation::measure(programs, url).await?);
     }
     let mut pages = String::new();
     for database in [None, args.postgres.as_deref()].into_iter().take(1 + usize::from(args.postgres.is_some())) {
@@ -145,6 +146,13 @@ pub(crate) struct Programs {
 }
 
 impl Programs {
+    /// The same programs, with a folder of that name within this one.
+    pub(crate) fn in_folder(&self, name: &str) -> Result<Self> {
+        let folder = self.folder.join(name);
+        std::fs::create_dir_all(&folder)?;
+        Ok(Self { keyfold: self.keyfold.clone(), bench: self.bench.clone(), folder })
+    }
+
     /// A server that answers for the keys of this instance.
     pub(crate) async fn serve(&self, instance: &Instance, variables: &[(&str, &str)]) -> Result<Server> {
         Ok(self.serve_timed(instance, variables).await?.0)
@@ -193,6 +201,8 @@ fn method(args: &Args) -> String {
          - *Creation* is `POST /v1/workspaces/…/keys` with a management key, each answered after the key, its audit event and its\n\
          \x20 line in the change log are on disk, in workspaces that grow to 1,000 keys. *fdatasync* is one page of 4 KiB written and\n\
          \x20 synced at a time, in the same folder. *Plain inserts* are single-row transactions by pgbench, with as many clients.\n\
+         - *Revocation*: three servers on one core and one PostgreSQL; 300 keys are deleted through the first, one after the other, while\n\
+         \x20 the other two are asked about each without a pause. The time is from the answer to the deletion to the later refusal.\n\
          - *Pages of keys* are of the workspace of `keyfold demo --keys {}` and of everybody's keys there: as the engine makes them, the\n\
          \x20 middle of 5, in every order under every filter, first and deep, which is after 40,000 keys or as many as there are; then over\n\
          \x20 HTTP by a signed-in administrator, one request at a time, the middle and the 95th percentile of 60. The deep page there is the\n\
