@@ -3,18 +3,9 @@
 use keyfold_domain::workspace::Role;
 use serde_json::json;
 
-use crate::support::{Actor, Answer, App, COOKIE, Call, PASSWORD, operator};
+use crate::support::{Actor, App, Call, PASSWORD, operator, session_of, with_cookie};
 
 const OTHER: &str = "copper-lantern-fjord-17";
-
-fn with_cookie(call: Call, token: &str) -> Call {
-    call.header("cookie", &format!("{COOKIE}={token}")).header("sec-fetch-site", "same-origin")
-}
-
-fn session_of(answer: &Answer) -> String {
-    let found = answer.cookies().into_iter().find(|(name, _)| name == COOKIE);
-    found.unwrap_or_else(|| panic!("no session: {}", answer.text())).1
-}
 
 async fn status(app: &App, token: &str) -> u16 {
     app.send(with_cookie(Call::get("/v1/workspaces"), token)).await.code()

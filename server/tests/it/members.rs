@@ -4,14 +4,10 @@ use keyfold_domain::scope::KeyKind;
 use keyfold_domain::workspace::Role;
 use serde_json::{Value, json};
 
-use crate::support::{Actor, App, Call, PASSWORD};
+use crate::support::{Actor, App, Call, PASSWORD, with_cookie};
 
 const MEMBERS: &str = "/v1/workspaces/acme/members";
 const LEFT_KEYS: &str = "/v1/workspaces/acme/left-keys";
-
-fn with_cookie(call: Call, token: &str) -> Call {
-    call.header("cookie", &format!("{}={token}", crate::support::COOKIE)).header("sec-fetch-site", "same-origin")
-}
 
 #[tokio::test]
 async fn keys_of_somebody_who_is_removed_wait_and_work_again_with_the_same_secret() {

@@ -9,7 +9,7 @@ use keyfold_domain::scope::KeyKind;
 use serde_json::{Value, json};
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::support::{Actor, App, COOKIE, Call, Cli, PASSWORD, Server, operator};
+use crate::support::{Actor, App, COOKIE, Call, Cli, PASSWORD, Server, operator, with_cookie};
 
 /// So many characters of a secret in a row are taken for a leak.
 const WINDOW: usize = 12;
@@ -146,7 +146,7 @@ async fn no_secret_is_in_a_log_a_file_an_answer_or_a_page() {
     canaries.add(PASSWORD);
     let session = app.sign_in("founder").await;
     canaries.add(&session);
-    let with_cookie = |call: Call| call.header("cookie", &format!("{COOKIE}={session}")).header("sec-fetch-site", "same-origin");
+    let with_cookie = |call: Call| with_cookie(call, &session);
 
     // Keys of every kind, made through every door.
     let full = app.key(Actor::Admin, KeyKind::Management, &["keys:write", "verify", "inference"]).await;

@@ -3,21 +3,12 @@
 use keyfold_domain::workspace::Role;
 use serde_json::json;
 
-use crate::support::{Actor, Answer, App, COOKIE, Call, PASSWORD};
+use crate::support::{Actor, App, COOKIE, Call, PASSWORD, session_of, with_cookie};
 
 const LIST: &str = "/v1/workspaces/acme/keys";
 
 fn sign_in(login: &str, password: &str) -> Call {
     Call::post("/_app/sign_in").header("sec-fetch-site", "same-origin").form(&[("login", login), ("password", password)])
-}
-
-fn with_cookie(call: Call, token: &str) -> Call {
-    call.header("cookie", &format!("{COOKIE}={token}")).header("sec-fetch-site", "same-origin")
-}
-
-fn session_of(answer: &Answer) -> String {
-    let found = answer.cookies().into_iter().find(|(name, _)| name == COOKIE);
-    found.unwrap_or_else(|| panic!("no session: {}", answer.text())).1
 }
 
 async fn status(app: &App, token: &str) -> u16 {

@@ -15,7 +15,7 @@ mod relay;
 
 pub(crate) use actors::{Actor, PASSWORD};
 pub(crate) use answer::{Answer, Call, IDENTITY, encoded};
-pub(crate) use app::{App, COOKIE, PROXY, new_key, operator, postgres_url};
+pub(crate) use app::{App, COOKIE, PROXY, new_key, operator, postgres_url, session_of, with_cookie};
 pub(crate) use balancer::Balancer;
 pub(crate) use cluster::{BUDGET, Cluster, Made, verdict};
 pub(crate) use postgres::Pair;

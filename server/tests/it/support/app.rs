@@ -60,6 +60,17 @@ pub(crate) fn scopes(names: &[&str]) -> ScopeSet {
     names.iter().map(|name| name.parse().unwrap()).collect()
 }
 
+/// The call as a page of ours makes it in a browser that holds this session.
+pub(crate) fn with_cookie(call: Call, token: &str) -> Call {
+    call.header("cookie", &format!("{COOKIE}={token}")).header("sec-fetch-site", "same-origin")
+}
+
+/// The session that an answer begins.
+pub(crate) fn session_of(answer: &Answer) -> String {
+    let found = answer.cookies().into_iter().find(|(name, _)| name == COOKIE);
+    found.unwrap_or_else(|| panic!("no session: {}", answer.text())).1
+}
+
 /// A key for the engine, of the creator's own.
 pub(crate) fn new_key(name: &str, kind: KeyKind, names: &[&str]) -> NewKey {
     NewKey {
