@@ -146,9 +146,8 @@ where
     B: hyper::body::Body<Data = Bytes>,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let Some(caller) = presented(headers) else { return reply.problem(&nothing_presented()) };
-    let body = match read(headers, body, MAX_BODY).await {
-        Ok(body) => body,
+    let (caller, body) = match read(headers, body, MAX_BODY).await {
+        Ok(asked) => asked,
         Err(problem) => return reply.problem(&problem),
     };
     match decide(state, caller, asker, &body) {
@@ -182,9 +181,8 @@ where
     B: hyper::body::Body<Data = Bytes>,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let Some(caller) = presented(headers) else { return reply.problem(&nothing_presented()) };
-    let body = match read(headers, body, MAX_QUESTIONS).await {
-        Ok(body) => body,
+    let (caller, body) = match read(headers, body, MAX_QUESTIONS).await {
+        Ok(asked) => asked,
         Err(problem) => return reply.problem(&problem),
     };
     match decide_all(state, caller, asker, &body) {
@@ -223,14 +221,16 @@ fn decided(state: &AppState, asked: &Asked<'_>, answer: Answer) -> Decided {
     (answer, lack)
 }
 
-async fn read<B>(headers: &HeaderMap, body: B, most: usize) -> Result<Bytes, Problem>
+/// Who asks, and what.
+async fn read<B>(headers: &HeaderMap, body: B, most: usize) -> Result<(&str, Bytes), Problem>
 where
     B: hyper::body::Body<Data = Bytes>,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
+    let caller = presented(headers).ok_or_else(nothing_presented)?;
     if !problem::is_json(headers) {
         return Err(Problem::new(ProblemCode::UnsupportedMediaType, "Send the body as `Content-Type: application/json`."));
     }
     let late = |_| Problem::new(ProblemCode::Invalid, "The body did not arrive in time.");
-    timeout(BODY_TIME, problem::whole_body_up_to(body, most)).await.map_err(late)?
+    Ok((caller, timeout(BODY_TIME, problem::whole_body_up_to(body, most)).await.map_err(late)??))
 }
