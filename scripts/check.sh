@@ -17,6 +17,8 @@ site=$!
 trap 'kill "$site" 2>/dev/null; rm -f "$site_log"' EXIT
 site_is_built() { wait "$site" || { cat "$site_log"; return 1; }; }
 stage "lints, server" cargo clippy --locked "${host_packages[@]}" -p site --all-targets -- -D warnings
+# Beside what was looked at a moment ago this is the server alone, with its feature.
+stage "lints, server with otel" cargo clippy --locked --features keyfold/otel --lib --bin keyfold --test traces "${host_packages[@]}" -- -D warnings
 stage "site, the rest of it" site_is_built
 trap - EXIT
 rm -f "$site_log"

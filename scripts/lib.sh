@@ -123,7 +123,7 @@ python_env() {
 # The packages that run on this machine, as against in the browser. Always named together: a different selection would
 # compile their common dependencies again with other features.
 # shellcheck disable=SC2034
-host_packages=(-p keyfold-domain -p keyfold-engine-macros -p keyfold-engine -p keyfold-app -p keyfold -p bench -p keyfold-fuzz)
+host_packages=(-p keyfold-domain -p keyfold-engine-macros -p keyfold-engine -p keyfold-app -p keyfold -p keyfold-otel -p bench -p keyfold-fuzz)
 
 # Things that a person should know although nothing failed; printed below a stage's line.
 note() { printf 'note: %s\n' "$*"; }

@@ -69,6 +69,8 @@ tests "tests, site tool" run_tests -p site
 some_ran
 tests "tests, SQLite, PostgreSQL, proxies" scripts/proxies.sh scripts/postgres.sh bash -c 'run_tests "$@"' -- "${host_packages[@]}"
 some_ran
+tests "traces, in a server built for them" scripts/otel.sh
+some_ran
 stage "snapshots" scripts/snapshots.sh "$INSTA_SNAPSHOT_REFERENCES_FILE"
 tests "tests, examples in documentation" cargo test --locked --doc "${host_packages[@]}"
 # The tests before have built the program, with the site as it is shipped in it. Optimising it takes ten minutes more, and

@@ -24,6 +24,7 @@ pub use settings::Flags;
 pub use sources::{ConfigError, Source};
 pub(crate) use sources::{Effective, notify_socket};
 
+use crate::traces::Wanted;
 use settings::PEPPER;
 use sources::Values;
 
@@ -116,6 +117,8 @@ pub struct Config {
     pub(crate) staleness_budget: Duration,
     /// Let a crash write the process's memory to disk.
     pub(crate) core_dumps: bool,
+    /// What OpenTelemetry's own variables ask for.
+    pub(crate) traces: Wanted,
     effective: Vec<Effective>,
 }
 
@@ -165,6 +168,7 @@ impl Config {
             node_name: node_name(values)?,
             staleness_budget: Duration::from_secs(values.whole("staleness_budget_seconds", 1, 300)?),
             core_dumps: values.parse("core_dumps", "true or false")?,
+            traces: Wanted::read(values.of_opentelemetry())?,
             data_dir,
             effective: Vec::new(),
         };

@@ -23,3 +23,4 @@ pub(crate) mod serve;
 pub(crate) mod site;
 pub mod state;
 pub(crate) mod telemetry;
+pub(crate) mod traces;

@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use keyfold_domain::base62::encode_padded_u64;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
+#[cfg(feature = "otel")]
+use tracing_subscriber::{Layer, Registry, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 use crate::config::{LogFormat, LogLevel};
 
@@ -72,6 +74,24 @@ pub(crate) fn start(level: LogLevel, format: LogFormat) {
         LogFormat::Json => {
             let lines = tracing_subscriber::fmt().json().flatten_event(true).with_current_span(true).with_span_list(false);
             let _ = lines.with_env_filter(filter).with_writer(io::stderr).try_init();
+        }
+    }
+    silence_panics();
+}
+
+/// The same for a server whose spans are exported by this layer; the log shows nothing of them.
+#[cfg(feature = "otel")]
+pub(crate) fn start_with(level: LogLevel, format: LogFormat, export: impl Layer<Registry> + Send + Sync) {
+    let spans = tracing_subscriber::registry().with(export);
+    match format {
+        LogFormat::Text => {
+            let colour = io::stderr().is_terminal();
+            let lines = tracing_subscriber::fmt::layer().with_ansi(colour).with_writer(OneLine { colour }).with_target(false);
+            let _ = spans.with(lines.with_filter(filter(level))).try_init();
+        }
+        LogFormat::Json => {
+            let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_current_span(true).with_span_list(false);
+            let _ = spans.with(lines.with_writer(io::stderr).with_filter(filter(level))).try_init();
         }
     }
     silence_panics();

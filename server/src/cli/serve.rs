@@ -2,12 +2,15 @@
 
 use crate::cli::{CliError, Printer};
 use crate::config::Config;
+use crate::traces::Traces;
 
 /// Run the server
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {}
 
 pub(super) async fn run(_: Args, config: Config, printer: &Printer) -> Result<(), CliError> {
-    crate::telemetry::start(config.log_level, config.log_format);
-    crate::serve::run(config, printer).await
+    let traces = Traces::start(&config)?;
+    let served = crate::serve::run(config, printer).await;
+    traces.finish().await;
+    served
 }

@@ -11,6 +11,8 @@ use super::{Config, PepperSource};
 
 /// What every environment variable of ours starts with.
 const ENVIRONMENT: &str = "KEYFOLD_";
+/// What its standard calls the settings of traces, in every program.
+const OPENTELEMETRY: &str = "OTEL_";
 /// Names the file, like `--config`.
 const FILE_VARIABLE: &str = "KEYFOLD_CONFIG";
 /// Read if it is there and no other file is named.
@@ -68,6 +70,12 @@ impl ConfigError {
         Self::new(source, &key.to_ascii_lowercase(), message)
     }
 
+    /// A variable of another's naming.
+    #[cfg(feature = "otel")]
+    pub(crate) fn variable(name: &str, message: String) -> Self {
+        Self { given_by: Source::Environment, place: name.to_owned(), message }
+    }
+
     fn file(path: &Path, message: impl fmt::Display) -> Self {
         Self { given_by: Source::File(path.to_owned()), place: path.display().to_string(), message: message.to_string() }
     }
@@ -87,12 +95,13 @@ pub(crate) struct Effective {
 /// The texts of all settings, each from its strongest source.
 pub(super) struct Values {
     given: BTreeMap<&'static str, (String, Source)>,
+    opentelemetry: Vec<(String, String)>,
 }
 
 impl Values {
     /// Lays file, environment and flags over one another. Unknown names are refused, whatever their source.
     pub(super) fn gather(flags: &Flags, environment: Vec<(String, String)>) -> Result<Self, ConfigError> {
-        let mut values = Self { given: BTreeMap::new() };
+        let mut values = Self { given: BTreeMap::new(), opentelemetry: Vec::new() };
         let named = environment.iter().find(|(name, path)| name == FILE_VARIABLE && !path.is_empty()).map(|(_, path)| PathBuf::from(path));
         // Without an environment there is no process around either: then only flags count.
         if let Some(path) = flags.config.clone().or(named) {
@@ -100,6 +109,7 @@ impl Values {
         } else if !environment.is_empty() && Path::new(FILE).is_file() {
             values.read_file(Path::new(FILE))?;
         }
+        values.opentelemetry.extend(environment.iter().filter(|(name, _)| name.starts_with(OPENTELEMETRY)).cloned());
         for (name, text) in environment.into_iter().filter(|(name, _)| name.starts_with(ENVIRONMENT) && name != FILE_VARIABLE) {
             let key = name.trim_start_matches(ENVIRONMENT).to_ascii_lowercase();
             values.set_variable(&key, text)?;
@@ -138,6 +148,11 @@ impl Values {
             self.given.insert(setting.key, (text, source));
         }
         Ok(())
+    }
+
+    /// The environment variables that OpenTelemetry has named.
+    pub(super) fn of_opentelemetry(&self) -> &[(String, String)] {
+        &self.opentelemetry
     }
 
     /// The text that some source gives.

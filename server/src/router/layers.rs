@@ -23,6 +23,7 @@ use crate::auth::{client_ip, user_agent};
 use crate::problem::{too_large, whole_body_up_to};
 use crate::state::AppState;
 use crate::telemetry::RequestId;
+use crate::traces::TracedRequest;
 
 const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -47,6 +48,7 @@ pub(super) async fn accompany(State(state): State<AppState>, mut request: Reques
     // The path alone: a query can hold what somebody typed or a token.
     let ip_text = ip.map(|ip| ip.to_string()).unwrap_or_default();
     let span = tracing::info_span!("request", id = id.as_str(), %method, path = loggable(request.uri().path()), ip = ip_text);
+    let traced = TracedRequest::begin(&request, id);
     request.extensions_mut().insert(id);
     let client = user_agent(request.headers()).and_then(in_words);
     request.extensions_mut().insert(RequestInfo { ip, id: id.as_str().to_owned(), client });
@@ -60,9 +62,10 @@ pub(super) async fn accompany(State(state): State<AppState>, mut request: Reques
         if !is_probe {
             log(&method, &response, started.elapsed());
         }
+        traced.answered(response.status());
         response
     };
-    id.scope(work.instrument(span)).await
+    traced.around(id.scope(work.instrument(span))).await
 }
 
 /// The path with its long parts left out: no name of ours is longer than 40 characters, and every secret is. People do

@@ -1,0 +1,6 @@
+//! Spans as a collector receives them.
+
+mod collector;
+mod delivery;
+mod program;
+mod requests;
