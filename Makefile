@@ -12,7 +12,7 @@ run: ## install what is missing, build, and serve on http://127.0.0.1:3000
 	@scripts/run.sh $(ARGS)
 
 build: ## build the one binary with the site inside: target/release/keyfold
-	@scripts/build.sh
+	@scripts/build.sh $(ARGS)
 
 dev: ## serve a debug build, and rebuild it when a file changes
 	@scripts/dev.sh $(ARGS)

@@ -19,6 +19,19 @@ fn founded() -> (tempfile::TempDir, Cli) {
     (folder, cli)
 }
 
+#[tokio::test]
+async fn a_program_without_traces_says_once_that_it_has_none() {
+    for (variable, times) in [("OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:1", 1), ("OTEL_EXPORTER_OTLP_ENDPOINT=", 0), ("OTEL_SERVICE_NAME=keys", 0)] {
+        let (_folder, cli) = founded();
+        let cli = cli.within(&["env".to_owned(), variable.to_owned()]);
+        let mut server = Server::start(&cli, &AT_ONCE).await;
+        server.send(&Call::get("/healthz")).expect(200);
+        assert_eq!(server.terminate().await, Some(0));
+        let said = server.heard().to_owned() + &server.said();
+        assert_eq!(said.matches("built without the feature otel").count(), times, "{variable}: {said}");
+    }
+}
+
 /// The verdict of a server on a key.
 fn verdict(server: &Server, caller: &str, key: &str) -> String {
     let answer = server.send(&Call::post("/v1/verify").bearer(caller).json(&json!({ "key": key })));
