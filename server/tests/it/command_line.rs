@@ -12,17 +12,12 @@ use crate::support::{Call, Cli, PASSWORD, Server, eventually};
 /// Without the pause that is for load balancers.
 const AT_ONCE: [&str; 2] = ["--shutdown-delay-seconds", "0"];
 
-fn founded() -> (tempfile::TempDir, Cli) {
-    let folder = tempfile::tempdir().unwrap();
-    let cli = Cli::on(folder.path());
-    cli.found();
-    (folder, cli)
-}
-
 #[tokio::test]
 async fn a_program_without_traces_says_once_that_it_has_none() {
-    for (variable, times) in [("OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:1", 1), ("OTEL_EXPORTER_OTLP_ENDPOINT=", 0), ("OTEL_SERVICE_NAME=keys", 0)] {
-        let (_folder, cli) = founded();
+    for (variable, times) in
+        [("OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:1", 1), ("OTEL_EXPORTER_OTLP_ENDPOINT=", 0), ("OTEL_SERVICE_NAME=keys", 0)]
+    {
+        let (_folder, cli) = Cli::founded();
         let cli = cli.within(&["env".to_owned(), variable.to_owned()]);
         let mut server = Server::start(&cli, &AT_ONCE).await;
         server.send(&Call::get("/healthz")).expect(200);
@@ -45,7 +40,7 @@ fn id(cli: &Cli, name: &str) -> String {
 
 #[test]
 fn a_new_keys_secret_stands_alone_on_standard_output() {
-    let (_folder, cli) = founded();
+    let (_folder, cli) = Cli::founded();
     let output = cli.run(&["key", "create", "--workspace", "acme", "--owner", "ada", "--name", "robot", "--full-access"]);
     assert_eq!(output.status.code(), Some(0));
     let stdout = String::from_utf8(output.stdout).unwrap();
@@ -64,7 +59,7 @@ fn a_new_keys_secret_stands_alone_on_standard_output() {
 
 #[test]
 fn the_flags_of_a_new_key_mean_what_they_say() {
-    let (_folder, cli) = founded();
+    let (_folder, cli) = Cli::founded();
     let create = |access: &[&str]| cli.json(&[&["key", "create", "--workspace", "acme", "--owner", "ada"], access].concat());
     let days = |key: &Value| {
         let at = |field: &str| key[field].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
@@ -102,7 +97,7 @@ fn the_flags_of_a_new_key_mean_what_they_say() {
 
 #[test]
 fn a_resource_is_added_and_a_key_is_tied_to_it_by_name() {
-    let (_folder, cli) = founded();
+    let (_folder, cli) = Cli::founded();
     let add = ["resource", "create", "--workspace", "acme", "--kind", "collection", "--id", "contracts", "--owner", "ada"];
     let made = cli.json(&[&add[..], &["--name", "Contracts"]].concat());
     assert_eq!((&made["kind"], &made["external_id"], &made["name"]), (&json!("collection"), &json!("contracts"), &json!("Contracts")));
@@ -122,7 +117,7 @@ fn a_resource_is_added_and_a_key_is_tied_to_it_by_name() {
 
 #[test]
 fn a_refusal_exits_with_one_and_wrong_usage_with_two() {
-    let (_folder, cli) = founded();
+    let (_folder, cli) = Cli::founded();
     let key = ["key", "create", "--workspace", "acme", "--owner", "ada"];
     let refused: &[&[&str]] = &[
         &[&key[..], &["--scope", "nothing"]].concat(),
@@ -171,7 +166,7 @@ fn a_refusal_exits_with_one_and_wrong_usage_with_two() {
 
 #[test]
 fn a_password_is_read_from_standard_input_and_checked() {
-    let (_folder, cli) = founded();
+    let (_folder, cli) = Cli::founded();
     let user = |name: &'static str| ["user", "create", "--email", "b@example.com", "--username", name, "--password-stdin"];
     for (input, word) in [("", "password"), ("\n", "password"), ("too-short-14ch\n", "password"), ("passwordpassword\n", "password")] {
         let (code, said) = cli.with_input(&user("bob"), input);
@@ -188,7 +183,7 @@ fn a_password_is_read_from_standard_input_and_checked() {
 
 #[tokio::test]
 async fn what_commands_change_holds_in_a_running_server_when_they_end() {
-    let (_folder, cli) = founded();
+    let (_folder, cli) = Cli::founded();
     let caller = cli.key(&["--full-access"]);
     let server = Server::start(&cli, &[]).await;
     assert_eq!(verdict(&server, &caller, &caller), "valid");
@@ -229,7 +224,7 @@ async fn what_commands_change_holds_in_a_running_server_when_they_end() {
 
 #[tokio::test]
 async fn a_second_server_on_the_same_file_refuses_to_start() {
-    let (_folder, cli) = founded();
+    let (_folder, cli) = Cli::founded();
     let server = Server::start(&cli, &[]).await;
     let begun = Instant::now();
     let second = cli.run(&["serve", "--addr", "127.0.0.1:0"]);
@@ -243,7 +238,7 @@ async fn a_second_server_on_the_same_file_refuses_to_start() {
 
 #[tokio::test]
 async fn a_server_that_is_asked_to_stop_writes_every_count() {
-    let (_folder, cli) = founded();
+    let (_folder, cli) = Cli::founded();
     let caller = cli.key(&["--full-access"]);
     let secret = cli.stdout(&["key", "create", "--workspace", "acme", "--owner", "ada", "--name", "counted", "--scope", "chat"]);
     let mut server = Server::start(&cli, &AT_ONCE).await;
@@ -258,7 +253,7 @@ async fn a_server_that_is_asked_to_stop_writes_every_count() {
 
 #[tokio::test]
 async fn a_server_that_is_asked_to_stop_finishes_what_it_began() {
-    let (_folder, cli) = founded();
+    let (_folder, cli) = Cli::founded();
     let caller = cli.key(&["--full-access"]);
     let mut server = Server::start(&cli, &AT_ONCE).await;
     let body = json!({"key": caller}).to_string();
@@ -288,7 +283,7 @@ async fn a_server_that_is_asked_to_stop_finishes_what_it_began() {
 
 #[tokio::test]
 async fn a_user_is_disabled_enabled_and_gets_a_link_beside_a_running_server() {
-    let (_folder, cli) = founded();
+    let (_folder, cli) = Cli::founded();
     let server = Server::start(&cli, &[]).await;
     // Somebody has to stay in charge: the founder is no instance administrator.
     let (code, _) = cli.with_input(&["user", "create", "--email", "b@example.com", "--username", "bob", "--password-stdin"], PASSWORD);
@@ -352,7 +347,7 @@ async fn the_first_administrator_is_made_with_the_printed_link() {
 
 #[test]
 fn a_kept_head_tells_of_a_log_that_was_cut() {
-    let (folder, cli) = founded();
+    let (folder, cli) = Cli::founded();
     let kept = folder.path().join("heads.json");
     let printed = cli.json(&["audit", "head"]);
     assert_eq!(printed["heads"].as_array().unwrap().len(), 2);

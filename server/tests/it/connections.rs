@@ -22,9 +22,7 @@ fn statuses(answers: &str) -> Vec<&str> {
 }
 
 async fn server() -> (tempfile::TempDir, Server) {
-    let folder = tempfile::tempdir().unwrap();
-    let cli = Cli::on(folder.path());
-    cli.found();
+    let (folder, cli) = Cli::founded();
     let server = Server::start(&cli, &[]).await;
     (folder, server)
 }

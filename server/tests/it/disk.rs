@@ -76,9 +76,7 @@ fn storms() -> u64 {
 
 #[tokio::test]
 async fn while_somebody_else_holds_the_lock_changes_wait_or_are_refused_and_none_is_lost() {
-    let folder = tempfile::tempdir().unwrap();
-    let cli = Cli::on(folder.path());
-    cli.found();
+    let (folder, cli) = Cli::founded();
     let (caller, guard) = (cli.key(&["--full-access"]), cli.key(&["--scope", "chat"]));
     let mut server = Server::start(&cli, &AT_ONCE).await;
     let database = DatabaseUrl::Sqlite(folder.path().join("data/keyfold.db"));
@@ -202,9 +200,7 @@ impl Disk {
 }
 
 async fn a_full_disk_is_survived(mounted: bool) {
-    let folder = tempfile::tempdir().unwrap();
-    let seed = Cli::on(folder.path());
-    seed.found();
+    let (folder, seed) = Cli::founded();
     let (caller, guard) = (seed.key(&["--full-access"]), seed.key(&["--scope", "chat"]));
     let data = folder.path().join("data");
     let wrapper: Vec<String> = if mounted {

@@ -217,9 +217,7 @@ fn reason(answer: &Answer) -> (u16, &str) {
 #[tokio::test]
 async fn every_verdict_is_the_one_that_http_gets() {
     let chat = ["--scope", "chat"];
-    let folder = tempfile::tempdir().unwrap();
-    let cli = Cli::on(folder.path());
-    cli.found();
+    let (folder, cli) = Cli::founded();
     // Time has passed for these two.
     let short = named_key(&cli, "short", "ada", &chat);
     let sleepy = named_key(&cli, "sleepy", "ada", &["--scope", "chat", "--inactivity-days", "30"]);
@@ -467,9 +465,7 @@ async fn a_socket_file_does_as_well_and_a_question_that_has_begun_is_answered_at
     let sockets = tempfile::tempdir().unwrap();
     let path = sockets.path().join("envoy.sock");
     let setting = format!("unix:{}", path.display());
-    let folder = tempfile::tempdir().unwrap();
-    let cli = Cli::on(folder.path());
-    cli.found();
+    let (_folder, cli) = Cli::founded();
     let key = cli.key(&["--scope", "chat"]);
     let settings = ["--ext-authz-addr", &setting, "--trusted-proxies", "127.0.0.1", "--shutdown-delay-seconds", "0"];
     let mut server = Server::start(&cli, &settings).await;

@@ -31,9 +31,7 @@ async fn without_the_setting_the_console_tells_no_figures() {
 
 #[tokio::test]
 async fn figures_follow_what_happens_and_name_nobody() {
-    let folder = tempfile::tempdir().unwrap();
-    let cli = Cli::on(folder.path());
-    cli.found();
+    let (_folder, cli) = Cli::founded();
     let key = cli.key(&["--scope", "chat"]);
     let mut server = Server::start(&cli, &["--public-metrics"]).await;
     let look = |server: &Server| server.send(&Call::get("/metrics")).expect(200).text();

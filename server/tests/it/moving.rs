@@ -161,9 +161,7 @@ async fn a_move_that_is_killed_can_be_done_again() {
 
 #[test]
 fn a_move_is_refused_with_the_remedy_and_without_a_password() {
-    let folder = tempfile::tempdir().unwrap();
-    let cli = Cli::on(folder.path());
-    cli.found();
+    let (folder, cli) = Cli::founded();
     for (arguments, code, word) in [
         (&["migrate"][..], 2, "--to"),
         (&["migrate", "--to", "postgres//keyfold:hunter2@db/keyfold"], 2, "a database is"),

@@ -80,9 +80,7 @@ async fn a_dialog_about_a_key_that_is_not_there_is_not_found() {
 
 #[tokio::test]
 async fn two_hundred_readers_at_once_leave_the_server_alive() {
-    let folder = tempfile::tempdir().unwrap();
-    let cli = Cli::on(folder.path());
-    cli.found();
+    let (_folder, cli) = Cli::founded();
     cli.key(&["--scope", "chat"]);
     let id = cli.json(&["key", "list", "--workspace", "acme"])["data"][0]["id"].as_str().unwrap().to_owned();
     let server = Server::start(&cli, &[]).await;

@@ -16,9 +16,7 @@ struct Place {
 
 impl Place {
     fn founded() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let cli = Cli::on(folder.path());
-        cli.found();
+        let (folder, cli) = Cli::founded();
         Self { folder, cli }
     }
 

@@ -257,9 +257,7 @@ async fn other_products(app: &App, canaries: &mut Canaries) {
 
 #[tokio::test]
 async fn a_servers_own_log_at_its_finest_tells_no_secret() {
-    let folder = tempfile::tempdir().unwrap();
-    let cli = Cli::on(folder.path());
-    cli.found();
+    let (folder, cli) = Cli::founded();
     let mut canaries = Canaries::default();
     canaries.add(PASSWORD);
     let mut server = Server::start(&cli, &["--log-level", "trace", "--shutdown-delay-seconds", "0"]).await;

@@ -18,9 +18,7 @@ struct Beside {
 }
 
 async fn beside(extra: &[&str]) -> Beside {
-    let folder = tempfile::tempdir().unwrap();
-    let cli = Cli::on(folder.path());
-    cli.found();
+    let (folder, cli) = Cli::founded();
     let (key, caller) = (cli.key(&["--scope", "chat"]), cli.key(&["--kind", "management", "--scope", "verify"]));
     let server = Server::start(&cli, extra).await;
     Beside { _folder: folder, server, key, caller }

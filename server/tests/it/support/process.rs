@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+use tempfile::TempDir;
 
 use super::actors::PASSWORD;
 use super::answer::{Answer, Call};
@@ -104,6 +105,14 @@ impl Cli {
         let (code, stderr) = self.with_input(&user, &format!("{PASSWORD}\n"));
         assert_eq!(code, Some(0), "{stderr}");
         self.stdout(&["workspace", "create", "--slug", "acme", "--name", "Acme", "--owner", "ada"]);
+    }
+
+    /// The commands on a folder of their own, with that workspace.
+    pub(crate) fn founded() -> (TempDir, Self) {
+        let folder = tempfile::tempdir().unwrap();
+        let cli = Self::on(folder.path());
+        cli.found();
+        (folder, cli)
     }
 
     /// The secret of a new key of ada's.
