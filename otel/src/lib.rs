@@ -59,7 +59,7 @@ pub struct Export {
 
 impl Export {
     /// Starts the thread that sends spans. To be called on the runtime that the connections to the collector are to live on.
-    pub fn start(settings: Settings, service: Service<'_>) -> Result<Self, StartError> {
+    pub fn start(settings: &Settings, service: Service<'_>) -> Result<Self, StartError> {
         let delivery = Arc::new(Delivery::default());
         let roots = settings.roots().map_err(|error| StartError(error.to_string()))?;
         let client = Client::new(Handle::current(), roots, settings.timeout, Arc::clone(&delivery)).map_err(StartError)?;

@@ -1,6 +1,7 @@
 //! The settings, under the names that OpenTelemetry has given them. What is given and not understood is refused; what this
 //! exporter has no use for is left alone.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
@@ -146,7 +147,7 @@ impl<'a> Given<'a> {
 
     /// A list `name=value,name=value` with both percent-encoded.
     fn pairs(&self, variable: &'static str) -> Result<Vec<(String, String)>, Refused> {
-        let decoded = |text: &str| percent_decode_str(text.trim()).decode_utf8().ok().map(|text| text.into_owned());
+        let decoded = |text: &str| percent_decode_str(text.trim()).decode_utf8().ok().map(Cow::into_owned);
         let parts = self.get(variable).into_iter().flat_map(|text| text.split(',')).map(str::trim).filter(|part| !part.is_empty());
         let pair = |part: &str| {
             let (name, value) = part.split_once('=')?;

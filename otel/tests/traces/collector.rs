@@ -130,6 +130,11 @@ pub(crate) fn told(attributes: &[KeyValue]) -> Vec<(String, String)> {
     pairs
 }
 
+/// An id as it is written.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+}
+
 /// The value of one attribute of a span.
 pub(crate) fn attribute(span: &Span, name: &str) -> Option<String> {
     told(&span.attributes).into_iter().find(|(key, _)| key == name).map(|(_, value)| value)
@@ -151,7 +156,7 @@ pub(crate) struct Traced {
 }
 
 impl Traced {
-    pub(crate) fn by(settings: Settings) -> Self {
+    pub(crate) fn by(settings: &Settings) -> Self {
         let export = Export::start(settings, Service { version: "1.2.3", instance: "here" }).unwrap();
         let subscriber = tracing_subscriber::registry().with(export.layer());
         Self { export, _subscriber: tracing::subscriber::set_default(subscriber) }

@@ -33,7 +33,7 @@ async fn nobody_listens() -> SocketAddr {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_collector_that_is_down_costs_nobody_any_time() {
-    let traced = Traced::by(settings(nobody_listens().await, &[]));
+    let traced = Traced::by(&settings(nobody_listens().await, &[]));
     many(&traced, 200).await;
     let begun = Instant::now();
     traced.finish().await;
@@ -44,7 +44,7 @@ async fn a_collector_that_is_down_costs_nobody_any_time() {
 async fn a_collector_that_never_answers_costs_nobody_any_time_and_the_end_is_bounded() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let others = [("OTEL_BSP_MAX_QUEUE_SIZE", "64"), ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "16")];
-    let traced = Traced::by(settings(silent.local_addr().unwrap(), &others));
+    let traced = Traced::by(&settings(silent.local_addr().unwrap(), &others));
     many(&traced, 400).await;
     let begun = Instant::now();
     traced.finish().await;
@@ -54,7 +54,7 @@ async fn a_collector_that_never_answers_costs_nobody_any_time_and_the_end_is_bou
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn what_waits_at_the_end_is_sent() {
     let collector = Collector::start().await;
-    let traced = Traced::by(settings(collector.addr, &[("OTEL_BSP_SCHEDULE_DELAY", "3600000")]));
+    let traced = Traced::by(&settings(collector.addr, &[("OTEL_BSP_SCHEDULE_DELAY", "3600000")]));
     many(&traced, 20).await;
     assert_eq!(collector.requests(), 0);
     traced.finish().await;
@@ -64,7 +64,7 @@ async fn what_waits_at_the_end_is_sent() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn spans_go_out_while_the_server_runs() {
     let collector = Collector::start().await;
-    let traced = Traced::by(settings(collector.addr, &[]));
+    let traced = Traced::by(&settings(collector.addr, &[]));
     many(&traced, 1).await;
     assert_eq!(collector.eventually(1).await.len(), 1);
     traced.finish().await;
@@ -98,7 +98,7 @@ impl<'a> MakeWriter<'a> for Log {
 async fn spans_that_are_lost_are_counted_and_the_log_says_so_once() {
     let collector = Collector::answering(StatusCode::UNAUTHORIZED).await;
     let others = [("OTEL_EXPORTER_OTLP_HEADERS", "authorization=canary-of-the-collector")];
-    let export = Export::start(settings(collector.addr, &others), Service { version: "1", instance: "here" }).unwrap();
+    let export = Export::start(&settings(collector.addr, &others), Service { version: "1", instance: "here" }).unwrap();
     let log = Log::default();
     let lines = tracing_subscriber::fmt::layer().with_writer(log.clone()).with_ansi(false);
     tracing::subscriber::set_global_default(tracing_subscriber::registry().with(lines).with(export.layer())).unwrap();

@@ -14,7 +14,7 @@ use hyper_util::rt::TokioExecutor;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use crate::collector::{Collector, attribute};
+use crate::collector::{Collector, attribute, hex};
 
 /// No test may wait longer for anything.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -126,7 +126,8 @@ async fn requests_behind_the_router_are_spans_and_those_of_the_fast_lane_and_of_
     let bearer = format!("Bearer {secret}");
     let caller = [("authorization", bearer.as_str()), CALLER, ("content-type", "application/json")];
     let listed = server.send("GET", "/v1/workspaces/acme/keys?search=canary-search", &caller, "").await;
-    let made = server.send("POST", "/v1/workspaces/acme/keys", &caller, r#"{"name":"canary-made","scopes":["inference"]}"#).await;
+    let made =
+        server.send("POST", "/v1/workspaces/acme/keys", &caller, r#"{"name":"canary-made","kind":"secret","scopes":["chat"]}"#).await;
     let pasted = server.send("GET", &format!("/v1/workspaces/{secret}/keys"), &caller, "").await;
     let form = [("content-type", "application/x-www-form-urlencoded"), ("sec-fetch-site", "same-origin"), ("user-agent", "canary-agent")];
     let signed_in = server.send("POST", "/_app/sign_in", &form, "login=ada&password=canary-lantern-fjord-17").await;
@@ -149,26 +150,27 @@ async fn requests_behind_the_router_are_spans_and_those_of_the_fast_lane_and_of_
         ("POST /v1/workspaces/{workspace}/keys", "acme"),
         ("GET /v1/workspaces/{workspace}/keys", ""),
         ("POST /_app/sign_in", ""),
-        ("GET /w/{workspace}/{page}", "acme"),
+        ("GET /w/{workspace}/keys", "acme"),
     ];
     assert_eq!(seen, expected.map(|(name, workspace)| (name, workspace.to_owned())));
     for (span, answer) in spans.iter().zip([&listed, &made, &pasted, &signed_in, &page]) {
         assert_eq!(attribute(span, "keyfold.request_id").as_deref(), answer.headers()["x-request-id"].to_str().ok());
     }
-    let trace = |at: usize| spans[at].trace_id.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    assert_eq!((trace(0), trace(1)), (TRACE.to_owned(), TRACE.to_owned()));
-    assert_ne!(trace(4), TRACE);
+    let traces: Vec<String> = spans.iter().map(|span| hex(&span.trace_id)).collect();
+    assert_eq!([&traces[0], &traces[1], &traces[2]], [TRACE; 3]);
+    assert!(traces[3] != TRACE && traces[4] != TRACE && traces[3] != traces[4]);
 
     let bytes = collector.bytes();
     let found = String::from_utf8_lossy(&bytes);
     let issued = String::from_utf8_lossy(made.body());
     let issued = issued.split_once("kf_sec_").unwrap().1.split('"').next().unwrap();
-    let random = |text: &str| text.rsplit(['_', '=']).next().unwrap().chars().take(12).collect::<String>();
-    let secrets = [random(&secret), random(issued), random(&cookie), "canary".to_owned()];
+    let random = |text: &str, before: &str| text.split_once(before).unwrap().1[..12].to_owned();
+    let secrets = [random(&secret, "kf_adm_"), issued[..12].to_owned(), random(&cookie, "="), "canary".to_owned()];
     for secret in &secrets {
         assert!(!found.contains(secret.as_str()), "{secret} in {found}");
-        assert!(!server.said().contains(secret.as_str()) && !server.said().contains("collectors-own"), "{}", server.said());
+        assert!(!server.said().contains(secret.as_str()), "{secret} in {}", server.said());
     }
+    assert!(!server.said().contains("collectors-own"), "{}", server.said());
     assert!(found.contains("collectors-own"), "what was sent is looked at with its headers");
     assert!(!server.said().contains("otel"), "the log shows nothing of spans: {}", server.said());
 }

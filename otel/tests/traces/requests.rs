@@ -5,7 +5,7 @@ use axum::extract::Request;
 use axum::http::Method;
 use opentelemetry_proto::tonic::trace::v1::{span::SpanKind, status::StatusCode};
 
-use crate::collector::{Collector, Traced, attribute, settings, told};
+use crate::collector::{Collector, Traced, attribute, hex, settings, told};
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const PARENT: &str = "b7ad6b7169203331";
@@ -21,14 +21,10 @@ fn from_caller(path: &str, flags: &str) -> Request {
     request
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 #[tokio::test]
 async fn a_request_is_a_span_of_its_callers_trace_and_what_it_does_is_below_it() {
     let collector = Collector::start().await;
-    let traced = Traced::by(settings(collector.addr, &[]));
+    let traced = Traced::by(&settings(collector.addr, &[]));
     traced.answer(from_caller("/v1/workspaces/acme/keys/key_1", "01")).await;
     traced.finish().await;
     let spans = collector.spans();
@@ -52,7 +48,7 @@ async fn a_request_is_a_span_of_its_callers_trace_and_what_it_does_is_below_it()
 #[tokio::test]
 async fn a_request_without_a_caller_begins_a_trace_and_failures_of_ours_are_errors() {
     let collector = Collector::start().await;
-    let traced = Traced::by(settings(collector.addr, &[]));
+    let traced = Traced::by(&settings(collector.addr, &[]));
     traced.answer(request(Method::GET, "/broken")).await;
     traced.answer(request(Method::POST, "/v1/workspaces/acme/keys/key_1")).await;
     traced.answer(request(Method::GET, "/nowhere")).await;
@@ -73,7 +69,7 @@ async fn a_request_without_a_caller_begins_a_trace_and_failures_of_ours_are_erro
 async fn the_collector_is_told_who_sends_and_gets_the_headers_that_it_wants() {
     let collector = Collector::start().await;
     let others = [("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%20collector"), ("OTEL_RESOURCE_ATTRIBUTES", "stage=test")];
-    let traced = Traced::by(settings(collector.addr, &others));
+    let traced = Traced::by(&settings(collector.addr, &others));
     traced.answer(request(Method::GET, "/broken")).await;
     traced.finish().await;
     assert_eq!(collector.header("authorization").as_deref(), Some("Bearer collector"));
@@ -88,7 +84,7 @@ async fn the_collector_is_told_who_sends_and_gets_the_headers_that_it_wants() {
 #[tokio::test]
 async fn nothing_that_a_request_holds_reaches_a_collector() {
     let collector = Collector::start().await;
-    let traced = Traced::by(settings(collector.addr, &[]));
+    let traced = Traced::by(&settings(collector.addr, &[]));
     for flags in ["01", "03"] {
         let mut request = from_caller("/v1/workspaces/acme/keys/canary-in-a-path?token=canary-in-a-query", flags);
         for name in ["authorization", "cookie", "x-api-key", "tracestate", "baggage", "user-agent", "referer", "x-forwarded-for"] {
@@ -116,7 +112,7 @@ async fn the_sampler_decides_and_by_default_the_caller_does() {
         let mut seen = Vec::new();
         for request in [request(Method::GET, "/broken"), from_caller("/broken", "01"), from_caller("/broken", "00")] {
             let collector = Collector::start().await;
-            let traced = Traced::by(settings(collector.addr, &others));
+            let traced = Traced::by(&settings(collector.addr, &others));
             traced.answer(request).await;
             traced.finish().await;
             assert_eq!(collector.requests(), collector.spans().len());

@@ -28,7 +28,7 @@ pub(crate) struct Traces(Option<Export>);
 impl Traces {
     /// Starts the log of a server, and the export.
     pub(crate) fn start(config: &Config) -> Result<Self, CliError> {
-        let Some(settings) = config.traces.0.clone() else {
+        let Some(settings) = &config.traces.0 else {
             telemetry::start(config.log_level, config.log_format);
             return Ok(Self(None));
         };
