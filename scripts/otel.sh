@@ -7,10 +7,12 @@ cd "$root"
 
 use_toolchain
 target=$(target_dir)
-built() { cargo build --quiet --locked --bin keyfold --test traces "$@" "${host_packages[@]}"; }
+# All libraries, because what a macro crate is compiled with depends on what else is.
+built() { cargo build --quiet --locked --lib --bin keyfold --test traces "$@" "${host_packages[@]}"; }
 # The program without the feature has the same name, and others use it after this.
 trap built EXIT
 built --features keyfold/otel
 cp "$target/debug/keyfold" "$target/debug/keyfold-with-otel"
+# All tests are named, as they are compiled already; those that wait for this program are the only ones that are ignored elsewhere.
 KEYFOLD_WITH_OTEL=$target/debug/keyfold-with-otel \
-    cargo test --locked --test traces "${host_packages[@]}" -- --ignored
+    cargo test --quiet --locked --lib --bins --tests "${host_packages[@]}" -- --ignored
