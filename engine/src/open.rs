@@ -480,6 +480,9 @@ async fn write_counts(core: Arc<Core>, mut stop: watch::Receiver<bool>) {
         if let Err(error) = service::flush(&core).await {
             tracing::warn!(%error, "counts of uses could not be written; they are kept for the next try");
         }
+        if let Err(error) = service::index_names(&core).await {
+            tracing::warn!(%error, "new names could not be taken into the index; searches look at them one by one");
+        }
         if round % 60 == 1
             && let Err(error) = service::housekeep(&core).await
         {
