@@ -2,7 +2,7 @@
 
 /* PostgreSQL: */
 -- pg_trgm comes with PostgreSQL, and since 13 whoever may create things in the database may add it. Where it is missing or
--- forbidden, searches look at every name, and `keyfold doctor` says what to do: these statements are printed there too.
+-- forbidden, searches look at every name, and `keyfold doctor` says what to do.
 DO $$
 BEGIN
     -- In a schema of Keyfold's it would go away with that schema, and take the indexes of others along.

@@ -4,7 +4,7 @@
 //! each into the index by itself would make the creation of a key several times as dear. Searches look at what waits as well, so
 //! they are exact at any time; names that wait are taken in by the hundreds, by [`take_in`].
 
-use sqlx::SqliteConnection;
+use sqlx::{PgConnection, SqliteConnection};
 
 /// Names in one transaction: bounds how long other writes wait for it.
 pub(crate) const AT_ONCE: i64 = 1000;
@@ -49,4 +49,11 @@ pub(crate) async fn take_in_all(conn: &mut SqliteConnection) -> Result<(), sqlx:
         transaction.commit().await?;
     }
     Ok(())
+}
+
+/// PostgreSQL: is there an index by parts of names? It needs pg_trgm, which migration 16 may not have been allowed to add.
+pub(crate) async fn are_indexed(conn: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+        WHERE i.indrelid = to_regclass('keys') AND i.indisvalid AND c.relname = 'keys_by_part_of_name')";
+    sqlx::query_scalar(sql).fetch_one(conn).await
 }

@@ -106,6 +106,80 @@ async fn no_page_is_found_by_sorting_keys() {
 }
 
 #[tokio::test]
+async fn a_search_in_any_order_and_at_any_depth_takes_few_steps() {
+    let (mut raw, workspace) = filled().await;
+    super::super::names::take_in_all(&mut raw).await.unwrap();
+    // In every name, in many, in a few, in one, in none; and shorter than a piece of a name.
+    for search in ["worker", "worker 9", "worker 99", "worker 123", "nothing", "zz", "99"] {
+        for place in [Some(&workspace), None] {
+            let whose = Whose { workspace: place, owner: None };
+            for sort in KeySort::ALL {
+                for (state, descending) in [StateFilter::Live, StateFilter::Deleted, StateFilter::All]
+                    .map(|state| [(state, false), (state, true)])
+                    .into_iter()
+                    .flatten()
+                {
+                    let filter = KeyFilter { sort, state, descending, search: search.into(), ..KeyFilter::default() };
+                    let mut after = None;
+                    for pages in 0..8 {
+                        let (rows, steps) = counted(&mut raw, whose, &filter, after.as_ref()).await;
+                        assert!(steps < KEYS * 10, "page {pages} took {steps} steps: {filter:?}");
+                        let Some(last) = rows.last() else { break };
+                        after = Some(Position::of(last, sort));
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_search_reads_the_index_of_names_in_its_order_and_sorts_what_little_it_found() {
+    let (mut raw, workspace) = filled().await;
+    let whose = Whose { workspace: Some(&workspace), owner: None };
+    for (descending, later) in [(false, false), (true, false), (false, true), (true, true)] {
+        let filter = KeyFilter { search: "worker".into(), descending, ..KeyFilter::default() };
+        for (streamed, ids) in [(true, text::streamed_ids as fn(&Asked) -> Text), (false, text::numbered_ids)] {
+            let asked = Asked::new(whose, &filter, false, later);
+            let sql = format!("EXPLAIN QUERY PLAN {}", ids(&asked).finish());
+            let plan: Vec<(i64, i64, i64, String)> = sqlx::query_as(AssertSqlSafe(sql)).fetch_all(&mut raw).await.unwrap();
+            let lines: Vec<_> = plan.iter().map(|line| line.3.as_str()).collect();
+            let keys: Vec<_> = lines.iter().filter(|line| line.split(' ').nth(1) == Some("k")).collect();
+            let found = |line: &str| {
+                ["keys_by_search_number", "keys_unnumbered", "sqlite_autoindex_keys_1"].iter().any(|index| line.contains(index))
+            };
+            assert!(keys.len() >= 4 && keys.iter().all(|line| line.starts_with("SEARCH") && found(line)), "{lines:?}");
+            let names: Vec<_> = lines.iter().filter(|line| line.contains(" f VIRTUAL TABLE INDEX")).collect();
+            assert_eq!(names.len(), if streamed { 2 } else { 0 }, "{lines:?}");
+            // One sorting for what the union found, one for the page; none within what is read in order.
+            assert!(lines.iter().filter(|line| line.contains("TEMP B-TREE FOR ORDER BY")).count() <= 1, "{lines:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn names_that_change_or_go_leave_the_index_in_the_same_moment() {
+    let (mut raw, _) = filled().await;
+    super::super::names::take_in_all(&mut raw).await.unwrap();
+    let numbers = async |raw: &mut SqliteConnection, typed: &str| Search::of(typed).numbers(raw).await.unwrap();
+    assert_eq!(numbers(&mut raw, "renamed").await.unwrap(), "[]");
+    let before: (i64, i64) = sqlx::query_as("SELECT COUNT(*), COUNT(DISTINCT search_number) FROM keys").fetch_one(&mut raw).await.unwrap();
+    assert_eq!(before.0, before.1);
+    assert_ne!(numbers(&mut raw, "worker 123").await.unwrap(), "[]");
+    raw.execute("UPDATE keys SET folded_name = 'renamed' WHERE folded_name = 'worker 123'").await.unwrap();
+    assert_eq!(numbers(&mut raw, "worker 123").await.unwrap(), "[]");
+    assert_eq!(numbers(&mut raw, "renamed").await.unwrap(), "[]", "it waits");
+    super::super::names::take_in_all(&mut raw).await.unwrap();
+    assert_ne!(numbers(&mut raw, "renamed").await.unwrap(), "[]");
+    raw.execute("DELETE FROM secrets; DELETE FROM keys").await.unwrap();
+    assert_eq!(numbers(&mut raw, "renamed").await.unwrap(), "[]");
+    let pieces: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM key_name_pieces").fetch_one(&mut raw).await.unwrap();
+    assert_eq!(pieces, 0);
+    let fault: String = sqlx::query_scalar("PRAGMA integrity_check").fetch_one(&mut raw).await.unwrap();
+    assert_eq!(fault, "ok");
+}
+
+#[tokio::test]
 async fn a_filter_that_finds_nothing_looks_at_each_key_once() {
     let (mut raw, workspace) = filled().await;
     let whose = Whose { workspace: Some(&workspace), owner: None };
