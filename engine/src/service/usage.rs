@@ -217,7 +217,7 @@ async fn take_in_names(core: &Core, at_least: i64) -> Result<(), Error> {
             .write(|conn| {
                 Box::pin(async move {
                     let store::db::Conn::Sqlite(raw) = conn else { return Ok(()) };
-                    Ok(store::names::take_in(raw).await?)
+                    Ok(store::names::take_in(raw, store::names::AT_ONCE).await?)
                 })
             })
             .await?;

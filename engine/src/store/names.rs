@@ -8,6 +8,8 @@ use sqlx::{PgConnection, SqliteConnection};
 
 /// Names in one transaction: bounds how long other writes wait for it.
 pub(crate) const AT_ONCE: i64 = 1000;
+/// Names in one transaction while nobody waits for it.
+const AT_ONCE_ALONE: i64 = 20_000;
 
 /// The longest waiting names, with the numbers that they get.
 macro_rules! next_names {
@@ -27,8 +29,8 @@ pub(crate) async fn wait(conn: &mut SqliteConnection, at_least: i64) -> Result<b
     sqlx::query_scalar(sql).bind(at_least).fetch_one(conn).await.map(|waiting: i64| waiting >= at_least)
 }
 
-/// Takes the [`AT_ONCE`] longest waiting names into the index. To be called in a transaction.
-pub(crate) async fn take_in(conn: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+/// Takes so many of the longest waiting names into the index. To be called in a transaction.
+pub(crate) async fn take_in(conn: &mut SqliteConnection, most: i64) -> Result<(), sqlx::Error> {
     // What ends a name is in the index as well, so that each character begins a piece.
     let index = concat!(
         "INSERT INTO key_names (rowid, folded_name) SELECT t.number, t.folded_name || char(1, 1) FROM ",
@@ -36,8 +38,8 @@ pub(crate) async fn take_in(conn: &mut SqliteConnection) -> Result<(), sqlx::Err
         " t ORDER BY t.number"
     );
     let number = concat!("UPDATE keys SET search_number = t.number FROM ", next_names!(), " t WHERE keys.id = t.id");
-    sqlx::query(index).bind(AT_ONCE).execute(&mut *conn).await?;
-    sqlx::query(number).bind(AT_ONCE).execute(conn).await.map(|_| ())
+    sqlx::query(index).bind(most).execute(&mut *conn).await?;
+    sqlx::query(number).bind(most).execute(conn).await.map(|_| ())
 }
 
 /// Takes in all that wait, in transactions of their own.
@@ -45,7 +47,7 @@ pub(crate) async fn take_in_all(conn: &mut SqliteConnection) -> Result<(), sqlx:
     use sqlx::Connection as _;
     while wait(conn, 1).await? {
         let mut transaction = conn.begin().await?;
-        take_in(&mut transaction).await?;
+        take_in(&mut transaction, AT_ONCE_ALONE).await?;
         transaction.commit().await?;
     }
     Ok(())
