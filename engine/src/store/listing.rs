@@ -22,6 +22,8 @@ use text::{Asked, Text};
 
 /// How many keys are looked at for each row of a page, before those that match are looked for in another way.
 const LOOKED_AT: i64 = 40;
+/// The same for a search on PostgreSQL, which visits the row of each key whose name holds what is searched for.
+const LOOKED_AT_FOR_NAMES: i64 = 100;
 /// And at most.
 const MOST_LOOKED_AT: i64 = 10_000;
 
@@ -141,6 +143,7 @@ impl Values<'_> {
         R: for<'r> sqlx::FromRow<'r, sqlx::sqlite::SqliteRow> + for<'r> sqlx::FromRow<'r, sqlx::postgres::PgRow> + Send + Unpin,
     {
         let kept = matches!(conn, Conn::Sqlite(_));
+        let looked_at = if kept || self.pattern.is_empty() { LOOKED_AT } else { LOOKED_AT_FOR_NAMES };
         // Nothing gets into a `Text` that does not stand in the program.
         let sql = AssertSqlSafe(text.finish());
         on!(conn, raw => sqlx::query_as(sql)
@@ -161,7 +164,7 @@ impl Values<'_> {
             .bind(at.number)
             .bind(&at.text)
             .bind(&at.id)
-            .bind((limit * LOOKED_AT).min(MOST_LOOKED_AT))
+            .bind((limit * looked_at).min(MOST_LOOKED_AT))
             .bind(&self.names)
             .fetch_all(&mut **raw)
             .await)

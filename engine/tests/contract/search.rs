@@ -123,7 +123,7 @@ async fn compare(engine: &Engine, places: &[Option<&WorkspaceId>], runner: &mut 
 
 /// Keys of which many were made in the same millisecond; one in seven is deleted.
 fn keys(runner: &mut TestRunner, owner: &UserId, count: i64) -> Vec<DemoKey> {
-    let made = |at| DemoKey {
+    let mut made = |at: i64| DemoKey {
         name: keyfold_domain::name::optional_name("name", &drawn(runner, &name())).unwrap(),
         owner: owner.clone(),
         kind: KeyKind::Secret,
@@ -137,7 +137,7 @@ fn keys(runner: &mut TestRunner, owner: &UserId, count: i64) -> Vec<DemoKey> {
         deactivated_at: None,
         deleted_at: (at % 7 == 0).then(|| NOW.plus_days(-1)),
     };
-    (1..=count).map(made).collect()
+    (1..=count).map(&mut made).collect()
 }
 
 /// Two workspaces with keys.
