@@ -1,6 +1,6 @@
 //! Pages of keys as the engine makes them, in every order and under every filter, and as they go over HTTP.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Instant;
@@ -92,7 +92,7 @@ pub(crate) async fn on(programs: &Programs, postgres: Option<&str>, keys: u32) -
 }
 
 /// The pages of a filled instance.
-async fn of(programs: &Programs<'_>, folder: &Path, url: Option<&str>, keys: u32) -> Result<Measured> {
+async fn of(programs: &Programs, folder: &Path, url: Option<&str>, keys: u32) -> Result<Measured> {
     let engine_name = if url.is_some() { "PostgreSQL" } else { "SQLite" };
     say(&format!("pages of {keys} keys on {engine_name}"));
     let database = match url {
