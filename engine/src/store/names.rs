@@ -53,7 +53,7 @@ pub(crate) async fn take_in_all(conn: &mut SqliteConnection) -> Result<(), sqlx:
     Ok(())
 }
 
-/// PostgreSQL: is there an index by parts of names? It needs pg_trgm, which migration 16 may not have been allowed to add.
+/// PostgreSQL: is there an index by parts of names? It needs `pg_trgm`, which migration 16 may not have been allowed to add.
 pub(crate) async fn are_indexed(conn: &mut PgConnection) -> Result<bool, sqlx::Error> {
     let sql = "SELECT EXISTS (SELECT 1 FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
         WHERE i.indrelid = to_regclass('keys') AND i.indisvalid AND c.relname = 'keys_by_part_of_name')";
