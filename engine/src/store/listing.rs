@@ -194,25 +194,33 @@ pub(crate) async fn page(
         return values.fetch_all(conn, text::rows(&asked, &text::ordered_ids(&asked)), at, limit).await;
     }
     let search = Search::of(&filter.search);
-    if let (true, KeySort::Created, Search::Pieces(pieces)) = (sqlite, filter.sort, &search) {
-        values.names.clone_from(pieces);
-        return values.fetch_all(conn, text::rows(&asked, &text::streamed_ids(&asked)), at, limit).await;
-    }
-    let near = values.fetch_all(conn, text::rows(&asked, &text::near_ids(&asked)), at, limit).await?;
-    if i64::try_from(near.len()).is_ok_and(|found| found == limit) {
-        return Ok(near);
-    }
-    let ids = match conn {
-        Conn::Postgres(_) => text::far_ids(&asked),
-        Conn::Sqlite(raw) => match search.numbers(raw).await? {
-            Some(numbers) => {
-                values.names = numbers;
-                text::numbered_ids(&asked)
-            }
-            // So many hold it that the next ones in the order are not far.
-            None => text::ordered_ids(&asked),
-        },
+    let streamed = match &search {
+        Search::Pieces(pieces) if sqlite && filter.sort == KeySort::Created => Some(pieces),
+        _ => None,
     };
+    if streamed.is_none() {
+        let near = values.fetch_all(conn, text::rows(&asked, &text::near_ids(&asked)), at, limit).await?;
+        if i64::try_from(near.len()).is_ok_and(|found| found == limit) {
+            return Ok(near);
+        }
+    }
+    let numbers = match conn {
+        Conn::Sqlite(raw) => search.numbers(raw).await?,
+        Conn::Postgres(_) => return values.fetch_all(conn, text::rows(&asked, &text::far_ids(&asked)), at, limit).await,
+    };
+    if let Some(numbers) = numbers {
+        values.names = numbers;
+        return values.fetch_all(conn, text::rows(&asked, &text::numbered_ids(&asked)), at, limit).await;
+    }
+    if let Some(pieces) = streamed {
+        values.names.clone_from(pieces);
+        let found = values.fetch_all(conn, text::rows(&asked, &text::streamed_ids(&asked)), at, limit).await?;
+        if !found.is_empty() {
+            return Ok(found);
+        }
+    }
+    // So many hold it that the next ones in the order are not far, or there are few keys in the order.
+    let ids = text::ordered_ids(&asked);
     values.fetch_all(conn, text::rows(&asked, &ids), at, limit).await
 }
 

@@ -278,37 +278,44 @@ fn beside(text: &mut Text, asked: &Asked, more: &'static str) {
     }
 }
 
-/// SQLite: the ids of a page of a search in the order of creation, which is the order of the index of names as well.
+/// SQLite: the ids of a page of a search in the order of creation, which is the order of the index of names as well. Nothing if the
+/// next 2,500 names in that index do not fill the page and are not the last: they may be mostly of other workspaces.
 ///
 /// Keys of one millisecond are in another order there. So all are looked at that share it with the last one found.
 pub(super) fn streamed_ids(asked: &Asked) -> Text {
-    let (start, same, rest) = if asked.order.direction == " DESC" {
+    let (start, until, same) = if asked.order.direction == " DESC" {
         (
             " AND f.rowid < ($14 + 1) << 20",
-            " AND f.rowid >= (SELECT MIN(place) << 20 FROM found)",
-            " AND f.rowid < (SELECT MIN(number) FROM found)",
+            " AND f.rowid >= (SELECT MIN(number) FROM hits)",
+            " AND f.rowid >= (SELECT MIN(place) << 20 FROM found) AND f.rowid < (SELECT MIN(number) FROM found)",
         )
     } else {
         (
             " AND f.rowid >= $14 << 20",
-            " AND f.rowid < (SELECT MAX(place) + 1 << 20 FROM found)",
-            " AND f.rowid > (SELECT MAX(number) FROM found)",
+            " AND f.rowid <= (SELECT MAX(number) FROM hits)",
+            " AND f.rowid < (SELECT MAX(place) + 1 << 20 FROM found) AND f.rowid > (SELECT MAX(number) FROM found)",
         )
     };
-    let names = |text: &mut Text, more, start: [&'static str; 2]| {
+    let start = if asked.later { start } else { "" };
+    let in_order = [" ORDER BY f.rowid", asked.order.direction];
+    let names = |text: &mut Text, more, range: [&'static str; 2]| {
         let mut from = vec!["key_names f ", NUMBERED, "f.rowid WHERE f.key_names MATCH $18"];
-        from.extend(start);
+        from.extend(range);
         from.extend([" AND ", NAMED]);
         among(text, asked, more, &from, &asked.others);
     };
     let mut text = Text::default();
-    text.put(&["WITH found AS MATERIALIZED ("]);
-    names(&mut text, "f.rowid AS number, ", [if asked.later { start } else { "" }, ""]);
-    text.put(&[" ORDER BY f.rowid", asked.order.direction, " LIMIT $7), every AS (SELECT id, place FROM found UNION "]);
-    names(&mut text, "", [same, rest]);
+    text.put(&["WITH hits AS MATERIALIZED (SELECT f.rowid AS number FROM key_names f WHERE f.key_names MATCH $18", start]);
+    text.put(&in_order);
+    text.put(&[" LIMIT 2500), found AS MATERIALIZED ("]);
+    names(&mut text, "f.rowid AS number, ", [start, until]);
+    text.put(&in_order);
+    text.put(&[" LIMIT $7), every AS (SELECT id, place FROM found UNION "]);
+    names(&mut text, "", [same, ""]);
     beside(&mut text, asked, "");
+    let whole = "(SELECT * FROM every WHERE (SELECT COUNT(*) FROM found) = $7 OR (SELECT COUNT(*) FROM hits) < 2500)";
     text.put(&[") "]);
-    sorted(&mut text, asked, &["every"]);
+    sorted(&mut text, asked, &[whole]);
     text
 }
 
