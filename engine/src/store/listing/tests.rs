@@ -136,6 +136,34 @@ async fn a_search_in_any_order_and_at_any_depth_takes_few_steps() {
 }
 
 #[tokio::test]
+async fn a_search_that_finds_very_many_names_finds_each_of_them_once_and_in_order() {
+    let (mut raw, workspace) = filled().await;
+    // Several keys of each millisecond; and in the middle of the list some that wait for the index.
+    raw.execute("UPDATE keys SET created_at = created_at / 7").await.unwrap();
+    super::super::names::take_in_all(&mut raw).await.unwrap();
+    raw.execute("UPDATE keys SET folded_name = folded_name || '!' WHERE created_at BETWEEN 300 AND 303").await.unwrap();
+    for (place, state) in [(Some(&workspace), StateFilter::Live), (Some(&workspace), StateFilter::All), (None, StateFilter::All)] {
+        let whose = Whose { workspace: place, owner: None };
+        for descending in [false, true] {
+            let mut lists = [Vec::new(), Vec::new()];
+            for (search, list) in ["", "worker"].into_iter().zip(&mut lists) {
+                let filter = KeyFilter { state, descending, search: search.into(), ..KeyFilter::default() };
+                let mut after = None;
+                loop {
+                    let (rows, _) = counted(&mut raw, whose, &filter, after.as_ref()).await;
+                    let Some(last) = rows.last() else { break };
+                    after = Some(Position::of(last, KeySort::Created));
+                    list.extend(rows.into_iter().map(|row| row.id));
+                }
+            }
+            let [all, found] = lists;
+            assert!(all.len() >= KEYS * 3 / 4, "{}", all.len());
+            assert_eq!(found, all, "{state:?}, descending {descending}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_search_in_a_small_workspace_does_not_look_at_what_all_others_hold() {
     let (mut raw, _) = filled().await;
     let small = WorkspaceId::generate(Timestamp::from_millis(1), &mut <rand::rngs::StdRng as rand::SeedableRng>::seed_from_u64(2));
