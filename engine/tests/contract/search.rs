@@ -73,15 +73,12 @@ fn drawn<S: Strategy>(runner: &mut TestRunner, strategy: &S) -> S::Value {
 async fn everything(engine: &Engine, workspace: Option<&WorkspaceId>, filter: &KeyFilter) -> Vec<KeySummary> {
     let (mut filter, mut all) = (filter.clone(), Vec::new());
     loop {
-        let (items, next) = match workspace {
-            Some(workspace) => {
-                let page = engine.keys.list(&operator(), workspace, &filter).await.unwrap();
-                (page.items, page.next)
-            }
-            None => {
-                let page = engine.keys.list_all(&operator(), &filter).await.unwrap();
-                (page.items.into_iter().map(|placed| placed.key).collect(), page.next)
-            }
+        let (items, next) = if let Some(workspace) = workspace {
+            let page = engine.keys.list(&operator(), workspace, &filter).await.unwrap();
+            (page.items, page.next)
+        } else {
+            let page = engine.keys.list_all(&operator(), &filter).await.unwrap();
+            (page.items.into_iter().map(|placed| placed.key).collect(), page.next)
         };
         all.extend(items);
         match next {

@@ -142,9 +142,9 @@ async fn a_search_that_finds_very_many_names_finds_each_of_them_once_and_in_orde
     raw.execute("UPDATE keys SET created_at = created_at / 7").await.unwrap();
     super::super::names::take_in_all(&mut raw).await.unwrap();
     raw.execute("UPDATE keys SET folded_name = folded_name || '!' WHERE created_at BETWEEN 300 AND 303").await.unwrap();
-    for (place, state) in [(Some(&workspace), StateFilter::Live), (Some(&workspace), StateFilter::All), (None, StateFilter::All)] {
+    for (place, state, directions) in [(Some(&workspace), StateFilter::Live, &[true][..]), (None, StateFilter::All, &[false, true])] {
         let whose = Whose { workspace: place, owner: None };
-        for descending in [false, true] {
+        for descending in directions.iter().copied() {
             let mut lists = [Vec::new(), Vec::new()];
             for (search, list) in ["", "worker"].into_iter().zip(&mut lists) {
                 let filter = KeyFilter { state, descending, search: search.into(), ..KeyFilter::default() };
@@ -194,7 +194,8 @@ async fn a_search_reads_the_index_of_names_in_its_order_and_sorts_what_little_it
     let whose = Whose { workspace: Some(&workspace), owner: None };
     for (descending, later) in [(false, false), (true, false), (false, true), (true, true)] {
         let filter = KeyFilter { search: "worker".into(), descending, ..KeyFilter::default() };
-        for (streamed, ids) in [(true, text::streamed_ids as fn(&Asked) -> Text), (false, text::numbered_ids)] {
+        let texts: [(bool, fn(&Asked) -> Text); 2] = [(true, text::streamed_ids), (false, text::numbered_ids)];
+        for (streamed, ids) in texts {
             let asked = Asked::new(whose, &filter, false, later);
             let sql = format!("EXPLAIN QUERY PLAN {}", ids(&asked).finish());
             let plan: Vec<(i64, i64, i64, String)> = sqlx::query_as(AssertSqlSafe(sql)).fetch_all(&mut raw).await.unwrap();
