@@ -194,10 +194,10 @@ async fn a_search_reads_the_index_of_names_in_its_order_and_sorts_what_little_it
     let whose = Whose { workspace: Some(&workspace), owner: None };
     for (descending, later) in [(false, false), (true, false), (false, true), (true, true)] {
         let filter = KeyFilter { search: "worker".into(), descending, ..KeyFilter::default() };
-        let texts: [(bool, fn(&Asked) -> Text); 2] = [(true, text::streamed_ids), (false, text::numbered_ids)];
-        for (streamed, ids) in texts {
+        for streamed in [true, false] {
             let asked = Asked::new(whose, &filter, false, later);
-            let sql = format!("EXPLAIN QUERY PLAN {}", ids(&asked).finish());
+            let ids = if streamed { text::streamed_ids(&asked) } else { text::numbered_ids(&asked) };
+            let sql = format!("EXPLAIN QUERY PLAN {}", ids.finish());
             let plan: Vec<(i64, i64, i64, String)> = sqlx::query_as(AssertSqlSafe(sql)).fetch_all(&mut raw).await.unwrap();
             let lines: Vec<_> = plan.iter().map(|line| line.3.as_str()).collect();
             let keys: Vec<_> = lines.iter().filter(|line| line.split(' ').nth(1) == Some("k")).collect();
