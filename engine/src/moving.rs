@@ -20,7 +20,7 @@ use crate::pepper_check::{self, Mismatch};
 use crate::service::audit_chain::check_all;
 use crate::store::db::{Conn, DatabaseUrl, postgres_connection, unfit_postgres};
 use crate::store::transfer::{self, Table, Tally};
-use crate::store::{copy, migrate, nodes, place};
+use crate::store::{copy, migrate, names, nodes, place};
 
 /// The ending of the name that a SQLite file has until all of it is there.
 const PART: &str = ".moving";
@@ -328,6 +328,7 @@ impl Move<'_> {
         file.execute("BEGIN IMMEDIATE").await.map_err(self.target())?;
         let report = self.fill(source, &mut Conn::Sqlite(&mut file)).await?;
         file.execute("COMMIT").await.map_err(self.target())?;
+        names::take_in_all(&mut file).await.map_err(self.target())?;
         if let Some(why) = copy::fault(&mut file).await.map_err(self.target())? {
             return Err(BackupError::Damaged(part.to_owned(), why).into());
         }

@@ -382,6 +382,20 @@ impl Engine {
         Readiness { ready: why.is_empty(), why, soon: self.lack_of_room().into_iter().collect() }
     }
 
+    /// What makes searches slow that the operator can mend, and how; `None` if nothing does.
+    pub async fn search_advice(&self) -> Result<Option<&'static str>, Error> {
+        let mut reader = self.shared.core.db.reader().await?;
+        let Conn::Postgres(raw) = reader.conn() else { return Ok(None) };
+        let indexed = crate::store::names::are_indexed(raw).await?;
+        Ok((!indexed).then_some(
+            "searches look at every name, because the extension pg_trgm was missing or not allowed when the tables were made. \
+             Where there are very many keys, install it (Debian has it in the package of the server) and run, in Keyfold's schema: \
+             CREATE EXTENSION IF NOT EXISTS pg_trgm SCHEMA public; \
+             CREATE INDEX CONCURRENTLY keys_by_part_of_name ON keys USING gin (folded_name public.gin_trgm_ops) \
+             WITH (gin_pending_list_limit = 256)",
+        ))
+    }
+
     fn lack_of_room(&self) -> Option<String> {
         let path = self.shared.file.as_deref()?;
         place::lack_of_room(path).unwrap_or_else(|error| Some(format!("the folder of the database cannot be looked at: {error}")))
@@ -479,6 +493,9 @@ async fn write_counts(core: Arc<Core>, mut stop: watch::Receiver<bool>) {
         }
         if let Err(error) = service::flush(&core).await {
             tracing::warn!(%error, "counts of uses could not be written; they are kept for the next try");
+        }
+        if let Err(error) = service::index_names(&core).await {
+            tracing::warn!(%error, "new names could not be taken into the index; searches look at them one by one");
         }
         if round % 60 == 1
             && let Err(error) = service::housekeep(&core).await

@@ -54,7 +54,7 @@ use crate::store::db::Db;
 use audit::Event;
 
 pub(crate) use keys_bulk::BulkJobs;
-pub(crate) use usage::{FLUSH_EVERY, flush, flush_spent, housekeep, json};
+pub(crate) use usage::{FLUSH_EVERY, flush, flush_spent, housekeep, index_names, json};
 
 /// What every service stands on.
 pub(crate) struct Core {

@@ -19,6 +19,7 @@ pub(crate) mod listing;
 pub(crate) mod members;
 pub(crate) mod meta;
 pub(crate) mod migrate;
+pub(crate) mod names;
 pub(crate) mod nodes;
 pub(crate) mod outages;
 pub(crate) mod password_links;

@@ -191,7 +191,37 @@ pub(crate) async fn housekeep(core: &Core) -> Result<(), Error> {
     })
     .await?;
     let (hour, day, gone) = (hour_of(oldest), day_of(oldest), now.plus_days(-CLIENTS_DAYS));
-    in_steps(core, move |mut conn| Box::pin(async move { Ok(store::usage::forget(&mut conn, hour, day, gone, STEP).await?) })).await
+    in_steps(core, move |mut conn| Box::pin(async move { Ok(store::usage::forget(&mut conn, hour, day, gone, STEP).await?) })).await?;
+    take_in_names(core, 1).await
+}
+
+/// How many names may wait for the index of names: a search looks at each of them.
+const NAMES_WAITING: i64 = 500;
+
+/// Takes names into the index of names while many wait, on SQLite.
+pub(crate) async fn index_names(core: &Core) -> Result<(), Error> {
+    take_in_names(core, NAMES_WAITING).await
+}
+
+/// Takes names in as long as at least so many wait.
+async fn take_in_names(core: &Core, at_least: i64) -> Result<(), Error> {
+    loop {
+        let mut reader = core.db.reader().await?;
+        let store::db::Conn::Sqlite(raw) = reader.conn() else { return Ok(()) };
+        let wait = store::names::wait(raw, at_least).await?;
+        drop(reader);
+        if !wait {
+            return Ok(());
+        }
+        core.db
+            .write(|conn| {
+                Box::pin(async move {
+                    let store::db::Conn::Sqlite(raw) = conn else { return Ok(()) };
+                    Ok(store::names::take_in(raw, store::names::AT_ONCE).await?)
+                })
+            })
+            .await?;
+    }
 }
 
 /// Runs `step`, each time in a transaction of its own, until it finds nothing more to do.

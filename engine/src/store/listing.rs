@@ -3,7 +3,9 @@
 //! A page is found in two steps: ids first, then the rows of those ids. The ids come out of an index that holds the order and
 //! every column a filter looks at (see migration 6). On PostgreSQL, when a filter is set, only the next keys in the order are
 //! looked at, some tens for each row of the page; if what is wanted is rarer than that, all that match are looked for and sorted.
+//! A search on SQLite does so too, with an index of the pieces of names ([`search`]).
 
+mod search;
 mod text;
 
 use keyfold_domain::ids::{UserId, WorkspaceId};
@@ -15,10 +17,13 @@ use sqlx::AssertSqlSafe;
 use super::db::{Conn, on};
 use super::keys::{KeyRow, select_keys};
 use super::like::containing;
+use search::Search;
 use text::{Asked, Text};
 
 /// How many keys are looked at for each row of a page, before those that match are looked for in another way.
 const LOOKED_AT: i64 = 40;
+/// The same for a search on PostgreSQL, which visits the row of each key whose name holds what is searched for.
+const LOOKED_AT_FOR_NAMES: i64 = 100;
 /// And at most.
 const MOST_LOOKED_AT: i64 = 10_000;
 
@@ -93,6 +98,7 @@ struct Values<'a> {
     idle: i64,
     made_until: i64,
     resource: &'a str,
+    names: String,
 }
 
 impl<'a> Values<'a> {
@@ -113,6 +119,7 @@ impl<'a> Values<'a> {
             idle: filter.idle.map_or(0, |back| moments.now.plus_ms(-days(back)).as_millis()),
             made_until: moments.made_until.map_or(0, Timestamp::as_millis),
             resource: &filter.resource,
+            names: String::new(),
         }
     }
 }
@@ -136,6 +143,7 @@ impl Values<'_> {
         R: for<'r> sqlx::FromRow<'r, sqlx::sqlite::SqliteRow> + for<'r> sqlx::FromRow<'r, sqlx::postgres::PgRow> + Send + Unpin,
     {
         let kept = matches!(conn, Conn::Sqlite(_));
+        let looked_at = if kept || self.pattern.is_empty() { LOOKED_AT } else { LOOKED_AT_FOR_NAMES };
         // Nothing gets into a `Text` that does not stand in the program.
         let sql = AssertSqlSafe(text.finish());
         on!(conn, raw => sqlx::query_as(sql)
@@ -156,7 +164,8 @@ impl Values<'_> {
             .bind(at.number)
             .bind(&at.text)
             .bind(&at.id)
-            .bind((limit * LOOKED_AT).min(MOST_LOOKED_AT))
+            .bind((limit * looked_at).min(MOST_LOOKED_AT))
+            .bind(&self.names)
             .fetch_all(&mut **raw)
             .await)
     }
@@ -172,19 +181,47 @@ pub(crate) async fn page(
     limit: i64,
 ) -> Result<Vec<KeyRow>, sqlx::Error> {
     let asked = Asked::new(whose, filter, moments.made_until.is_some(), after.is_some());
-    let values = Values::new(whose, filter, moments);
+    let mut values = Values::new(whose, filter, moments);
     let start = Position { number: 0, text: String::new(), id: String::new() };
     let at = after.unwrap_or(&start);
+    let sqlite = match conn {
+        Conn::Sqlite(_) => true,
+        Conn::Postgres(_) => false,
+    };
     // SQLite reads every column that a filter looks at out of the index. PostgreSQL also visits the row of each key that was
     // changed since the last vacuum: in the order of an index that is dear, and as the keys lie it is not.
-    if asked.is_plain() || matches!(conn, Conn::Sqlite(_)) {
+    if asked.is_plain() || sqlite && !asked.searches() {
         return values.fetch_all(conn, text::rows(&asked, &text::ordered_ids(&asked)), at, limit).await;
     }
-    let near = values.fetch_all(conn, text::rows(&asked, &text::near_ids(&asked)), at, limit).await?;
-    if i64::try_from(near.len()).is_ok_and(|found| found == limit) {
-        return Ok(near);
+    let search = Search::of(&filter.search);
+    let streamed = match &search {
+        Search::Pieces(pieces) if sqlite && filter.sort == KeySort::Created => Some(pieces),
+        _ => None,
+    };
+    if streamed.is_none() {
+        let near = values.fetch_all(conn, text::rows(&asked, &text::near_ids(&asked)), at, limit).await?;
+        if i64::try_from(near.len()).is_ok_and(|found| found == limit) {
+            return Ok(near);
+        }
     }
-    values.fetch_all(conn, text::rows(&asked, &text::far_ids(&asked)), at, limit).await
+    let numbers = match conn {
+        Conn::Sqlite(raw) => search.numbers(raw).await?,
+        Conn::Postgres(_) => return values.fetch_all(conn, text::rows(&asked, &text::far_ids(&asked)), at, limit).await,
+    };
+    if let Some(numbers) = numbers {
+        values.names = numbers;
+        return values.fetch_all(conn, text::rows(&asked, &text::numbered_ids(&asked)), at, limit).await;
+    }
+    if let Some(pieces) = streamed {
+        values.names.clone_from(pieces);
+        let found = values.fetch_all(conn, text::rows(&asked, &text::streamed_ids(&asked)), at, limit).await?;
+        if !found.is_empty() {
+            return Ok(found);
+        }
+    }
+    // So many hold it that the next ones in the order are not far, or there are few keys in the order.
+    let ids = text::ordered_ids(&asked);
+    values.fetch_all(conn, text::rows(&asked, &ids), at, limit).await
 }
 
 /// How many keys match that are not deleted, counted up to `limit`, and how many of those were used since `used_since`.
@@ -198,7 +235,16 @@ pub(crate) async fn count(
 ) -> Result<(i64, i64), sqlx::Error> {
     let asked = Asked::new(whose, filter, moments.made_until.is_some(), false);
     let since = Position { number: used_since.as_millis(), text: String::new(), id: String::new() };
-    let counted = Values::new(whose, filter, moments).fetch_all(conn, text::count(&asked), &since, limit).await?;
+    let mut values = Values::new(whose, filter, moments);
+    let engine = match (&*conn, Search::of(&filter.search)) {
+        (Conn::Postgres(_), _) => text::Engine::Postgres,
+        (Conn::Sqlite(_), Search::Pieces(pieces)) => {
+            values.names = pieces;
+            text::Engine::Sqlite { indexed: true }
+        }
+        (Conn::Sqlite(_), _) => text::Engine::Sqlite { indexed: false },
+    };
+    let counted = values.fetch_all(conn, text::count(&asked, engine), &since, limit).await?;
     counted.into_iter().next().ok_or(sqlx::Error::RowNotFound)
 }
 

@@ -23,14 +23,27 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (13, "deep lists", include_str!("../../migrations/0013_deep_lists.sql")),
     (14, "nodes", include_str!("../../migrations/0014_nodes.sql")),
     (15, "shared limits", include_str!("../../migrations/0015_shared_limits.sql")),
+    (16, "search", include_str!("../../migrations/0016_search.sql")),
 ];
 
 /// The newest schema this binary knows.
 pub(crate) const NEWEST: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;
 
-/// SQLite's words for PostgreSQL's types, tables that check them, and what is marked as SQLite's own.
+/// What stands between these is for PostgreSQL alone.
+const POSTGRES_ALONE: (&str, &str) = ("/* PostgreSQL: */", "/* end */");
+
+/// The text without what is PostgreSQL's own.
+fn without_postgres(sql: &str) -> String {
+    let (begin, end) = POSTGRES_ALONE;
+    let mut pieces = sql.split(begin);
+    let first = pieces.next().unwrap_or_default().to_owned();
+    pieces.fold(first, |text, piece| text + piece.split_once(end).map_or("", |(_, rest)| rest))
+}
+
+/// SQLite's words for PostgreSQL's types, tables that check them, and what is marked as SQLite's own: `/* SQLite: … */`, which
+/// PostgreSQL takes for a comment.
 fn for_sqlite(sql: &str) -> String {
-    let own = sql.replace("/* SQLite: ", "").replace(" */", "");
+    let own = without_postgres(sql).replace("/* SQLite: ", "").replace("/* SQLite:\n", "\n").replace(" */", "");
     own.replace("BYTEA", "BLOB").replace("BIGINT", "INTEGER").replace("BOOLEAN", "INTEGER").replace("\n);", "\n) STRICT;")
 }
 
@@ -62,7 +75,10 @@ pub(crate) async fn current(conn: &mut Conn<'_>) -> Result<Option<i64>, sqlx::Er
 /// Runs what is missing.
 pub(crate) async fn run(conn: &mut Conn<'_>) -> Result<(), MigrateError> {
     match conn {
-        Conn::Sqlite(raw) => migrator(true).run_direct(None, &mut **raw, false).await,
+        Conn::Sqlite(raw) => {
+            migrator(true).run_direct(None, &mut **raw, false).await?;
+            Ok(super::names::take_in_all(raw).await?)
+        }
         Conn::Postgres(raw) => {
             // A server that starts beside others waits for the one that migrates, and an index takes as long as it takes.
             sqlx::raw_sql("SET lock_timeout = 0; SET statement_timeout = 0").execute(&mut **raw).await?;
@@ -83,6 +99,14 @@ mod tests {
             let sqlite = for_sqlite(sql);
             assert_eq!(sqlite.matches("CREATE TABLE").count(), sqlite.matches(") STRICT;").count());
             assert!(!sqlite.contains("BYTEA") && !sqlite.contains("BIGINT") && !sqlite.contains("BOOLEAN"));
+            assert!(!sqlite.contains("/*") && !sqlite.contains("*/") && !sqlite.contains("$$"), "{sqlite}");
         }
+    }
+
+    #[test]
+    fn what_is_postgresqls_alone_is_left_out_for_sqlite_and_the_other_way_round_it_is_a_comment() {
+        let both = "A; /* PostgreSQL: */ DO $$ x $$; /* end */ B; /* SQLite: C (d); */ E; /* PostgreSQL: */ F; /* end */";
+        assert_eq!(for_sqlite(both), "A;  B; C (d); E; ");
+        assert_eq!(without_postgres("A; /* SQLite: B; */"), "A; /* SQLite: B; */");
     }
 }

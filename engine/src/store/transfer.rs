@@ -118,7 +118,9 @@ fn measured(hash: &mut Sha256, tag: u8, bytes: &[u8]) {
 pub(crate) async fn table_names(conn: &mut Conn<'_>) -> Result<BTreeSet<String>, sqlx::Error> {
     let names: Vec<String> = match conn {
         Conn::Sqlite(raw) => {
-            let sql = r"SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\_%' ESCAPE '\'";
+            // Not what an index for searching is made of, which fills itself.
+            let sql =
+                r"SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND name NOT LIKE 'sqlite\_%' ESCAPE '\'";
             sqlx::query_scalar(sql).fetch_all(&mut **raw).await?
         }
         Conn::Postgres(raw) => {
@@ -139,7 +141,11 @@ pub(crate) async fn things(conn: &mut PgConnection) -> Result<i64, sqlx::Error> 
 /// Names and types of a table's columns, sorted by name.
 async fn columns(conn: &mut Conn<'_>, table: &str) -> Result<Vec<(String, String)>, sqlx::Error> {
     let mut found: Vec<(String, String)> = match conn {
-        Conn::Sqlite(raw) => sqlx::query_as("SELECT name, type FROM pragma_table_info($1)").bind(table).fetch_all(&mut **raw).await?,
+        Conn::Sqlite(raw) => {
+            // Without the numbers that SQLite's index of names gives: they mean nothing elsewhere.
+            let sql = "SELECT name, type FROM pragma_table_info($1) WHERE name <> 'search_number'";
+            sqlx::query_as(sql).bind(table).fetch_all(&mut **raw).await?
+        }
         Conn::Postgres(raw) => {
             let sql = "SELECT a.attname::TEXT, format_type(a.atttypid, a.atttypmod)
                 FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace

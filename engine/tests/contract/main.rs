@@ -28,6 +28,7 @@ mod resources;
 mod rotation;
 mod routes;
 mod scopes;
+mod search;
 mod shared_limits;
 mod starts;
 mod support;

@@ -58,7 +58,11 @@ async fn ask(database: &DatabaseUrl, sql: String) -> Vec<Vec<String>> {
 /// Tables with their columns and types, as the database tells them.
 async fn catalogue(database: &DatabaseUrl) -> BTreeMap<String, BTreeMap<String, String>> {
     let sql = match database {
-        DatabaseUrl::Sqlite(_) => "SELECT m.name, c.name, c.type FROM sqlite_schema m, pragma_table_xinfo(m.name) c WHERE m.type = 'table'",
+        // SQLite's index of names is made of tables that fill themselves, and numbers the keys.
+        DatabaseUrl::Sqlite(_) => {
+            "SELECT m.name, c.name, c.type FROM pragma_table_list m, pragma_table_xinfo(m.name) c \
+             WHERE m.schema = 'main' AND m.type = 'table' AND c.name <> 'search_number'"
+        }
         DatabaseUrl::Postgres(_) => {
             "SELECT table_name::TEXT, column_name::TEXT, data_type::TEXT FROM information_schema.columns WHERE table_schema = current_schema()"
         }

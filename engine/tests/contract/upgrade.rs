@@ -34,6 +34,10 @@ async fn schema_1_is_upgraded(on: On, secrets: [&str; 5]) {
     let acme = engine.workspaces.get(&operator(), "acme").await.unwrap();
     let all = KeyFilter { state: StateFilter::All, ..KeyFilter::default() };
     assert_eq!(engine.keys.list(&operator(), &acme.id, &all).await.unwrap().items.len(), 5);
+    for (search, found) in [("sleep", 1), (" STOPPED", 1), ("op", 2), ("zzz", 0)] {
+        let filter = KeyFilter { search: search.into(), ..all.clone() };
+        assert_eq!(engine.keys.list(&operator(), &acme.id, &filter).await.unwrap().items.len(), found, "{search}");
+    }
     instance.sign_in("linus").await;
     let report = engine.audit.verify_chains(&operator()).await.unwrap();
     assert_eq!(report.broken, None);

@@ -150,8 +150,12 @@ async fn store(config: &Config) -> Vec<Finding> {
         Err(error) => Finding::new("set-up", Outcome::Bad, error.to_string()),
     };
     let lenient = lenient(&engine).await;
+    let search = match engine.search_advice().await {
+        Ok(advice) => advice.map(|advice| Finding::new("search", Outcome::Note, advice)),
+        Err(error) => Some(Finding::new("search", Outcome::Bad, error.to_string())),
+    };
     engine.close().await;
-    [database, audit, setup].into_iter().chain(room).chain(lenient).collect()
+    [database, audit, setup].into_iter().chain(room).chain(lenient).chain(search).collect()
 }
 
 /// Who wants answers from a server that may be out of date.

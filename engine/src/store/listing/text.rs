@@ -5,7 +5,7 @@
 //! All take the same values: `$1` the workspace, `$2` the owner, `$3` a pattern for the name, `$4` the search as it was typed,
 //! `$5` now, `$6` now less the grace, `$7` the most rows, `$8` a pattern for the scopes, `$9` a kind, `$10` the end of
 //! "expiring", `$11` the moment since when it was idle, `$12` made until, `$13` the id or name of a resource, `$14` to `$16`
-//! where the page starts, `$17` how far [`near_ids`] looks.
+//! where the page starts, `$17` how far [`near_ids`] looks, `$18` what SQLite's index of names is asked for.
 
 use keyfold_domain::key::{KeyFilter, KeySort, StateFilter};
 
@@ -42,6 +42,10 @@ pub(super) struct Asked {
     within: &'static str,
     halves: &'static [&'static str],
     conditions: Text,
+    /// The conditions but for the search.
+    others: Text,
+    /// Is something searched for?
+    searched: bool,
     order: Order,
     later: bool,
 }
@@ -77,7 +81,19 @@ impl Asked {
             StateFilter::Deleted => &[GONE],
             StateFilter::All => &[LIVE, GONE],
         };
-        Self { within, halves, conditions: conditions(filter, made_until, members), order: Order::of(filter), later }
+        let others = others(filter, made_until, members);
+        let mut conditions = Text::default();
+        let searched = !filter.search.trim().is_empty();
+        if searched {
+            conditions.put(&[" AND (", NAMED, " OR k.id = $4 OR k.id IN (SELECT s.key_id FROM secrets s WHERE s.hint = $4))"]);
+        }
+        conditions.append(&others);
+        Self { within, halves, conditions, others, searched, order: Order::of(filter), later }
+    }
+
+    /// Is something searched for?
+    pub(super) const fn searches(&self) -> bool {
+        self.searched
     }
 
     /// Is nothing asked for but an order? Then every key in it belongs to the page.
@@ -99,9 +115,12 @@ impl Order {
     }
 }
 
-/// What is asked of each key beyond whose it is and whether it is deleted. `members` says who is looked at to tell whether a
-/// key's owner may have keys.
-fn conditions(filter: &KeyFilter, made_until: bool, members: &'static str) -> Text {
+/// Does the name hold what is searched for?
+const NAMED: &str = "k.folded_name LIKE $3 ESCAPE '!'";
+
+/// What is asked of each key beyond whose it is, whether it is deleted and what is searched for. `members` says who is looked at to
+/// tell whether a key's owner may have keys.
+fn others(filter: &KeyFilter, made_until: bool, members: &'static str) -> Text {
     let mut text = Text::default();
     let mut ask = |wanted: bool, pieces: &[&'static str]| {
         if wanted {
@@ -109,10 +128,6 @@ fn conditions(filter: &KeyFilter, made_until: bool, members: &'static str) -> Te
             text.put(pieces);
         }
     };
-    ask(
-        !filter.search.trim().is_empty(),
-        &["(k.folded_name LIKE $3 ESCAPE '!' OR k.id = $4 OR k.id IN (SELECT s.key_id FROM secrets s WHERE s.hint = $4))"],
-    );
     ask(filter.scope.is_some(), &["' ' || k.scopes || ' ' LIKE $8 ESCAPE '!'"]);
     ask(filter.kind.is_some(), &["k.kind = $9"]);
     ask(filter.expiring.is_some(), &["k.expires_at > $5 AND k.expires_at <= $10"]);
@@ -200,11 +215,13 @@ pub(super) fn near_ids(asked: &Asked) -> Text {
     text
 }
 
-/// The ids of a page when what is wanted is rare there: all that match are found by whatever finds them best, and sorted.
-pub(super) fn far_ids(asked: &Asked) -> Text {
-    let Order { column, value, direction, beyond, .. } = asked.order;
-    let mut text = Text::default();
-    text.put(&["WITH found AS MATERIALIZED (SELECT k.id, ", column, " AS place FROM keys k WHERE ", asked.within]);
+/// Those among `from` that are wanted, whichever half they are in: their ids, `more` and their place in the order. `from` says how
+/// they are found, and ends where further conditions can follow.
+fn among(text: &mut Text, asked: &Asked, more: &'static str, from: &[&'static str], conditions: &Text) {
+    let Order { column, value, beyond, .. } = asked.order;
+    text.put(&["SELECT k.id, ", more, column, " AS place FROM "]);
+    text.put(from);
+    text.put(&[" AND ", asked.within]);
     match asked.halves {
         [half] => text.put(&[half]),
         _ => text.put(&["TRUE"]),
@@ -212,8 +229,104 @@ pub(super) fn far_ids(asked: &Asked) -> Text {
     if asked.later {
         text.put(&[" AND (", column, ", k.id)", beyond, "(", value, ", $16)"]);
     }
-    text.append(&asked.conditions);
-    text.put(&[") SELECT f.id FROM found f ORDER BY f.place", direction, ", f.id", direction, " LIMIT $7"]);
+    text.append(conditions);
+}
+
+/// The ids of those in `from`, in the order.
+fn sorted(text: &mut Text, asked: &Asked, from: &[&'static str]) {
+    let direction = asked.order.direction;
+    text.put(&["SELECT f.id FROM "]);
+    text.put(from);
+    text.put(&[" f ORDER BY f.place", direction, ", f.id", direction, " LIMIT $7"]);
+}
+
+/// The ids of a page when what is wanted is rare there: all that match are found by whatever finds them best, and sorted.
+pub(super) fn far_ids(asked: &Asked) -> Text {
+    let mut text = Text::default();
+    text.put(&["WITH found AS MATERIALIZED ("]);
+    found(&mut text, asked, "");
+    text.put(&[") "]);
+    sorted(&mut text, asked, &["found"]);
+    text
+}
+
+/// PostgreSQL: all that match. A search is three questions, because as one it would be put to every key.
+fn found(text: &mut Text, asked: &Asked, more: &'static str) {
+    if !asked.searched {
+        return among(text, asked, more, &["keys k WHERE TRUE"], &asked.others);
+    }
+    among(text, asked, more, &["keys k WHERE ", NAMED], &asked.others);
+    for told in ["keys k WHERE k.id = $4", "secrets s JOIN keys k ON k.id = s.key_id WHERE s.hint = $4"] {
+        text.put(&[" UNION "]);
+        among(text, asked, more, &[told], &asked.others);
+    }
+}
+
+/// SQLite: keys by the numbers under which their names are in the index.
+const NUMBERED: &str = "CROSS JOIN keys k INDEXED BY keys_by_search_number ON k.search_number = ";
+/// SQLite: what a search finds beside the names in the index: names that wait for it, an id, the end of a secret.
+const BESIDE: [&str; 3] = [
+    "keys k INDEXED BY keys_unnumbered WHERE k.search_number IS NULL AND k.folded_name LIKE $3 ESCAPE '!'",
+    "keys k WHERE k.id = $4",
+    "secrets s CROSS JOIN keys k ON k.id = s.key_id WHERE s.hint = $4",
+];
+
+fn beside(text: &mut Text, asked: &Asked, more: &'static str) {
+    for from in BESIDE {
+        text.put(&[" UNION "]);
+        among(text, asked, more, &[from], &asked.others);
+    }
+}
+
+/// SQLite: the ids of a page of a search in the order of creation, which is the order of the index of names as well. Nothing if the
+/// next 2,500 names in that index do not fill the page and are not the last: they may be mostly of other workspaces.
+///
+/// Keys of one millisecond are in another order there. So all are looked at that share it with the last one found.
+pub(super) fn streamed_ids(asked: &Asked) -> Text {
+    let (start, until, same) = if asked.order.direction == " DESC" {
+        (
+            " AND f.rowid < ($14 + 1) << 20",
+            " AND f.rowid >= (SELECT MIN(number) FROM hits)",
+            " AND f.rowid >= (SELECT MIN(place) << 20 FROM found) AND f.rowid < (SELECT MIN(number) FROM found)",
+        )
+    } else {
+        (
+            " AND f.rowid >= $14 << 20",
+            " AND f.rowid <= (SELECT MAX(number) FROM hits)",
+            " AND f.rowid < (SELECT MAX(place) + 1 << 20 FROM found) AND f.rowid > (SELECT MAX(number) FROM found)",
+        )
+    };
+    let start = if asked.later { start } else { "" };
+    let in_order = [" ORDER BY f.rowid", asked.order.direction];
+    let names = |text: &mut Text, more, range: [&'static str; 2]| {
+        let mut from = vec!["key_names f ", NUMBERED, "f.rowid WHERE f.key_names MATCH $18"];
+        from.extend(range);
+        from.extend([" AND ", NAMED]);
+        among(text, asked, more, &from, &asked.others);
+    };
+    let mut text = Text::default();
+    text.put(&["WITH hits AS MATERIALIZED (SELECT f.rowid AS number FROM key_names f WHERE f.key_names MATCH $18", start]);
+    text.put(&in_order);
+    text.put(&[" LIMIT 2500), found AS MATERIALIZED ("]);
+    names(&mut text, "f.rowid AS number, ", [start, until]);
+    text.put(&in_order);
+    text.put(&[" LIMIT $7), every AS (SELECT id, place FROM found UNION "]);
+    names(&mut text, "", [same, ""]);
+    beside(&mut text, asked, "");
+    let whole = "(SELECT * FROM every WHERE (SELECT COUNT(*) FROM found) = $7 OR (SELECT COUNT(*) FROM hits) < 2500)";
+    text.put(&[") "]);
+    sorted(&mut text, asked, &[whole]);
+    text
+}
+
+/// SQLite: the ids of a page of a search that finds few names; their numbers are in `$18`, as a JSON list.
+pub(super) fn numbered_ids(asked: &Asked) -> Text {
+    let mut text = Text::default();
+    text.put(&["WITH every AS ("]);
+    among(&mut text, asked, "", &["json_each($18) j ", NUMBERED, "j.value WHERE ", NAMED], &asked.others);
+    beside(&mut text, asked, "");
+    text.put(&[") "]);
+    sorted(&mut text, asked, &["every"]);
     text
 }
 
@@ -228,11 +341,29 @@ pub(super) fn rows(asked: &Asked, ids: &Text) -> Text {
 }
 
 /// How many of the keys match, up to `$7`, and how many of those were used since `$14`.
-pub(super) fn count(asked: &Asked) -> Text {
+pub(super) fn count(asked: &Asked, engine: Engine) -> Text {
+    const USED: &str = "k.last_used_at, ";
     let mut text = Text::default();
-    text.put(&["SELECT COUNT(*), COUNT(CASE WHEN c.last_used_at >= $14 THEN 1 END) FROM (SELECT k.last_used_at FROM keys k WHERE "]);
-    text.put(&[asked.within, LIVE]);
-    text.append(&asked.conditions);
-    text.put(&[" LIMIT $7) c"]);
+    text.put(&["SELECT COUNT(*), COUNT(CASE WHEN c.last_used_at >= $14 THEN 1 END) FROM (SELECT * FROM ("]);
+    match engine {
+        Engine::Sqlite { indexed: true } => {
+            let from = ["key_names f ", NUMBERED, "f.rowid WHERE f.key_names MATCH $18 AND ", NAMED];
+            among(&mut text, asked, USED, &from, &asked.others);
+            beside(&mut text, asked, USED);
+        }
+        Engine::Sqlite { indexed: false } => among(&mut text, asked, USED, &["keys k WHERE TRUE"], &asked.conditions),
+        Engine::Postgres => found(&mut text, asked, USED),
+    }
+    text.put(&[") a LIMIT $7) c"]);
     text
+}
+
+/// What finds the keys that are counted.
+#[derive(Clone, Copy)]
+pub(super) enum Engine {
+    Postgres,
+    /// Is `$18` a question to the index of names?
+    Sqlite {
+        indexed: bool,
+    },
 }
