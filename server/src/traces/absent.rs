@@ -36,7 +36,6 @@ impl Traces {
     }
 
     /// Nothing is left to be sent.
-    #[expect(clippy::unused_self, reason = "as where something is")]
     pub(crate) async fn finish(self) {}
 }
 
