@@ -13,6 +13,6 @@ built() { cargo build --quiet --locked --lib --bin keyfold --test traces "$@" "$
 trap built EXIT
 built --features keyfold/otel
 cp "$target/debug/keyfold" "$target/debug/keyfold-with-otel"
-# All tests are named, as they are compiled already; those that wait for this program are the only ones that are ignored elsewhere.
+# All tests are named, as they are compiled already. Those of `program` wait for this one and are ignored elsewhere.
 KEYFOLD_WITH_OTEL=$target/debug/keyfold-with-otel \
-    cargo test --quiet --locked --lib --bins --tests "${host_packages[@]}" -- --ignored
+    cargo test --quiet --locked --lib --bins --tests "${host_packages[@]}" -- --ignored program::
