@@ -9,6 +9,9 @@ use tokio::net::TcpStream;
 /// The longest answer that is read, in bytes. The console's WebAssembly is the largest.
 const LONGEST: usize = 32 << 20;
 
+/// An answer that ends with its head (RFC 9110, 15.3.5).
+const NO_CONTENT: u16 = 204;
+
 /// An answer.
 #[derive(Debug)]
 pub(crate) struct Answer {
@@ -33,7 +36,7 @@ impl Connection {
         Ok(Self { stream, buffer: Vec::with_capacity(4096) })
     }
 
-    /// Sends one request and reads its answer, whose length must be announced.
+    /// Sends one request and reads its answer, whose length must be announced if it has a body.
     pub(crate) async fn send(&mut self, request: &[u8]) -> Result<Answer> {
         self.stream.write_all(request).await?;
         let end = loop {
@@ -44,7 +47,11 @@ impl Connection {
         };
         let head = std::str::from_utf8(&self.buffer[..end]).context("the head of an answer is not text")?;
         let status = status(head)?;
-        let length: usize = header(head, "content-length").context("an answer does not say how long it is")?.parse()?;
+        let length: usize = match header(head, "content-length") {
+            Some(length) => length.parse()?,
+            None if status == NO_CONTENT => 0,
+            None => bail!("an answer does not say how long it is"),
+        };
         ensure!(length <= LONGEST, "an answer of {length} bytes is too long");
         while self.buffer.len() < end + length {
             self.more().await?;
